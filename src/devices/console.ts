@@ -1,0 +1,219 @@
+/**
+ * The program's standard input, output and error.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../kvm/mod.ts";
+import {
+  fstat,
+  ioctl,
+  lseek,
+  O,
+  POLL,
+  pollNow,
+  pollUntil,
+  readv,
+  S_IF,
+  writev,
+  writevNoWait,
+} from "./host_calls.ts";
+import type { IoVector } from "./io_vector.ts";
+import { OpenFile, writeSpecialStat } from "./open_file.ts";
+
+/** How much may be written to a file that can wait without asking it again. */
+const SAFE_WRITE_BYTES = 4096;
+
+/** One of the VMM's own three descriptors. */
+export class HostStream extends OpenFile {
+  readonly type = "console";
+  /** 0, 1 or 2. */
+  readonly stream: number;
+  readonly #canWait: boolean;
+
+  /** @param stream 0, 1 or 2 @param flags O_* flags the program sees */
+  constructor(stream: number, flags: number) {
+    super(flags);
+    this.stream = stream;
+    const stat = new Uint8Array(144);
+    const known = fstat(stream, stat) >= 0;
+    const mode = new DataView(stat.buffer).getUint32(24, true);
+    this.#canWait = known && (mode & S_IF.mask) !== S_IF.regular;
+  }
+
+  override get hostFd(): number {
+    return this.stream;
+  }
+
+  override read(io: IoVector): number {
+    if (this.#canWait && pollNow(this.stream, POLL.in) === 0) {
+      return -ERRNO.EAGAIN;
+    }
+    return readv(this.stream, io);
+  }
+
+  override write(io: IoVector): number {
+    if (!this.#canWait) return writev(this.stream, io);
+    const done = writevNoWait(this.stream, io);
+    if (done !== -ERRNO.EOPNOTSUPP) return done;
+    if (pollNow(this.stream, POLL.out) === 0) return -ERRNO.EAGAIN;
+    io.limit(SAFE_WRITE_BYTES);
+    return writev(this.stream, io);
+  }
+
+  override seek(offset: number, whence: number): number {
+    return lseek(this.stream, offset, whence);
+  }
+
+  override stat(stat: Uint8Array<ArrayBuffer>): number {
+    return fstat(this.stream, stat);
+  }
+
+  override poll(events: number): number {
+    return pollNow(this.stream, events);
+  }
+
+  override wait(events: number, signal: AbortSignal): Promise<void> {
+    return pollUntil(this.stream, events, signal);
+  }
+
+  override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
+    return ioctl(this.stream, request, argument);
+  }
+}
+
+/** Where a script's console writes go. */
+export interface ScriptConsoleOptions {
+  /** Called with each piece of standard output; the bytes are its own. */
+  readonly stdout?: (bytes: Uint8Array) => void;
+  /** Called with each piece of standard error. */
+  readonly stderr?: (bytes: Uint8Array) => void;
+}
+
+/** Standard input, output and error in the hands of a script. */
+export class ScriptConsole {
+  #input: Uint8Array[] = [];
+  #ended = false;
+  readonly #waiters = new Set<() => void>();
+  readonly #options: ScriptConsoleOptions;
+
+  /** @param options where output goes; dropped where nothing is given */
+  constructor(options: ScriptConsoleOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Gives the program more to read. */
+  push(bytes: Uint8Array | string): void {
+    const data = typeof bytes === "string"
+      ? new TextEncoder().encode(bytes)
+      : bytes.slice();
+    if (data.length > 0) this.#input.push(data);
+    this.#wake();
+  }
+
+  /** Ends the input: the program reads 0 bytes when it has had the rest. */
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  /** What was pushed and not read yet. */
+  unread(): Uint8Array {
+    const bytes = new Uint8Array(this.#input.reduce((n, b) => n + b.length, 0));
+    let at = 0;
+    for (const part of this.#input) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  /** Whether the input has ended. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  #wake(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  /** Moves input into `io`; -EAGAIN when there is none yet. */
+  read(io: IoVector): number {
+    let done = 0;
+    io.forEach((piece) => {
+      while (piece.length > 0 && this.#input.length > 0) {
+        const head = this.#input[0].subarray(0, piece.length);
+        piece.set(head);
+        piece = piece.subarray(head.length);
+        done += head.length;
+        if (head.length === this.#input[0].length) this.#input.shift();
+        else this.#input[0] = this.#input[0].subarray(head.length);
+      }
+    });
+    if (done > 0 || io.lengthBytes === 0 || this.#ended) return done;
+    return -ERRNO.EAGAIN;
+  }
+
+  /** Hands output to the script. */
+  write(stream: number, io: IoVector): number {
+    const take = stream === 2 ? this.#options.stderr : this.#options.stdout;
+    if (take) io.forEach((piece) => take(piece.slice()));
+    return io.lengthBytes;
+  }
+
+  /** Whether a read would not wait. */
+  get isReadable(): boolean {
+    return this.#input.length > 0 || this.#ended;
+  }
+
+  /** Resolves when there is more input, or when `signal` aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiters.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      if (signal.aborted) return resolve();
+      signal.addEventListener("abort", done);
+      this.#waiters.add(done);
+    });
+  }
+}
+
+/** One of the three streams of a {@linkcode ScriptConsole}. */
+export class ScriptStream extends OpenFile {
+  readonly type = "console";
+  /** 0, 1 or 2. */
+  readonly stream: number;
+  readonly #console: ScriptConsole;
+
+  /** @param stream 0, 1 or 2 */
+  constructor(script: ScriptConsole, stream: number) {
+    super(stream === 0 ? O.readOnly : O.writeOnly);
+    this.stream = stream;
+    this.#console = script;
+  }
+
+  override read(io: IoVector): number {
+    return this.#console.read(io);
+  }
+
+  override write(io: IoVector): number {
+    return this.#console.write(this.stream, io);
+  }
+
+  override stat(stat: Uint8Array<ArrayBuffer>): number {
+    return writeSpecialStat(stat, S_IF.fifo | 0o600, 1 + this.stream);
+  }
+
+  override poll(events: number): number {
+    const ready = this.stream !== 0 ? POLL.out
+      : this.#console.isReadable ? POLL.in : 0;
+    return events & ready;
+  }
+
+  override wait(_events: number, signal: AbortSignal): Promise<void> {
+    return this.#console.changed(signal);
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The program's descriptors: numbers of the VM's own, never the host's.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../kvm/mod.ts";
+import type { OpenFile } from "./open_file.ts";
+
+/** Most descriptors a program may have (RLIMIT_NOFILE). */
+export const MAX_DESCRIPTORS = 1024;
+
+/** A descriptor. */
+export interface Descriptor {
+  /** What it points to. */
+  readonly file: OpenFile;
+  /** Whether execve would close it. */
+  closeOnExec: boolean;
+}
+
+/** Descriptors by number, the lowest free one first. */
+export class FdTable {
+  readonly #slots: (Descriptor | undefined)[] = [];
+
+  /** The descriptor numbered `fd`. */
+  get(fd: number): Descriptor | undefined {
+    return this.#slots[fd];
+  }
+
+  /** The file behind `fd`. */
+  file(fd: number): OpenFile | undefined {
+    return this.#slots[fd]?.file;
+  }
+
+  /** The lowest free number from `minimum` on; -1 when all are in use. */
+  #lowestFree(minimum: number): number {
+    for (let fd = minimum; fd < MAX_DESCRIPTORS; fd++) {
+      if (!this.#slots[fd]) return fd;
+    }
+    return -1;
+  }
+
+  /**
+   * Points the lowest free descriptor at `file`.
+   *
+   * @returns its number, or -EMFILE (then `file`, if nothing else points to
+   * it, is closed)
+   */
+  install(file: OpenFile, closeOnExec: boolean, minimum = 0): number {
+    const fd = this.#lowestFree(minimum);
+    if (fd < 0) {
+      if (file.references === 0) file.close();
+      return -ERRNO.EMFILE;
+    }
+    this.installAt(fd, file, closeOnExec);
+    return fd;
+  }
+
+  /** Points `fd` at `file`, closing what was there. */
+  installAt(fd: number, file: OpenFile, closeOnExec: boolean): void {
+    file.references++;
+    this.close(fd);
+    this.#slots[fd] = { file, closeOnExec };
+  }
+
+  /** Closes `fd`; -EBADF when it is not open. */
+  close(fd: number): number {
+    const slot = this.#slots[fd];
+    if (!slot) return -ERRNO.EBADF;
+    this.#slots[fd] = undefined;
+    if (--slot.file.references === 0) slot.file.close();
+    return 0;
+  }
+
+  /** Every open descriptor, in order of number. */
+  *entries(): Generator<[fd: number, descriptor: Descriptor]> {
+    for (let fd = 0; fd < this.#slots.length; fd++) {
+      const slot = this.#slots[fd];
+      if (slot) yield [fd, slot];
+    }
+  }
+
+  /** Every open file once, in order of its lowest descriptor. */
+  files(): OpenFile[] {
+    return [...new Set(this.#slots.flatMap((s) => s ? [s.file] : []))];
+  }
+
+  /** Closes everything. */
+  closeAll(): void {
+    for (const [fd] of this.entries()) this.close(fd);
+  }
+}

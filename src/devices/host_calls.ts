@@ -1,0 +1,346 @@
+/**
+ * The host's system calls that devices make. Results are as the kernel gives
+ * them: zero or more, or a negative errno.
+ *
+ * @module
+ */
+
+import { errno } from "../kvm/mod.ts";
+
+/** libc, as files need it; the C prototype's types beside each symbol. */
+const { symbols: c } = Deno.dlopen(
+  "libc.so.6",
+  {
+    // int fd, const struct iovec *, int count
+    readv: { parameters: ["i32", "buffer", "i32"], result: "i64" },
+    writev: { parameters: ["i32", "buffer", "i32"], result: "i64" },
+    // …, off_t offset
+    preadv: { parameters: ["i32", "buffer", "i32", "i64"], result: "i64" },
+    pwritev: { parameters: ["i32", "buffer", "i32", "i64"], result: "i64" },
+    // …, off_t offset, int flags
+    pwritev2: {
+      parameters: ["i32", "buffer", "i32", "i64", "i32"],
+      result: "i64",
+    },
+    lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+    close: { parameters: ["i32"], result: "i32" },
+    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+    fsync: { parameters: ["i32"], result: "i32" },
+    fdatasync: { parameters: ["i32"], result: "i32" },
+    // int fd, const char *path, struct stat *, int flags
+    fstatat: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+    fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
+    // int fd, const char *path, int flags, unsigned mask, struct statx *
+    statx: {
+      parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+      result: "i32",
+    },
+    getdents64: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+    unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+    mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+    renameat2: {
+      parameters: ["i32", "buffer", "i32", "buffer", "u32"],
+      result: "i32",
+    },
+    readlinkat: {
+      parameters: ["i32", "buffer", "buffer", "usize"],
+      result: "i64",
+    },
+    // struct pollfd *, nfds_t, int timeoutMs
+    poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+    pollAsync: {
+      name: "poll",
+      parameters: ["buffer", "u64", "i32"],
+      result: "i32",
+      nonblocking: true,
+    },
+    eventfd: { parameters: ["u32", "i32"], result: "i32" },
+    // long number; int dirfd, const char *path, struct open_how *, size_t
+    openat2: {
+      name: "syscall",
+      parameters: ["i64", "i32", "buffer", "buffer", "usize"],
+      result: "i64",
+    },
+    // long number; int dirfd, const char *path, int mode, int flags
+    faccessat2: {
+      name: "syscall",
+      parameters: ["i64", "i32", "buffer", "i32", "i32"],
+      result: "i64",
+    },
+    // int fd, unsigned long request, void *
+    ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+    open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
+    write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  } as const satisfies Deno.ForeignLibraryInterface,
+);
+
+/** Numbers of system calls without a libc function (asm/unistd_64.h). */
+const SYS_openat2 = 437;
+const SYS_faccessat2 = 439;
+
+/** pwritev2(2): do not wait. */
+const RWF_NOWAIT = 8;
+
+const encoder = new TextEncoder();
+const EMPTY = new Uint8Array(1);
+
+/** A call's result: itself, or the negative errno when it is -1. */
+function result(value: number | bigint): number {
+  return Number(value) === -1 ? -errno() : Number(value);
+}
+
+/** The bytes of a path, one a character, with the terminating zero. */
+export function pathBytes(path: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(path.length + 1);
+  for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
+  return bytes;
+}
+
+/** The path, a character a byte, of a text. */
+export function pathOf(text: string): string {
+  return String.fromCharCode(...encoder.encode(text));
+}
+
+/** The text of a path; `undefined` when it is not UTF-8. */
+export function pathText(path: string): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(
+      pathBytes(path).subarray(0, -1),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+// SAFETY, for all below: buffers are passed as typed arrays that the kernel
+// fills no further than the length it is told; iovecs name guest memory that
+// IoVector has checked.
+
+/** `struct iovec[]` of pieces of guest memory. */
+export interface Iovecs {
+  /** The array itself. */
+  readonly iovecs: Uint8Array<ArrayBuffer>;
+  /** How many entries. */
+  readonly count: number;
+}
+
+/** readv(2). */
+export const readv = (fd: number, io: Iovecs): number =>
+  result(c.readv(fd, io.iovecs, io.count));
+
+/** writev(2). */
+export const writev = (fd: number, io: Iovecs): number =>
+  result(c.writev(fd, io.iovecs, io.count));
+
+/** preadv(2). */
+export const preadv = (fd: number, io: Iovecs, offset: number): number =>
+  result(c.preadv(fd, io.iovecs, io.count, offset));
+
+/** pwritev(2). */
+export const pwritev = (fd: number, io: Iovecs, offset: number): number =>
+  result(c.pwritev(fd, io.iovecs, io.count, offset));
+
+/** pwritev2(2) that does not wait; EOPNOTSUPP where the file cannot say. */
+export const writevNoWait = (fd: number, io: Iovecs): number =>
+  result(c.pwritev2(fd, io.iovecs, io.count, -1, RWF_NOWAIT));
+
+/** lseek(2). */
+export const lseek = (fd: number, offset: number, whence: number): number =>
+  result(c.lseek(fd, offset, whence));
+
+/** close(2). */
+export const close = (fd: number): number => result(c.close(fd));
+
+/** ftruncate(2). */
+export const ftruncate = (fd: number, lengthBytes: number): number =>
+  result(c.ftruncate(fd, lengthBytes));
+
+/** fsync(2), or fdatasync(2). */
+export const fsync = (fd: number, dataOnly: boolean): number =>
+  result(dataOnly ? c.fdatasync(fd) : c.fsync(fd));
+
+/** fstatat(2) into a `struct stat` of 144 bytes. */
+export const fstatat = (
+  fd: number,
+  name: string,
+  stat: Uint8Array<ArrayBuffer>,
+  flags: number,
+): number => result(c.fstatat(fd, pathBytes(name), stat, flags));
+
+/** fstat(2) into a `struct stat` of 144 bytes. */
+export const fstat = (fd: number, stat: Uint8Array<ArrayBuffer>): number =>
+  result(c.fstatat(fd, EMPTY, stat, AT_EMPTY_PATH));
+
+/** The type of the file system that holds `fd` (statfs(2)'s f_type). */
+export function fileSystemType(fd: number): number {
+  const statfs = new DataView(new ArrayBuffer(256));
+  const got = result(c.fstatfs(fd, new Uint8Array(statfs.buffer)));
+  return got < 0 ? got : Number(statfs.getBigInt64(0, true));
+}
+
+/** statx(2) into a `struct statx` of 256 bytes. */
+export const statx = (
+  fd: number,
+  name: string,
+  flags: number,
+  mask: number,
+  buffer: Uint8Array<ArrayBuffer>,
+): number => result(c.statx(fd, pathBytes(name), flags, mask, buffer));
+
+/** getdents64(2). */
+export const getdents64 = (
+  fd: number,
+  buffer: Uint8Array<ArrayBuffer>,
+): number => result(c.getdents64(fd, buffer, buffer.length));
+
+/** unlinkat(2). */
+export const unlinkat = (fd: number, name: string, flags: number): number =>
+  result(c.unlinkat(fd, pathBytes(name), flags));
+
+/** mkdirat(2). */
+export const mkdirat = (fd: number, name: string, mode: number): number =>
+  result(c.mkdirat(fd, pathBytes(name), mode));
+
+/** renameat2(2). */
+export const renameat2 = (
+  fromFd: number,
+  from: string,
+  toFd: number,
+  to: string,
+  flags: number,
+): number =>
+  result(c.renameat2(fromFd, pathBytes(from), toFd, pathBytes(to), flags));
+
+/** readlinkat(2); the target, a character a byte, or a negative errno. */
+export function readlinkat(fd: number, name: string): string | number {
+  const buffer = new Uint8Array(4096);
+  const length = result(
+    c.readlinkat(fd, pathBytes(name), buffer, buffer.length),
+  );
+  if (length < 0) return length;
+  return String.fromCharCode(...buffer.subarray(0, length));
+}
+
+/** openat2(2): `flags`, `mode` and `resolve` are `struct open_how`'s. */
+export function openat2(
+  fd: number,
+  path: string,
+  flags: number,
+  mode: number,
+  resolve: number,
+): number {
+  const how = new DataView(new ArrayBuffer(24));
+  how.setBigUint64(0, BigInt(flags >>> 0), true);
+  how.setBigUint64(8, BigInt(mode), true);
+  how.setBigUint64(16, BigInt(resolve), true);
+  return result(
+    c.openat2(
+      SYS_openat2,
+      fd,
+      pathBytes(path),
+      new Uint8Array(how.buffer),
+      24,
+    ),
+  );
+}
+
+/** faccessat2(2). */
+export const faccessat2 = (
+  fd: number,
+  name: string,
+  mode: number,
+  flags: number,
+): number =>
+  result(c.faccessat2(SYS_faccessat2, fd, pathBytes(name), mode, flags));
+
+/** ioctl(2) with a buffer. */
+export const ioctl = (
+  fd: number,
+  request: number,
+  buffer: Uint8Array<ArrayBuffer>,
+): number => result(c.ioctl(fd, request, buffer));
+
+/** Which of `events` (poll.h) hold for `fd` now, with POLLERR and POLLHUP. */
+export function pollNow(fd: number, events: number): number {
+  const entry = new DataView(new ArrayBuffer(8));
+  entry.setInt32(0, fd, true);
+  entry.setInt16(4, events, true);
+  const got = result(c.poll(new Uint8Array(entry.buffer), 1, 0));
+  return got < 0 ? got : entry.getInt16(6, true);
+}
+
+/**
+ * Waits until one of `events` holds for `fd`, or `signal` aborts. Nothing is
+ * read: bytes stay where they are for whoever reads next.
+ */
+export async function pollUntil(
+  fd: number,
+  events: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) return;
+  const cancel = c.eventfd(0, 0);
+  if (cancel < 0) throw new Error(`Cannot wait: eventfd failed (${errno()})`);
+  const wake = () => {
+    c.write(cancel, new Uint8Array(new BigUint64Array([1n]).buffer), 8);
+  };
+  signal.addEventListener("abort", wake);
+  try {
+    const entries = new DataView(new ArrayBuffer(16));
+    entries.setInt32(0, fd, true);
+    entries.setInt16(4, events, true);
+    entries.setInt32(8, cancel, true);
+    entries.setInt16(12, POLL.in, true);
+    await c.pollAsync(new Uint8Array(entries.buffer), 2, -1);
+  } finally {
+    signal.removeEventListener("abort", wake);
+    c.close(cancel);
+  }
+}
+
+/** open(2) of a host path, for the VMM's own use. */
+export const open = (path: string, flags: number, mode = 0): number =>
+  result(c.open(pathBytes(path), flags, mode));
+
+/** Bits of poll(2). */
+export const POLL = { in: 1, pri: 2, out: 4, err: 8, hup: 16, nval: 32 } as const;
+
+/** Flags of the *at calls (fcntl.h). */
+export const AT_EMPTY_PATH = 0x1000;
+/** Do not follow the last symbolic link. */
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+/** The current folder. */
+export const AT_FDCWD = -100;
+
+/** Flags of open(2), x86-64 (asm-generic/fcntl.h). */
+export const O = {
+  accessMode: 0o3,
+  readOnly: 0,
+  writeOnly: 1,
+  readWrite: 2,
+  create: 0o100,
+  exclusive: 0o200,
+  noControllingTerminal: 0o400,
+  truncate: 0o1000,
+  append: 0o2000,
+  nonBlock: 0o4000,
+  dataSync: 0o10000,
+  direct: 0o40000,
+  largeFile: 0o100000,
+  directory: 0o200000,
+  noFollow: 0o400000,
+  noAccessTime: 0o1000000,
+  closeOnExec: 0o2000000,
+  path: 0o10000000,
+  temporary: 0o20200000,
+} as const;
+
+/** File types of st_mode (stat.h). */
+export const S_IF = {
+  mask: 0o170000,
+  fifo: 0o010000,
+  character: 0o020000,
+  directory: 0o040000,
+  regular: 0o100000,
+  link: 0o120000,
+} as const;

@@ -1,0 +1,89 @@
+/**
+ * A regular file or folder of the host, opened for the program.
+ *
+ * @module
+ */
+
+import {
+  AT_EMPTY_PATH,
+  close,
+  fstat,
+  fsync,
+  ftruncate,
+  getdents64,
+  lseek,
+  preadv,
+  pwritev,
+  readv,
+  statx,
+  writev,
+} from "./host_calls.ts";
+import type { IoVector } from "./io_vector.ts";
+import { OpenFile } from "./open_file.ts";
+
+/**
+ * An open file of the host. The host's descriptor holds the offset, and bytes
+ * move straight between the file and guest memory.
+ */
+export class HostFile extends OpenFile {
+  readonly type = "host";
+  readonly #fd: number;
+
+  /** @param fd the host's descriptor, which this object then owns */
+  constructor(fd: number, flags: number) {
+    super(flags);
+    this.#fd = fd;
+  }
+
+  override get hostFd(): number {
+    return this.#fd;
+  }
+
+  override read(io: IoVector): number {
+    return readv(this.#fd, io);
+  }
+
+  override write(io: IoVector): number {
+    return writev(this.#fd, io);
+  }
+
+  override pread(io: IoVector, offset: number): number {
+    return preadv(this.#fd, io, offset);
+  }
+
+  override pwrite(io: IoVector, offset: number): number {
+    return pwritev(this.#fd, io, offset);
+  }
+
+  override seek(offset: number, whence: number): number {
+    return lseek(this.#fd, offset, whence);
+  }
+
+  override stat(stat: Uint8Array<ArrayBuffer>): number {
+    return fstat(this.#fd, stat);
+  }
+
+  override statx(
+    buffer: Uint8Array<ArrayBuffer>,
+    flags: number,
+    mask: number,
+  ): number {
+    return statx(this.#fd, "", flags | AT_EMPTY_PATH, mask, buffer);
+  }
+
+  override getdents(buffer: Uint8Array<ArrayBuffer>): number {
+    return getdents64(this.#fd, buffer);
+  }
+
+  override truncate(lengthBytes: number): number {
+    return ftruncate(this.#fd, lengthBytes);
+  }
+
+  override sync(dataOnly: boolean): number {
+    return fsync(this.#fd, dataOnly);
+  }
+
+  override close(): void {
+    close(this.#fd);
+  }
+}

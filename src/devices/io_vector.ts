@@ -1,0 +1,103 @@
+/**
+ * The pieces of guest memory that one read or write moves.
+ *
+ * @module
+ */
+
+import type { Memory } from "../vmm/mod.ts";
+
+/** Most pieces: what readv(2) takes at most (limits.h's IOV_MAX). */
+const MAX_PIECES = 1024;
+
+/**
+ * Pieces of guest memory in order, in the form that preadv(2) takes, so that
+ * the kernel moves bytes straight between a file and guest memory.
+ */
+export class IoVector {
+  /** Whether the I/O writes to guest memory. */
+  into = false;
+  /** How many pieces. */
+  count = 0;
+  /** Bytes in all pieces. */
+  lengthBytes = 0;
+  /** `struct iovec` of each piece: host address and length, 64 bits each. */
+  readonly iovecs: Uint8Array<ArrayBuffer>;
+
+  readonly #memory: Memory;
+  readonly #words: Uint32Array;
+  readonly #gpas = new Float64Array(MAX_PIECES);
+  readonly #lengths = new Float64Array(MAX_PIECES);
+
+  /** @param memory the memory that the pieces are of */
+  constructor(memory: Memory) {
+    this.#memory = memory;
+    this.#words = new Uint32Array(MAX_PIECES * 4);
+    this.iovecs = new Uint8Array(this.#words.buffer as ArrayBuffer);
+  }
+
+  /** Empties it. */
+  reset(into: boolean): void {
+    this.into = into;
+    this.count = 0;
+    this.lengthBytes = 0;
+  }
+
+  /**
+   * Appends a piece, joining it to the one before where they touch.
+   *
+   * @returns false when there is no room for one more
+   */
+  add(gpa: number, lengthBytes: number): boolean {
+    const last = this.count - 1;
+    if (last >= 0 && this.#gpas[last] + this.#lengths[last] === gpa) {
+      this.#lengths[last] += lengthBytes;
+      this.#words[last * 4 + 2] = this.#lengths[last];
+    } else {
+      if (this.count === MAX_PIECES) return false;
+      const host = this.#memory.hostAddress + gpa;
+      const at = this.count * 4;
+      this.#words[at] = host % 0x1_0000_0000;
+      this.#words[at + 1] = Math.floor(host / 0x1_0000_0000);
+      this.#words[at + 2] = lengthBytes;
+      this.#words[at + 3] = 0;
+      this.#gpas[this.count] = gpa;
+      this.#lengths[this.count] = lengthBytes;
+      this.count++;
+    }
+    this.lengthBytes += lengthBytes;
+    if (this.into) this.#memory.markDirty(gpa, lengthBytes);
+    return true;
+  }
+
+  /** Cuts it to at most `lengthBytes`. */
+  limit(lengthBytes: number): void {
+    while (this.lengthBytes > lengthBytes) {
+      const last = this.count - 1;
+      const over = this.lengthBytes - lengthBytes;
+      const cut = Math.min(over, this.#lengths[last]);
+      this.#lengths[last] -= cut;
+      this.#words[last * 4 + 2] = this.#lengths[last];
+      this.lengthBytes -= cut;
+      if (this.#lengths[last] === 0) this.count--;
+    }
+  }
+
+  /** Calls `piece` with a view of each piece's bytes, in order. */
+  forEach(piece: (bytes: Uint8Array) => void): void {
+    for (let i = 0; i < this.count; i++) {
+      const gpa = this.#gpas[i];
+      piece(this.#memory.u8.subarray(gpa, gpa + this.#lengths[i]));
+    }
+  }
+
+  /** Copies from `bytes` into the pieces; returns how many bytes. */
+  fill(bytes: Uint8Array): number {
+    let done = 0;
+    this.forEach((piece) => {
+      const part = bytes.subarray(done, done + piece.length);
+      piece.set(part);
+      done += part.length;
+    });
+    return done;
+  }
+}

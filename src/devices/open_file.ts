@@ -1,0 +1,154 @@
+/**
+ * What an open file is to the program's system calls.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../kvm/mod.ts";
+import { O, POLL } from "./host_calls.ts";
+import type { IoVector } from "./io_vector.ts";
+
+/**
+ * An open file description (open(2)): what descriptors made by dup share.
+ * Results are those of the system calls: zero or more, or a negative errno;
+ * -EAGAIN where a call would have to wait.
+ */
+export abstract class OpenFile {
+  /** Names the class in an image. */
+  abstract readonly type: string;
+  /** O_* flags: the access mode, and the status flags that fcntl shows. */
+  flags: number;
+  /** How many descriptors point here; the last one to go closes it. */
+  references = 0;
+
+  /** @param flags O_* flags */
+  constructor(flags: number) {
+    this.flags = flags;
+  }
+
+  /** Whether it was opened for reading. */
+  get isReadable(): boolean {
+    return (this.flags & O.accessMode) !== O.writeOnly &&
+      (this.flags & O.path) === 0;
+  }
+
+  /** Whether it was opened for writing. */
+  get isWritable(): boolean {
+    return (this.flags & O.accessMode) !== O.readOnly &&
+      (this.flags & O.path) === 0;
+  }
+
+  /** Reads at the file's own offset. */
+  read(_io: IoVector): number {
+    return -ERRNO.EINVAL;
+  }
+
+  /** Writes at the file's own offset. */
+  write(_io: IoVector): number {
+    return -ERRNO.EINVAL;
+  }
+
+  /** Reads at `offset`. */
+  pread(_io: IoVector, _offset: number): number {
+    return -ERRNO.ESPIPE;
+  }
+
+  /** Writes at `offset`. */
+  pwrite(_io: IoVector, _offset: number): number {
+    return -ERRNO.ESPIPE;
+  }
+
+  /** Moves the offset. */
+  seek(_offset: number, _whence: number): number {
+    return -ERRNO.ESPIPE;
+  }
+
+  /** Fills a `struct stat` of 144 bytes. */
+  abstract stat(stat: Uint8Array<ArrayBuffer>): number;
+
+  /** Fills a `struct statx` of 256 bytes. */
+  statx(
+    statx: Uint8Array<ArrayBuffer>,
+    _flags: number,
+    _mask: number,
+  ): number {
+    const stat = new Uint8Array(144);
+    const result = this.stat(stat);
+    if (result < 0) return result;
+    statxFromStat(new DataView(stat.buffer), new DataView(statx.buffer));
+    return 0;
+  }
+
+  /** Which of poll's bits hold now. */
+  poll(events: number): number {
+    return events & (POLL.in | POLL.out);
+  }
+
+  /** Resolves when one of `events` may hold, or when `signal` aborts. */
+  wait(_events: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
+  /** Directory entries, in getdents64's form. */
+  getdents(_buffer: Uint8Array<ArrayBuffer>): number {
+    return -ERRNO.ENOTDIR;
+  }
+
+  /** Makes the file `lengthBytes` long. */
+  truncate(_lengthBytes: number): number {
+    return -ERRNO.EINVAL;
+  }
+
+  /** Writes what is buffered to the disk. */
+  sync(_dataOnly: boolean): number {
+    return -ERRNO.EINVAL;
+  }
+
+  /** Device control: `argument` is in and out. */
+  ioctl(_request: number, _argument: Uint8Array<ArrayBuffer>): number {
+    return -ERRNO.ENOTTY;
+  }
+
+  /** The host's descriptor, where there is one: for calls on a folder. */
+  get hostFd(): number | undefined {
+    return undefined;
+  }
+
+  /** Releases what it holds: the last descriptor is gone. */
+  close(): void {}
+}
+
+/** A `struct stat` (144 bytes) of a file that is not on a disk. */
+export function writeSpecialStat(
+  stat: Uint8Array<ArrayBuffer>,
+  mode: number,
+  inode: number,
+  rdev = 0,
+): number {
+  const view = new DataView(stat.buffer, stat.byteOffset, 144);
+  stat.fill(0, 0, 144);
+  view.setBigUint64(0, 0xfn, true); // st_dev
+  view.setBigUint64(8, BigInt(inode), true); // st_ino
+  view.setBigUint64(16, 1n, true); // st_nlink
+  view.setUint32(24, mode, true); // st_mode
+  view.setBigUint64(40, BigInt(rdev), true); // st_rdev
+  view.setBigUint64(56, 4096n, true); // st_blksize
+  return 0;
+}
+
+/** Fills a `struct statx` from a `struct stat` (statx(2), stat(2)). */
+function statxFromStat(stat: DataView, statx: DataView): void {
+  new Uint8Array(statx.buffer).fill(0);
+  statx.setUint32(0, 0x7ff, true); // stx_mask: STATX_BASIC_STATS
+  statx.setUint32(4, Number(stat.getBigUint64(56, true)), true); // blksize
+  statx.setUint32(16, Number(stat.getBigUint64(16, true)), true); // nlink
+  statx.setUint32(20, stat.getUint32(28, true), true); // uid
+  statx.setUint32(24, stat.getUint32(32, true), true); // gid
+  statx.setUint16(28, stat.getUint32(24, true), true); // mode
+  statx.setBigUint64(32, stat.getBigUint64(8, true), true); // ino
+  statx.setBigUint64(40, stat.getBigUint64(48, true), true); // size
+  statx.setBigUint64(48, stat.getBigUint64(64, true), true); // blocks
+}

@@ -1,0 +1,159 @@
+/**
+ * A pipe inside the VM: its bytes are the VMM's, and travel with it.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../kvm/mod.ts";
+import { O, POLL, S_IF } from "./host_calls.ts";
+import type { IoVector } from "./io_vector.ts";
+import { OpenFile, writeSpecialStat } from "./open_file.ts";
+
+/** How many bytes a pipe holds (pipe(7)). */
+export const PIPE_BYTES = 65536;
+
+/** Writes up to this size are not split (pipe(7)'s PIPE_BUF). */
+const ATOMIC_BYTES = 4096;
+
+/** The bytes between a pipe's two ends: a ring. */
+export class PipeBuffer {
+  readonly #ring = new Uint8Array(PIPE_BYTES);
+  #start = 0;
+  /** How many bytes wait to be read. */
+  lengthBytes = 0;
+  /** Whether each end is open still. */
+  readonly open = { read: true, write: true };
+  /** The inode that fstat shows; both ends' alike. */
+  readonly inode: number;
+  /** Calls waiting for the other end to move. */
+  readonly #waiters = new Set<() => void>();
+
+  /** @param inode what fstat shows @param content bytes that wait already */
+  constructor(inode: number, content: Uint8Array = new Uint8Array()) {
+    this.inode = inode;
+    this.#ring.set(content);
+    this.lengthBytes = content.length;
+  }
+
+  /** A copy of the bytes that wait, the oldest first. */
+  content(): Uint8Array {
+    const bytes = new Uint8Array(this.lengthBytes);
+    for (let i = 0; i < bytes.length; i++) {
+      bytes[i] = this.#ring[(this.#start + i) % PIPE_BYTES];
+    }
+    return bytes;
+  }
+
+  /** Moves the oldest bytes into `io`; returns how many. */
+  take(io: IoVector): number {
+    let done = 0;
+    io.forEach((piece) => {
+      while (piece.length > 0 && this.lengthBytes > 0) {
+        const n = Math.min(
+          piece.length,
+          this.lengthBytes,
+          PIPE_BYTES - this.#start,
+        );
+        piece.set(this.#ring.subarray(this.#start, this.#start + n));
+        piece = piece.subarray(n);
+        this.#start = (this.#start + n) % PIPE_BYTES;
+        this.lengthBytes -= n;
+        done += n;
+      }
+    });
+    if (done > 0) this.wake();
+    return done;
+  }
+
+  /** Moves as many of `io`'s bytes in as there is room for; returns how many. */
+  put(io: IoVector): number {
+    let done = 0;
+    io.forEach((piece) => {
+      while (piece.length > 0 && this.lengthBytes < PIPE_BYTES) {
+        const at = (this.#start + this.lengthBytes) % PIPE_BYTES;
+        const n = Math.min(
+          piece.length,
+          PIPE_BYTES - this.lengthBytes,
+          PIPE_BYTES - at,
+        );
+        this.#ring.set(piece.subarray(0, n), at);
+        piece = piece.subarray(n);
+        this.lengthBytes += n;
+        done += n;
+      }
+    });
+    if (done > 0) this.wake();
+    return done;
+  }
+
+  /** Tells those who wait that something changed. */
+  wake(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  /** Resolves at the next change, or when `signal` aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiters.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      if (signal.aborted) return resolve();
+      signal.addEventListener("abort", done);
+      this.#waiters.add(done);
+    });
+  }
+}
+
+/** One end of a pipe. */
+export class PipeEnd extends OpenFile {
+  readonly type = "pipe";
+  /** What both ends share. */
+  readonly pipe: PipeBuffer;
+
+  /** @param flags O_RDONLY for the read end, O_WRONLY for the write end */
+  constructor(pipe: PipeBuffer, flags: number) {
+    super(flags);
+    this.pipe = pipe;
+  }
+
+  override read(io: IoVector): number {
+    if (io.lengthBytes === 0) return 0;
+    if (this.pipe.lengthBytes > 0) return this.pipe.take(io);
+    return this.pipe.open.write ? -ERRNO.EAGAIN : 0;
+  }
+
+  override write(io: IoVector): number {
+    if (!this.pipe.open.read) return -ERRNO.EPIPE;
+    if (io.lengthBytes === 0) return 0;
+    const room = PIPE_BYTES - this.pipe.lengthBytes;
+    const whole = io.lengthBytes <= ATOMIC_BYTES;
+    if (room === 0 || (whole && room < io.lengthBytes)) return -ERRNO.EAGAIN;
+    return this.pipe.put(io);
+  }
+
+  override stat(stat: Uint8Array<ArrayBuffer>): number {
+    return writeSpecialStat(stat, S_IF.fifo | 0o600, this.pipe.inode);
+  }
+
+  override poll(events: number): number {
+    const { pipe } = this;
+    if (this.isReadable) {
+      return (events & (pipe.lengthBytes > 0 ? POLL.in : 0)) |
+        (pipe.open.write ? 0 : POLL.hup);
+    }
+    const room = PIPE_BYTES - pipe.lengthBytes >= ATOMIC_BYTES;
+    return (events & (room ? POLL.out : 0)) | (pipe.open.read ? 0 : POLL.err);
+  }
+
+  override wait(_events: number, signal: AbortSignal): Promise<void> {
+    return this.pipe.changed(signal);
+  }
+
+  override close(): void {
+    if ((this.flags & O.accessMode) === O.readOnly) this.pipe.open.read = false;
+    else this.pipe.open.write = false;
+    this.pipe.wake();
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Constants of linux/kvm.h, x86-64.
+ *
+ * @module
+ */
+
+/** ioctl requests, by the kernel's names. */
+export const KVM = {
+  KVM_GET_API_VERSION: 0xae00,
+  KVM_CREATE_VM: 0xae01,
+  KVM_GET_MSR_INDEX_LIST: 0xc004ae02,
+  KVM_CHECK_EXTENSION: 0xae03,
+  KVM_GET_VCPU_MMAP_SIZE: 0xae04,
+  KVM_GET_SUPPORTED_CPUID: 0xc008ae05,
+  KVM_CREATE_VCPU: 0xae41,
+  KVM_GET_DIRTY_LOG: 0x4010ae42,
+  KVM_SET_USER_MEMORY_REGION: 0x4020ae46,
+  KVM_SET_TSS_ADDR: 0xae47,
+  KVM_CLEAR_DIRTY_LOG: 0xc018aec0,
+  KVM_ENABLE_CAP: 0x4068aea3,
+  KVM_RUN: 0xae80,
+  KVM_GET_REGS: 0x8090ae81,
+  KVM_SET_REGS: 0x4090ae82,
+  KVM_GET_SREGS: 0x8138ae83,
+  KVM_SET_SREGS: 0x4138ae84,
+  KVM_GET_MSRS: 0xc008ae88,
+  KVM_SET_MSRS: 0x4008ae89,
+  KVM_SET_CPUID2: 0x4008ae90,
+  KVM_GET_CPUID2: 0xc008ae91,
+  KVM_GET_MP_STATE: 0x8004ae98,
+  KVM_SET_MP_STATE: 0x4004ae99,
+  KVM_GET_VCPU_EVENTS: 0x8040ae9f,
+  KVM_SET_VCPU_EVENTS: 0x4040aea0,
+  KVM_GET_DEBUGREGS: 0x8080aea1,
+  KVM_SET_DEBUGREGS: 0x4080aea2,
+  KVM_SET_TSC_KHZ: 0xaea2,
+  KVM_GET_TSC_KHZ: 0xaea3,
+  KVM_GET_XSAVE: 0x9000aea4,
+  KVM_SET_XSAVE: 0x5000aea5,
+  KVM_GET_XCRS: 0x8188aea6,
+  KVM_SET_XCRS: 0x4188aea7,
+  KVM_GET_XSAVE2: 0x9000aecf,
+} as const;
+
+/** Capabilities, for KVM_CHECK_EXTENSION. */
+export const KVM_CAP = {
+  KVM_CAP_USER_MEMORY: 3,
+  KVM_CAP_SET_TSS_ADDR: 4,
+  KVM_CAP_EXT_CPUID: 7,
+  KVM_CAP_NR_MEMSLOTS: 10,
+  KVM_CAP_MP_STATE: 14,
+  KVM_CAP_VCPU_EVENTS: 41,
+  KVM_CAP_DEBUGREGS: 50,
+  KVM_CAP_XSAVE: 55,
+  KVM_CAP_XCRS: 56,
+  KVM_CAP_TSC_CONTROL: 60,
+  KVM_CAP_GET_TSC_KHZ: 61,
+  KVM_CAP_SYNC_REGS: 74,
+  KVM_CAP_IMMEDIATE_EXIT: 136,
+  KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: 168,
+  KVM_CAP_DIRTY_LOG_RING: 192,
+  KVM_CAP_XSAVE2: 208,
+} as const;
+
+/** Reasons for an exit (KVM_EXIT_*). */
+export const KVM_EXIT = {
+  KVM_EXIT_UNKNOWN: 0,
+  KVM_EXIT_EXCEPTION: 1,
+  KVM_EXIT_IO: 2,
+  KVM_EXIT_HYPERCALL: 3,
+  KVM_EXIT_DEBUG: 4,
+  KVM_EXIT_HLT: 5,
+  KVM_EXIT_MMIO: 6,
+  KVM_EXIT_SHUTDOWN: 8,
+  KVM_EXIT_FAIL_ENTRY: 9,
+  KVM_EXIT_INTR: 10,
+  KVM_EXIT_INTERNAL_ERROR: 17,
+  KVM_EXIT_SYSTEM_EVENT: 24,
+} as const;
+
+/** Flags of a memory slot. */
+export const KVM_MEM = { LOG_DIRTY_PAGES: 1, READONLY: 2 } as const;
+
+/** Which registers kvm_run carries (KVM_SYNC_X86_*). */
+export const KVM_SYNC = { REGS: 1, SREGS: 2, EVENTS: 4 } as const;
+
+/** The version of the interface that has been there since 2007. */
+export const API_VERSION = 12;

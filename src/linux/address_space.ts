@@ -1,0 +1,466 @@
+/**
+ * A program's address space: its areas, and the memory behind them.
+ *
+ * Memory is handed out in blocks of 2 MiB: each block of virtual addresses that
+ * holds anything has one block of guest memory behind it, mapped as one large
+ * page where an area covers all of it. What an area allows is populated when it
+ * is made, as long as memory is plentiful, else when it is first touched.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { Component, Dump, StateSchema } from "../state/mod.ts";
+import { ERRNO } from "../kvm/mod.ts";
+import {
+  BLOCK_BYTES,
+  BlockAllocator,
+  FIRST_FREE_TABLES,
+  KERNEL_BLOCK,
+  type Memory,
+  PAGE_BYTES,
+  PageTables,
+  PROT,
+  USER_END_VA,
+  VmError,
+} from "../vmm/mod.ts";
+import { type Area, type AreaKind, AreaList } from "./areas.ts";
+
+/** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
+const LOWEST_VA = 0x1_0000;
+
+/** Where mappings are placed from, downwards. */
+const MMAP_TOP_VA = 0x7fff_0000_0000;
+
+/** First address after the stack. */
+export const STACK_TOP_VA = 0x7ffe_0000_0000;
+
+/** How large the stack may grow (RLIMIT_STACK). */
+export const STACK_BYTES = 8 * 1024 * 1024;
+
+/** How much of the stack is populated from the start. */
+const STACK_EAGER_BYTES = 256 * 1024;
+
+/** Rounds up to whole pages. */
+export function pageCeil(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+}
+
+const address = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** How an address space travels. */
+export const addressSpaceState = {
+  kind: "address-space",
+  version: 1,
+  schema: v.object({
+    areas: v.array(v.object({
+      start: address,
+      end: address,
+      prot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7)),
+      kind: v.picklist(["program", "heap", "stack", "anonymous", "file"]),
+    })),
+    /** Pairs: block number of the virtual address, gpa of the block. */
+    blocks: v.array(v.tuple([address, address])),
+    brkStart: address,
+    brk: address,
+    /** Where the next page table comes from, and where its block ends. */
+    tables: v.object({
+      next: address,
+      end: address,
+      blocks: v.array(address),
+    }),
+  }),
+} satisfies StateSchema<unknown>;
+
+/** The state of an address space, version 1. */
+export type AddressSpaceStateV1 = v.InferOutput<typeof addressSpaceState.schema>;
+
+/** The address space of the program. */
+export class AddressSpace implements Component {
+  readonly id = "address-space";
+  readonly kind: string = addressSpaceState.kind;
+  readonly version: number = addressSpaceState.version;
+
+  /** The areas, in order. */
+  readonly areas = new AreaList();
+  /** The page tables. */
+  readonly tables: PageTables;
+  /** Which blocks of memory are in use. */
+  readonly blocks: BlockAllocator;
+
+  readonly #memory: Memory;
+  readonly #blockOf = new Map<number, number>();
+  #brkStart = 0;
+  #brk = 0;
+  #tables = {
+    next: KERNEL_BLOCK.tables + FIRST_FREE_TABLES * PAGE_BYTES,
+    end: BLOCK_BYTES,
+    blocks: [] as number[],
+  };
+
+  /**
+   * An empty address space in memory that holds the boot pages; with `state`,
+   * the one that was saved with this memory.
+   *
+   * @throws {VmError} when the state does not fit the memory
+   */
+  constructor(memory: Memory, state?: AddressSpaceStateV1) {
+    this.#memory = memory;
+    this.blocks = new BlockAllocator(memory.sizeBytes);
+    this.tables = new PageTables(memory, () => this.#allocateTable());
+    this.blocks.take(0);
+    if (state) this.#load(state);
+  }
+
+  #load(state: AddressSpaceStateV1): void {
+    const wrong = (what: string) =>
+      new VmError("VM_MEMORY", `Cannot restore the address space: ${what}`);
+    let last = 0;
+    for (const area of state.areas) {
+      if (
+        area.start < last || area.end <= area.start || area.end > USER_END_VA ||
+        area.start % PAGE_BYTES !== 0 || area.end % PAGE_BYTES !== 0
+      ) {
+        throw wrong(`area 0x${area.start.toString(16)} is out of place`);
+      }
+      last = area.end;
+      this.areas.insert(area);
+    }
+    const end = Math.floor(USER_END_VA / BLOCK_BYTES) + 1;
+    for (const [block, gpa] of state.blocks) {
+      if (block >= end || this.#blockOf.has(block)) {
+        throw wrong(`block number ${block} is out of place`);
+      }
+      this.blocks.take(gpa);
+      this.#blockOf.set(block, gpa);
+    }
+    for (const gpa of state.tables.blocks) this.blocks.take(gpa);
+    const { next, end: tablesEnd } = state.tables;
+    if (
+      next % PAGE_BYTES !== 0 || tablesEnd % BLOCK_BYTES !== 0 ||
+      next > tablesEnd || tablesEnd - next > BLOCK_BYTES ||
+      tablesEnd > this.#memory.sizeBytes
+    ) {
+      throw wrong("the page tables are out of place");
+    }
+    this.#tables = { ...state.tables, blocks: [...state.tables.blocks] };
+    this.#brkStart = state.brkStart;
+    this.#brk = state.brk;
+  }
+
+  /** Answers with the areas and which memory is behind them. */
+  dump(): Dump {
+    const state: AddressSpaceStateV1 = {
+      areas: this.areas.all.map((area) => ({ ...area })),
+      blocks: [...this.#blockOf].sort((a, b) => a[0] - b[0]),
+      brkStart: this.#brkStart,
+      brk: this.#brk,
+      tables: { ...this.#tables },
+    };
+    return { answer: "payload", value: state };
+  }
+
+  #allocateTable(): number {
+    if (this.#tables.next === this.#tables.end) {
+      const block = this.blocks.allocate();
+      if (block < 0) throw new OutOfMemoryError();
+      this.#tables.blocks.push(block);
+      this.#tables.next = block;
+      this.#tables.end = block + BLOCK_BYTES;
+    }
+    const table = this.#tables.next;
+    this.#tables.next += PAGE_BYTES;
+    return table;
+  }
+
+  /** Sets where the heap starts: at the first page after the program. */
+  setBrkStart(va: number): void {
+    this.#brkStart = this.#brk = va;
+  }
+
+  /** Moves the end of the heap, as brk(2): returns where it is afterwards. */
+  brk(to: number): number {
+    if (!(to >= this.#brkStart)) return this.#brk;
+    const oldEnd = pageCeil(this.#brk);
+    const newEnd = pageCeil(to);
+    if (newEnd > oldEnd) {
+      if (newEnd > MMAP_TOP_VA || this.areas.overlaps(oldEnd, newEnd)) {
+        return this.#brk;
+      }
+      const prot = PROT.read | PROT.write;
+      if (this.map(oldEnd, newEnd - oldEnd, prot, "heap") < 0) return this.#brk;
+    } else if (newEnd < oldEnd) {
+      this.unmap(newEnd, oldEnd - newEnd);
+    }
+    return this.#brk = to;
+  }
+
+  /** Bytes that the program may write and that memory must be there for. */
+  #committedBytes(): number {
+    return this.areas.totalBytes((area) =>
+      (area.prot & PROT.write) !== 0 && area.kind !== "stack"
+    );
+  }
+
+  /**
+   * Maps zeroed memory at `va`, in place of what is there.
+   *
+   * @param lazy populate when touched, and do not count against memory
+   * @returns `va`, or a negative errno
+   */
+  map(
+    va: number,
+    lengthBytes: number,
+    prot: number,
+    kind: AreaKind,
+    lazy = false,
+  ): number {
+    if (va < LOWEST_VA || va + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
+    const commits = !lazy && (prot & PROT.write) !== 0;
+    if (
+      commits &&
+      this.#committedBytes() + lengthBytes > this.#memory.sizeBytes
+    ) return -ERRNO.ENOMEM;
+    this.unmap(va, lengthBytes);
+    this.areas.insert({ start: va, end: va + lengthBytes, prot, kind });
+    const plentiful = lengthBytes <= this.blocks.freeBytes / 4;
+    const eager = kind === "stack" ? STACK_EAGER_BYTES : lengthBytes;
+    if (!lazy && prot !== PROT.none && plentiful) {
+      this.#populate(va + lengthBytes - eager, va + lengthBytes, prot);
+    }
+    return va;
+  }
+
+  /** The highest place that is free for `lengthBytes`; -1 when there is none. */
+  findFree(lengthBytes: number): number {
+    const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
+    const top = STACK_TOP_VA - STACK_BYTES - BLOCK_BYTES;
+    return this.areas.findGap(lengthBytes, align, LOWEST_VA, top);
+  }
+
+  /** Puts memory behind the pages of `[start, end)` that have none. */
+  #populate(start: number, end: number, prot: number): void {
+    let block = Math.floor(start / BLOCK_BYTES);
+    for (; block * BLOCK_BYTES < end; block++) {
+      const blockVa = block * BLOCK_BYTES;
+      let gpa = this.#blockOf.get(block);
+      if (gpa === undefined) {
+        gpa = this.blocks.allocate();
+        if (gpa < 0) throw new OutOfMemoryError();
+        this.#blockOf.set(block, gpa);
+      }
+      const from = Math.max(start, blockVa);
+      const to = Math.min(end, blockVa + BLOCK_BYTES);
+      if (to - from === BLOCK_BYTES && this.tables.isBlockFresh(blockVa)) {
+        this.tables.mapBlock(blockVa, gpa, prot);
+        continue;
+      }
+      for (let va = from; va < to; va += PAGE_BYTES) {
+        if (!this.tables.isPopulated(va)) {
+          this.tables.mapPage(va, gpa + (va - blockVa), prot);
+        }
+      }
+    }
+  }
+
+  /**
+   * Answers a page fault, the CPU's or the VMM's own: populates what the area
+   * at `va` allows.
+   *
+   * @param access a sum of PROT_*: what was tried
+   * @returns whether the access is allowed, so that it may be tried again
+   * @throws {OutOfMemoryError} when no memory is left
+   */
+  fault(va: number, access: number): boolean {
+    const area = this.areas.find(va);
+    if (!area || (area.prot & access) !== access) return false;
+    // Readable is all that the CPU can express below writable.
+    if (area.prot === PROT.none) return false;
+    const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
+    const start = Math.max(area.start, block);
+    const end = Math.min(area.end, block + BLOCK_BYTES);
+    this.#populate(start, end, area.prot);
+    return true;
+  }
+
+  /** Removes everything in `[va, va + lengthBytes)`. */
+  unmap(va: number, lengthBytes: number): void {
+    const end = va + lengthBytes;
+    const areas = this.areas.within(va, end);
+    if (areas.length === 0) return;
+    const spans = areas.map((a): [number, number] => [
+      Math.max(a.start, va),
+      Math.min(a.end, end),
+    ]);
+    this.areas.remove(va, end);
+    for (const [from, to] of spans) this.#release(from, to);
+  }
+
+  /** Gives back the memory behind `[start, end)`, which no area uses. */
+  #release(start: number, end: number): void {
+    let block = Math.floor(start / BLOCK_BYTES);
+    for (; block * BLOCK_BYTES < end; block++) {
+      const gpa = this.#blockOf.get(block);
+      if (gpa === undefined) continue;
+      const blockVa = block * BLOCK_BYTES;
+      if (!this.areas.overlaps(blockVa, blockVa + BLOCK_BYTES)) {
+        this.tables.unmapBlock(blockVa);
+        this.#memory.discard(gpa, BLOCK_BYTES);
+        this.blocks.release(gpa);
+        this.#blockOf.delete(block);
+        continue;
+      }
+      const from = Math.max(start, blockVa);
+      const to = Math.min(end, blockVa + BLOCK_BYTES);
+      this.#eachRun(
+        from,
+        to,
+        (va) => this.tables.unmapPage(va),
+        (at, bytes) => this.#memory.discard(gpa + (at - blockVa), bytes),
+      );
+    }
+  }
+
+  /** Calls `run` for each run of pages in `[start, end)` for which `page` holds. */
+  #eachRun(
+    start: number,
+    end: number,
+    page: (va: number) => boolean,
+    run: (va: number, lengthBytes: number) => void,
+  ): void {
+    let from = -1;
+    for (let va = start; va <= end; va += PAGE_BYTES) {
+      const holds = va < end && page(va);
+      if (holds && from < 0) from = va;
+      else if (!holds && from >= 0) {
+        run(from, va - from);
+        from = -1;
+      }
+    }
+  }
+
+  /** Changes the protection of whole pages, as mprotect(2). */
+  protect(va: number, lengthBytes: number, prot: number): number {
+    const end = va + lengthBytes;
+    if (!this.areas.covers(va, end)) return -ERRNO.ENOMEM;
+    for (const area of this.areas.within(va, end)) {
+      if (area.prot === prot) continue;
+      const from = Math.max(area.start, va);
+      const to = Math.min(area.end, end);
+      // What was allowed and is no more must leave the CPU's caches; what is
+      // newly allowed is found when a stale entry faults.
+      const revokes = (area.prot & ~prot) !== 0;
+      this.#protectPages(from, to, prot, revokes);
+    }
+    this.areas.protect(va, end, prot);
+    return 0;
+  }
+
+  #protectPages(
+    start: number,
+    end: number,
+    prot: number,
+    revokes: boolean,
+  ): void {
+    let block = Math.floor(start / BLOCK_BYTES);
+    for (; block * BLOCK_BYTES < end; block++) {
+      const gpa = this.#blockOf.get(block);
+      if (gpa === undefined) continue;
+      const blockVa = block * BLOCK_BYTES;
+      const from = Math.max(start, blockVa);
+      const to = Math.min(end, blockVa + BLOCK_BYTES);
+      if (to - from === BLOCK_BYTES && this.tables.isLarge(blockVa)) {
+        this.tables.protectBlock(blockVa, prot);
+        if (revokes) this.#memory.dropTranslations(gpa, BLOCK_BYTES);
+        continue;
+      }
+      this.#eachRun(
+        from,
+        to,
+        (page) =>
+          this.tables.isPopulated(page) && this.tables.protectPage(page, prot),
+        (at, bytes) => {
+          if (revokes) {
+            this.#memory.dropTranslations(gpa + (at - blockVa), bytes);
+          }
+        },
+      );
+    }
+  }
+
+  /**
+   * Moves an area's pages to `to`, which becomes `newBytes` long.
+   *
+   * @returns `to`, or a negative errno
+   */
+  move(va: number, oldBytes: number, to: number, newBytes: number): number {
+    const area = this.areas.find(va)!;
+    const { prot, kind } = area;
+    // The old pages go only when the new ones are there.
+    const result = this.map(to, newBytes, prot, kind);
+    if (result < 0) return result;
+    const bytes = Math.min(oldBytes, newBytes);
+    for (let done = 0; done < bytes; done += PAGE_BYTES) {
+      if (!this.tables.isPopulated(va + done)) continue;
+      const from = this.locate(va + done);
+      const into = this.locate(to + done);
+      this.#memory.u8.copyWithin(into, from, from + PAGE_BYTES);
+      this.#memory.markDirty(into, PAGE_BYTES);
+    }
+    this.unmap(va, oldBytes);
+    return to;
+  }
+
+  /** Makes anonymous pages read as zero again, as MADV_DONTNEED does. */
+  zero(va: number, lengthBytes: number): void {
+    const end = va + lengthBytes;
+    let block = Math.floor(va / BLOCK_BYTES);
+    for (; block * BLOCK_BYTES < end; block++) {
+      const gpa = this.#blockOf.get(block);
+      if (gpa === undefined) continue;
+      const blockVa = block * BLOCK_BYTES;
+      this.#eachRun(
+        Math.max(va, blockVa),
+        Math.min(end, blockVa + BLOCK_BYTES),
+        (page) => this.tables.isPopulated(page),
+        (at, bytes) => this.#memory.discard(gpa + (at - blockVa), bytes),
+      );
+    }
+  }
+
+  /**
+   * The gpa of the program's byte at `va`, whatever its protection says, with
+   * memory put behind it if there was none: for the VMM's own writes (loading,
+   * moving). -1 when no area holds it.
+   */
+  locate(va: number): number {
+    const area = this.areas.find(va);
+    if (!area) return -1;
+    const block = Math.floor(va / BLOCK_BYTES);
+    const blockVa = block * BLOCK_BYTES;
+    if (!this.tables.isPopulated(va)) {
+      this.#populate(
+        Math.max(area.start, blockVa),
+        Math.min(area.end, blockVa + BLOCK_BYTES),
+        area.prot,
+      );
+    }
+    return this.#blockOf.get(block)! + (va - blockVa);
+  }
+
+  /** Whether `va` has memory of its own already. */
+  isPopulated(va: number): boolean {
+    return this.tables.isPopulated(va);
+  }
+}
+
+/** The guest has used all the memory it was given. */
+export class OutOfMemoryError extends VmError {
+  override name = "OutOfMemoryError";
+
+  constructor() {
+    super("VM_MEMORY", "The program needs more memory than the VM has", {
+      hint: "give it more with --memory",
+    });
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The list of a program's memory areas: what Linux shows in /proc/PID/maps.
+ *
+ * @module
+ */
+
+/** What an area is for. */
+export type AreaKind = "program" | "heap" | "stack" | "anonymous" | "file";
+
+/** One area: whole pages with one protection. */
+export interface Area {
+  /** First address. */
+  start: number;
+  /** First address after it. */
+  end: number;
+  /** A sum of PROT_READ (1), PROT_WRITE (2), PROT_EXEC (4). */
+  prot: number;
+  /** What it is for. */
+  readonly kind: AreaKind;
+}
+
+/** Areas in order of address; no two overlap. */
+export class AreaList {
+  #areas: Area[] = [];
+
+  /** The areas in order. */
+  get all(): readonly Area[] {
+    return this.#areas;
+  }
+
+  /** Index of the first area that ends above `va`. */
+  #at(va: number): number {
+    let low = 0;
+    let high = this.#areas.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#areas[middle].end <= va) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The area that holds `va`. */
+  find(va: number): Area | undefined {
+    const area = this.#areas[this.#at(va)];
+    return area && area.start <= va ? area : undefined;
+  }
+
+  /** The areas that overlap `[start, end)`, in order. */
+  within(start: number, end: number): Area[] {
+    const first = this.#at(start);
+    let last = first;
+    while (last < this.#areas.length && this.#areas[last].start < end) last++;
+    return this.#areas.slice(first, last);
+  }
+
+  /** Whether any area overlaps `[start, end)`. */
+  overlaps(start: number, end: number): boolean {
+    const area = this.#areas[this.#at(start)];
+    return area !== undefined && area.start < end;
+  }
+
+  /** Whether areas cover `[start, end)` without a gap. */
+  covers(start: number, end: number): boolean {
+    let at = start;
+    for (const area of this.within(start, end)) {
+      if (area.start > at) return false;
+      at = area.end;
+    }
+    return at >= end;
+  }
+
+  /** Adds an area to a range that is free, joining equal neighbours. */
+  insert(area: Area): void {
+    const index = this.#at(area.start);
+    this.#areas.splice(index, 0, { ...area });
+    this.#join(index + 1);
+    this.#join(index);
+  }
+
+  /** Joins the area at `index` to the one before it when they are alike. */
+  #join(index: number): void {
+    const before = this.#areas[index - 1];
+    const area = this.#areas[index];
+    if (
+      before && area && before.end === area.start &&
+      before.prot === area.prot && before.kind === area.kind
+    ) {
+      before.end = area.end;
+      this.#areas.splice(index, 1);
+    }
+  }
+
+  /** Makes `va` a boundary between areas. */
+  #split(va: number): void {
+    const index = this.#at(va);
+    const area = this.#areas[index];
+    if (!area || area.start >= va) return;
+    this.#areas.splice(index + 1, 0, { ...area, start: va });
+    area.end = va;
+  }
+
+  /** Removes everything in `[start, end)`. */
+  remove(start: number, end: number): void {
+    this.#split(start);
+    this.#split(end);
+    const first = this.#at(start);
+    this.#areas.splice(first, this.within(start, end).length);
+  }
+
+  /** Gives everything in `[start, end)` the protection `prot`. */
+  protect(start: number, end: number, prot: number): void {
+    this.#split(start);
+    this.#split(end);
+    const first = this.#at(start);
+    const changed = this.within(start, end);
+    for (const area of changed) area.prot = prot;
+    for (let i = first + changed.length; i >= first; i--) this.#join(i);
+  }
+
+  /**
+   * The highest start, a multiple of `align`, of `lengthBytes` free bytes
+   * between `lowest` and `end`; -1 when there is none.
+   */
+  findGap(
+    lengthBytes: number,
+    align: number,
+    lowest: number,
+    end: number,
+  ): number {
+    let top = end;
+    for (let i = this.#areas.length - 1; i >= -1; i--) {
+      const area = this.#areas[i];
+      if (area && area.start >= end) continue;
+      const bottom = Math.max(area ? area.end : 0, lowest);
+      const start = Math.floor((top - lengthBytes) / align) * align;
+      if (start >= bottom) return start;
+      if (!area || area.start <= lowest) return -1;
+      top = Math.min(top, area.start);
+    }
+    return -1;
+  }
+
+  /** Total bytes of the areas that `count` says to count. */
+  totalBytes(count: (area: Area) => boolean): number {
+    let total = 0;
+    for (const area of this.#areas) {
+      if (count(area)) total += area.end - area.start;
+    }
+    return total;
+  }
+}

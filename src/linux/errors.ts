@@ -1,0 +1,38 @@
+/**
+ * Errors of the Linux layer.
+ *
+ * @module
+ */
+
+/** The codes a {@linkcode ProgramError} may carry. */
+export type ProgramErrorCode =
+  | "PROGRAM_NOT_FOUND"
+  | "PROGRAM_NOT_ELF"
+  | "PROGRAM_ARCHITECTURE"
+  | "PROGRAM_DYNAMIC"
+  | "PROGRAM_CORRUPT"
+  | "PROGRAM_UNSUPPORTED";
+
+/** A program cannot be loaded, or cannot go on. */
+export class ProgramError extends Error {
+  override name = "ProgramError";
+  /** What kind of failure this is. */
+  readonly code: ProgramErrorCode;
+  /** What the user can do about it. */
+  readonly hint?: string;
+
+  /**
+   * @param code what kind of failure this is
+   * @param message the action and the reason
+   * @param options `cause`, and a `hint` for the user
+   */
+  constructor(
+    code: ProgramErrorCode,
+    message: string,
+    options: { cause?: unknown; hint?: string } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}

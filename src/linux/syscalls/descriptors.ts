@@ -1,0 +1,256 @@
+/**
+ * System calls on descriptors: dup, fcntl, pipe, poll, ioctl.
+ *
+ * @module
+ */
+
+import {
+  MAX_DESCRIPTORS,
+  O,
+  PipeBuffer,
+  PipeEnd,
+  POLL,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Commands of fcntl (asm-generic/fcntl.h, linux/fcntl.h). */
+const F = {
+  dupFd: 0,
+  getFd: 1,
+  setFd: 2,
+  getFl: 3,
+  setFl: 4,
+  getLk: 5,
+  setLk: 6,
+  setLkW: 7,
+  dupFdCloexec: 1030,
+  getPipeSize: 1032,
+} as const;
+
+/** Status flags that F_SETFL may change (fcntl(2)). */
+const SETTABLE = O.append | O.nonBlock | O.direct | O.noAccessTime | 0o20000;
+
+/** Requests of ioctl_tty(2) and their sizes, bytes; the VMM passes them on. */
+const TERMINAL_REQUESTS = new Map([
+  [0x5401, 36], // TCGETS: struct termios of the kernel
+  [0x5413, 8], // TIOCGWINSZ: struct winsize
+]);
+
+/** Other requests that programs ask of files. */
+const FIONREAD = 0x541b;
+const FIONBIO = 0x5421;
+const FIONCLEX = 0x5450;
+const FIOCLEX = 0x5451;
+
+/** First inode of a pipe; what it is says nothing. */
+let nextPipeInode = 0x1000;
+
+function pipe(linux: Linux, va: number, flags: number): number {
+  if (flags & ~(O.closeOnExec | O.nonBlock | O.direct)) return -ERRNO.EINVAL;
+  if (flags & O.direct) {
+    return linux.unsupported("pipe2 with O_DIRECT", -ERRNO.EINVAL);
+  }
+  const buffer = new PipeBuffer(nextPipeInode++);
+  const status = flags & O.nonBlock;
+  const closeOnExec = (flags & O.closeOnExec) !== 0;
+  const reader = new PipeEnd(buffer, O.readOnly | status);
+  const writer = new PipeEnd(buffer, O.writeOnly | status);
+  const readFd = linux.fds.install(reader, closeOnExec);
+  if (readFd < 0) return readFd;
+  const writeFd = linux.fds.install(writer, closeOnExec);
+  if (writeFd < 0) {
+    linux.fds.close(readFd);
+    return writeFd;
+  }
+  const fds = new DataView(new ArrayBuffer(8));
+  fds.setInt32(0, readFd, true);
+  fds.setInt32(4, writeFd, true);
+  const result = linux.user.writeStruct(va, fds);
+  if (result < 0) {
+    linux.fds.close(readFd);
+    linux.fds.close(writeFd);
+  }
+  return result;
+}
+
+function dupAt(
+  linux: Linux,
+  from: number,
+  to: number,
+  closeOnExec: boolean,
+): number {
+  const file = linux.fds.file(from);
+  if (!file || to < 0 || to >= MAX_DESCRIPTORS) return -ERRNO.EBADF;
+  linux.fds.installAt(to, file, closeOnExec);
+  return to;
+}
+
+/** poll and ppoll, with the time at which they end at the latest. */
+function poll(
+  linux: Linux,
+  va: number,
+  count: number,
+  deadlineNs: () => number | null,
+): number {
+  if (count > MAX_DESCRIPTORS) return -ERRNO.EINVAL;
+  const entries = new DataView(new ArrayBuffer(count * 8));
+  const bytes = new Uint8Array(entries.buffer);
+  if (count > 0 && !linux.user.read(va, bytes)) return -ERRNO.EFAULT;
+  let ready = 0;
+  const waitsFor: { descriptor: number; events: number }[] = [];
+  for (let i = 0; i < count; i++) {
+    const fd = entries.getInt32(i * 8, true);
+    const events = entries.getInt16(i * 8 + 4, true) & 0xffff;
+    let got = 0;
+    if (fd >= 0) {
+      const file = linux.fds.file(fd);
+      if (!file) got = POLL.nval;
+      else {
+        got = file.poll(events);
+        waitsFor.push({ descriptor: fd, events });
+      }
+    }
+    entries.setInt16(i * 8 + 6, got, true);
+    if (got !== 0) ready++;
+  }
+  const resumed = linux.resumed;
+  const deadline = resumed ? resumed.deadlineNs : deadlineNs();
+  const expired = deadline !== null && linux.clock.monotonicNs() >= deadline;
+  if (ready === 0 && !expired) return linux.waitFor({ waitsFor, deadlineNs: deadline });
+  if (count > 0 && !linux.user.write(va, bytes)) return -ERRNO.EFAULT;
+  return ready;
+}
+
+/** Calls on descriptors. */
+export const descriptorCalls: SyscallTable = {
+  close(linux, args) {
+    return linux.fds.close(args.int(0));
+  },
+  close_range(linux, args) {
+    const first = args.uint(0);
+    const last = args.uint(1);
+    const flags = args.uint(2);
+    if (first > last || (flags & ~6) !== 0) return -ERRNO.EINVAL;
+    for (const [fd, descriptor] of linux.fds.entries()) {
+      if (fd < first || fd > last) continue;
+      if (flags & 4) descriptor.closeOnExec = true;
+      else linux.fds.close(fd);
+    }
+    return 0;
+  },
+  dup(linux, args) {
+    const file = linux.fds.file(args.int(0));
+    return file ? linux.fds.install(file, false) : -ERRNO.EBADF;
+  },
+  dup2(linux, args) {
+    const from = args.int(0);
+    const to = args.int(1);
+    if (from === to) return linux.fds.file(from) ? to : -ERRNO.EBADF;
+    return dupAt(linux, from, to, false);
+  },
+  dup3(linux, args) {
+    const flags = args.int(2);
+    if (flags & ~O.closeOnExec || args.int(0) === args.int(1)) {
+      return -ERRNO.EINVAL;
+    }
+    const closeOnExec = (flags & O.closeOnExec) !== 0;
+    return dupAt(linux, args.int(0), args.int(1), closeOnExec);
+  },
+  fcntl(linux, args) {
+    const descriptor = linux.fds.get(args.int(0));
+    if (!descriptor) return -ERRNO.EBADF;
+    const { file } = descriptor;
+    const command = args.int(1);
+    switch (command) {
+      case F.dupFd:
+      case F.dupFdCloexec: {
+        const minimum = args.uint(2);
+        if (minimum >= MAX_DESCRIPTORS) return -ERRNO.EINVAL;
+        const closeOnExec = command === F.dupFdCloexec;
+        return linux.fds.install(file, closeOnExec, minimum);
+      }
+      case F.getFd:
+        return descriptor.closeOnExec ? 1 : 0;
+      case F.setFd:
+        descriptor.closeOnExec = (args.int(2) & 1) !== 0;
+        return 0;
+      case F.getFl:
+        return file.flags;
+      case F.setFl: {
+        const flags = (file.flags & ~SETTABLE) | (args.int(2) & SETTABLE);
+        return file.setStatusFlags(flags);
+      }
+      case F.getPipeSize:
+        return file.type === "pipe" ? 65536 : -ERRNO.EBADF;
+      case F.getLk:
+      case F.setLk:
+      case F.setLkW:
+        return linux.unsupported("fcntl record locks", -ERRNO.ENOLCK);
+      default:
+        return -ERRNO.EINVAL;
+    }
+  },
+  pipe(linux, args) {
+    return pipe(linux, args.u64(0), 0);
+  },
+  pipe2(linux, args) {
+    return pipe(linux, args.u64(0), args.int(1));
+  },
+  poll(linux, args) {
+    const timeoutMs = args.int(2);
+    return poll(
+      linux,
+      args.u64(0),
+      args.uint(1),
+      () =>
+        timeoutMs < 0 ? null : linux.clock.monotonicNs() + timeoutMs * 1e6,
+    );
+  },
+  ppoll(linux, args) {
+    const timeVa = args.u64(2);
+    if (timeVa === 0) {
+      return poll(linux, args.u64(0), args.uint(1), () => null);
+    }
+    const time = linux.user.readStruct(timeVa, 16);
+    if (!time) return -ERRNO.EFAULT;
+    const seconds = Number(time.getBigInt64(0, true));
+    const nanoseconds = Number(time.getBigInt64(8, true));
+    if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
+      return -ERRNO.EINVAL;
+    }
+    const end = linux.clock.deadlineNs(seconds, nanoseconds);
+    return poll(linux, args.u64(0), args.uint(1), () => end);
+  },
+  ioctl(linux, args) {
+    const descriptor = linux.fds.get(args.int(0));
+    if (!descriptor) return -ERRNO.EBADF;
+    const request = args.uint(1);
+    const { file } = descriptor;
+    const argument = args.u64(2);
+    switch (request) {
+      case FIOCLEX:
+      case FIONCLEX:
+        descriptor.closeOnExec = request === FIOCLEX;
+        return 0;
+      case FIONBIO: {
+        const on = linux.user.readStruct(argument, 4);
+        if (!on) return -ERRNO.EFAULT;
+        const flags = on.getInt32(0, true)
+          ? file.flags | O.nonBlock
+          : file.flags & ~O.nonBlock;
+        return file.setStatusFlags(flags);
+      }
+      case FIONREAD:
+        if (!(file instanceof PipeEnd)) break;
+        return linux.user.writeU32(argument, file.pipe.lengthBytes);
+    }
+    const lengthBytes = TERMINAL_REQUESTS.get(request);
+    if (lengthBytes === undefined) return -ERRNO.ENOTTY;
+    const buffer = new Uint8Array(lengthBytes);
+    const result = file.ioctl(request, buffer);
+    if (result < 0) return result;
+    return linux.user.write(argument, buffer) ? result : -ERRNO.EFAULT;
+  },
+};

@@ -1,0 +1,154 @@
+/**
+ * System calls that move bytes: read, write and their kin.
+ *
+ * @module
+ */
+
+import { type IoVector, O, type OpenFile, POLL } from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import { type Linux, type SyscallHandler } from "../linux.ts";
+import { SIGNAL } from "../faults.ts";
+import { MAX_RW_BYTES } from "../user_memory.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Moves bytes between a file and memory that was checked; its own offset. */
+function transfer(
+  linux: Linux,
+  fd: number,
+  file: OpenFile,
+  io: IoVector | number,
+  wantedBytes: number,
+): number {
+  const doneBytes = linux.resumed?.doneBytes ?? 0;
+  if (typeof io === "number") return doneBytes > 0 ? doneBytes : io;
+  const offered = io.lengthBytes;
+  const result = io.into ? file.read(io) : file.write(io);
+  const waits = (file.flags & O.nonBlock) === 0;
+  if (result === -ERRNO.EAGAIN && waits) {
+    const events = io.into ? POLL.in : POLL.out;
+    return linux.waitFor({ waitsFor: [{ descriptor: fd, events }], doneBytes });
+  }
+  if (result < 0) {
+    if (result === -ERRNO.EPIPE) return brokenPipe(linux, doneBytes);
+    return doneBytes > 0 ? doneBytes : result;
+  }
+  const total = doneBytes + result;
+  // A write to a file that can wait goes on until all is written.
+  const more = !io.into && waits && result > 0 && total < wantedBytes &&
+    (file.type === "pipe" || file.type === "console") &&
+    (result < offered || io.lengthBytes < offered);
+  if (more) {
+    return linux.waitFor({
+      waitsFor: [{ descriptor: fd, events: POLL.out }],
+      doneBytes: total,
+    });
+  }
+  return total;
+}
+
+/** A write that nobody will read: SIGPIPE, unless it is ignored or handled. */
+function brokenPipe(linux: Linux, doneBytes: number): number {
+  if (doneBytes > 0) return doneBytes;
+  const action = linux.process.signalActions.get(SIGNAL.SIGPIPE);
+  const blocked = linux.process.state.signalMask >> 12n & 1n;
+  if (!action && !blocked) {
+    return linux.kill({
+      signal: SIGNAL.SIGPIPE,
+      what: "broken pipe",
+      rip: linux.registers.rip,
+    });
+  }
+  return -ERRNO.EPIPE;
+}
+
+/** The file behind argument 0, if it may be read (or written, `into` false). */
+function checked(linux: Linux, fd: number, into: boolean): OpenFile | number {
+  const file = linux.fds.file(fd);
+  if (!file) return -ERRNO.EBADF;
+  if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
+  return file;
+}
+
+/** read and write: one buffer. */
+function single(into: boolean): SyscallHandler {
+  return (linux, args) => {
+    const fd = args.int(0);
+    const file = checked(linux, fd, into);
+    if (typeof file === "number") return file;
+    const length = Math.min(args.u64(2), MAX_RW_BYTES);
+    const skip = linux.resumed?.doneBytes ?? 0;
+    const io = linux.user.buffer(args.u64(1), length, into, skip);
+    return transfer(linux, fd, file, io, length);
+  };
+}
+
+/** readv and writev: an array of buffers. */
+function vectored(into: boolean): SyscallHandler {
+  return (linux, args) => {
+    const fd = args.int(0);
+    const file = checked(linux, fd, into);
+    if (typeof file === "number") return file;
+    const skip = linux.resumed?.doneBytes ?? 0;
+    const io = linux.user.vector(args.u64(1), args.u64(2), into, skip);
+    const length = typeof io === "number" ? 0 : io.lengthBytes + skip;
+    return transfer(linux, fd, file, io, length);
+  };
+}
+
+/** pread64 and pwrite64, preadv and pwritev: at an offset. */
+function positioned(into: boolean, vector: boolean): SyscallHandler {
+  return (linux, args) => {
+    const offset = args.i64(3);
+    if (offset < 0) return -ERRNO.EINVAL;
+    const file = linux.fds.file(args.int(0));
+    if (!file) return -ERRNO.EBADF;
+    if (file.type === "pipe") return -ERRNO.ESPIPE;
+    if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
+    const io = vector
+      ? linux.user.vector(args.u64(1), args.u64(2), into)
+      : linux.user.buffer(args.u64(1), args.u64(2), into);
+    if (typeof io === "number") return io;
+    return into ? file.pread(io, offset) : file.pwrite(io, offset);
+  };
+}
+
+/** Calls that move bytes. */
+export const ioCalls: SyscallTable = {
+  read: single(true),
+  write: single(false),
+  readv: vectored(true),
+  writev: vectored(false),
+  pread64: positioned(true, false),
+  pwrite64: positioned(false, false),
+  preadv: positioned(true, true),
+  pwritev: positioned(false, true),
+  lseek(linux, args) {
+    const file = linux.fds.file(args.int(0));
+    if (!file) return -ERRNO.EBADF;
+    return file.seek(args.i64(1), args.int(2));
+  },
+  getdents64(linux, args) {
+    const file = linux.fds.file(args.int(0));
+    if (!file) return -ERRNO.EBADF;
+    const buffer = new Uint8Array(Math.min(args.uint(2), 65536));
+    const length = file.getdents(buffer);
+    if (length <= 0) return length;
+    return linux.user.write(args.u64(1), buffer, length)
+      ? length
+      : -ERRNO.EFAULT;
+  },
+  ftruncate(linux, args) {
+    const file = linux.fds.file(args.int(0));
+    const length = args.i64(1);
+    if (length < 0) return -ERRNO.EINVAL;
+    if (!file) return -ERRNO.EBADF;
+    if (!file.isWritable) return -ERRNO.EINVAL;
+    return file.truncate(length);
+  },
+  fsync(linux, args) {
+    return linux.fds.file(args.int(0))?.sync(false) ?? -ERRNO.EBADF;
+  },
+  fdatasync(linux, args) {
+    return linux.fds.file(args.int(0))?.sync(true) ?? -ERRNO.EBADF;
+  },
+};

@@ -1,0 +1,257 @@
+/**
+ * System calls on the address space.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../kvm/mod.ts";
+import { PAGE_BYTES, USER_END_VA } from "../../vmm/mod.ts";
+import { pageCeil } from "../address_space.ts";
+import type { Linux } from "../linux.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Flags of mmap and mremap (asm-generic/mman-common.h, linux/mman.h). */
+const MAP = {
+  shared: 0x01,
+  private: 0x02,
+  sharedValidate: 0x03,
+  type: 0x0f,
+  fixed: 0x10,
+  anonymous: 0x20,
+  noReserve: 0x4000,
+  fixedNoReplace: 0x10_0000,
+} as const;
+const MREMAP = { mayMove: 1, fixed: 2, dontUnmap: 4 } as const;
+
+/** Advice that changes nothing a program can see (madvise(2)). */
+const HARMLESS_ADVICE = new Set([
+  0, // MADV_NORMAL
+  1, // MADV_RANDOM
+  2, // MADV_SEQUENTIAL
+  3, // MADV_WILLNEED
+  8, // MADV_FREE: may be done later, or never
+  10, // MADV_DONTFORK
+  11, // MADV_DOFORK
+  12, // MADV_MERGEABLE
+  13, // MADV_UNMERGEABLE
+  14, // MADV_HUGEPAGE
+  15, // MADV_NOHUGEPAGE
+  16, // MADV_DONTDUMP
+  17, // MADV_DODUMP
+  20, // MADV_COLD
+  21, // MADV_PAGEOUT
+  25, // MADV_COLLAPSE
+]);
+const MADV_DONTNEED = 4;
+const MADV_POPULATE_READ = 22;
+const MADV_POPULATE_WRITE = 23;
+
+/** Whole pages that a program may name: 0 or a negative errno. */
+function range(va: number, lengthBytes: number): number {
+  if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+  return va + lengthBytes > USER_END_VA ? -ERRNO.ENOMEM : 0;
+}
+
+/** Where a mapping goes: an address, or a negative errno. */
+function place(
+  linux: Linux,
+  hint: number,
+  lengthBytes: number,
+  flags: number,
+): number {
+  const { space } = linux;
+  if (flags & (MAP.fixed | MAP.fixedNoReplace)) {
+    if (hint % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    if (hint + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
+    if (
+      flags & MAP.fixedNoReplace &&
+      space.areas.overlaps(hint, hint + lengthBytes)
+    ) return -ERRNO.EEXIST;
+    // As Linux refuses what is below vm.mmap_min_addr, even to root with it.
+    return hint < 0x1_0000 ? -ERRNO.EPERM : hint;
+  }
+  const wish = pageCeil(hint);
+  if (
+    wish >= 0x1_0000 && wish + lengthBytes <= USER_END_VA &&
+    !space.areas.overlaps(wish, wish + lengthBytes)
+  ) return wish;
+  const free = space.findFree(lengthBytes);
+  return free < 0 ? -ERRNO.ENOMEM : free;
+}
+
+function mapFile(
+  linux: Linux,
+  fd: number,
+  offset: number,
+  va: number,
+  lengthBytes: number,
+): number {
+  const file = linux.fds.file(fd)!;
+  for (let done = 0; done < lengthBytes;) {
+    const io = linux.user.area(va + done, lengthBytes - done);
+    const got = file.pread(io, offset + done);
+    if (got < 0) return got;
+    if (got === 0) break; // beyond the end of the file: zero
+    done += got;
+  }
+  return 0;
+}
+
+/** Calls on the address space. */
+export const memoryCalls: SyscallTable = {
+  brk(linux, args) {
+    return linux.space.brk(args.u64(0));
+  },
+  mmap(linux, args) {
+    const length = args.u64(1);
+    const prot = args.int(2);
+    const flags = args.int(3);
+    const offset = args.u64(5);
+    if (offset % PAGE_BYTES !== 0 || length === 0) return -ERRNO.EINVAL;
+    const type = flags & MAP.type;
+    const anonymous = (flags & MAP.anonymous) !== 0;
+    const fd = args.int(4);
+    const file = linux.fds.file(fd);
+    if (!anonymous && !file) return -ERRNO.EBADF;
+    if (
+      type !== MAP.private && type !== MAP.shared &&
+      type !== MAP.sharedValidate
+    ) return -ERRNO.EINVAL;
+    if (!(length <= USER_END_VA)) return -ERRNO.ENOMEM;
+    const bytes = pageCeil(length);
+    const va = place(linux, args.u64(0), bytes, flags);
+    if (va < 0) return va;
+    if (!anonymous) {
+      if (!file!.isReadable) return -ERRNO.EACCES;
+      if (file!.type !== "host") return -ERRNO.ENODEV;
+      if (type !== MAP.private) {
+        return linux.unsupported("mmap of a file with MAP_SHARED", -ERRNO.ENODEV);
+      }
+    }
+    const lazy = (flags & MAP.noReserve) !== 0;
+    const kind = anonymous ? "anonymous" : "file";
+    const result = linux.space.map(va, bytes, prot & 7, kind, lazy);
+    if (result < 0 || anonymous) return result;
+    const loaded = mapFile(linux, fd, offset, va, bytes);
+    if (loaded < 0) {
+      linux.space.unmap(va, bytes);
+      return loaded === -ERRNO.EISDIR ? -ERRNO.ENODEV : loaded;
+    }
+    return va;
+  },
+  munmap(linux, args) {
+    const va = args.u64(0);
+    const length = args.u64(1);
+    if (length === 0 || va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    if (!(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
+    linux.space.unmap(va, pageCeil(length));
+    return 0;
+  },
+  mprotect(linux, args) {
+    const va = args.u64(0);
+    const prot = args.int(2);
+    if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    const length = args.u64(1);
+    if (length === 0) return 0;
+    if (prot & ~7) return -ERRNO.EINVAL;
+    if (!(va + length <= USER_END_VA)) return -ERRNO.ENOMEM;
+    return linux.space.protect(va, pageCeil(length), prot);
+  },
+  mremap(linux, args) {
+    const va = args.u64(0);
+    const flags = args.int(3);
+    const known = MREMAP.mayMove | MREMAP.fixed;
+    if (flags & MREMAP.dontUnmap) {
+      return linux.unsupported("mremap with MREMAP_DONTUNMAP", -ERRNO.EINVAL);
+    }
+    if (flags & ~known || va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    if ((flags & MREMAP.fixed) && !(flags & MREMAP.mayMove)) return -ERRNO.EINVAL;
+    const oldBytes = pageCeil(args.u64(1));
+    const newBytes = pageCeil(args.u64(2));
+    if (newBytes === 0 || oldBytes === 0) return -ERRNO.EINVAL;
+    if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
+    const { space } = linux;
+    const area = space.areas.find(va);
+    if (!area || va + oldBytes > area.end) return -ERRNO.EFAULT;
+    if (flags & MREMAP.fixed) {
+      const to = args.u64(4);
+      if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+      if (range(to, newBytes) < 0) return -ERRNO.EINVAL;
+      if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
+      return space.move(va, oldBytes, to, newBytes);
+    }
+    if (newBytes <= oldBytes) {
+      if (newBytes < oldBytes) space.unmap(va + newBytes, oldBytes - newBytes);
+      return va;
+    }
+    const grow = va + oldBytes;
+    const by = newBytes - oldBytes;
+    if (
+      va + oldBytes === area.end && grow + by <= USER_END_VA &&
+      !space.areas.overlaps(grow, grow + by)
+    ) {
+      const result = space.map(grow, by, area.prot, area.kind);
+      return result < 0 ? result : va;
+    }
+    if (!(flags & MREMAP.mayMove)) return -ERRNO.ENOMEM;
+    const to = space.findFree(newBytes);
+    if (to < 0) return -ERRNO.ENOMEM;
+    return space.move(va, oldBytes, to, newBytes);
+  },
+  madvise(linux, args) {
+    const va = args.u64(0);
+    if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    const length = pageCeil(args.u64(1));
+    const advice = args.int(2);
+    const known = HARMLESS_ADVICE.has(advice) || advice === MADV_DONTNEED ||
+      advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
+    if (!known || !(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
+    if (length === 0) return 0;
+    const { space } = linux;
+    if (advice === MADV_DONTNEED) {
+      const areas = space.areas.within(va, va + length);
+      if (areas.some((area) => area.kind === "file")) {
+        return linux.unsupported(
+          "MADV_DONTNEED on a mapping of a file",
+          -ERRNO.EINVAL,
+        );
+      }
+      space.zero(va, length);
+    }
+    if (advice >= MADV_POPULATE_READ) {
+      for (let at = va; at < va + length; at += PAGE_BYTES) {
+        const write = advice === MADV_POPULATE_WRITE;
+        const gpa = linux.user.translate(at, write);
+        if (gpa < 0) {
+          return space.areas.find(at) ? -ERRNO.EFAULT : -ERRNO.ENOMEM;
+        }
+      }
+    }
+    return space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
+  },
+  msync(linux, args) {
+    const va = args.u64(0);
+    const flags = args.int(2);
+    if (va % PAGE_BYTES !== 0 || flags & ~7 || (flags & 5) === 5) {
+      return -ERRNO.EINVAL;
+    }
+    const length = pageCeil(args.u64(1));
+    return linux.space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
+  },
+  mincore(linux, args) {
+    const va = args.u64(0);
+    if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    const length = pageCeil(args.u64(1));
+    if (!(va + length <= USER_END_VA)) return -ERRNO.ENOMEM;
+    if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
+    const one = new Uint8Array(1);
+    for (let page = 0; page < length / PAGE_BYTES; page++) {
+      one[0] = linux.space.isPopulated(va + page * PAGE_BYTES) ? 1 : 0;
+      if (!linux.user.write(args.u64(2) + page, one)) return -ERRNO.EFAULT;
+    }
+    return 0;
+  },
+  // Nothing of a guest's memory is ever swapped by the VM.
+  mlock: () => 0,
+  munlock: () => 0,
+};

@@ -1,0 +1,42 @@
+/**
+ * The table of system calls.
+ *
+ * @module
+ */
+
+import type { SyscallHandler } from "../linux.ts";
+import { SYS, type SyscallName } from "../syscall_numbers.ts";
+import { descriptorCalls } from "./descriptors.ts";
+import { fileCalls } from "./files.ts";
+import { ioCalls } from "./io.ts";
+import { memoryCalls } from "./memory.ts";
+import { processCalls } from "./process.ts";
+import { signalCalls } from "./signals.ts";
+import { timeCalls } from "./time.ts";
+
+/** Handlers by name. */
+export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
+
+/**
+ * The number that SAVE() of guest/scratchvm.h passes: no system call of Linux,
+ * so that natively it gives ENOSYS.
+ */
+export const SAVE_NUMBER = 0x5356_4d01;
+
+/** Handlers by number; a hole where a call is not supported. */
+export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
+  const byName: SyscallTable = {
+    ...fileCalls,
+    ...ioCalls,
+    ...descriptorCalls,
+    ...memoryCalls,
+    ...processCalls,
+    ...signalCalls,
+    ...timeCalls,
+  };
+  const table = new Array<SyscallHandler | undefined>(512).fill(undefined);
+  for (const [name, handler] of Object.entries(byName)) {
+    table[SYS[name as SyscallName]] = handler;
+  }
+  return table;
+})();

@@ -1,0 +1,297 @@
+/**
+ * System calls on the process itself.
+ *
+ * @module
+ */
+
+import { fillRandom } from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import { STACK_BYTES } from "../address_space.ts";
+import type { Linux, SyscallHandler } from "../linux.ts";
+import { MAX_RW_BYTES } from "../user_memory.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Codes of arch_prctl (asm/prctl.h). */
+const ARCH = { setGs: 0x1001, setFs: 0x1002, getFs: 0x1003, getGs: 0x1004 };
+
+/** Options of prctl (linux/prctl.h). */
+const PR = {
+  getDumpable: 3,
+  setName: 15,
+  getName: 16,
+  getNoNewPrivs: 39,
+} as const;
+
+/** Resource limits (asm-generic/resource.h), and how many there are. */
+const RLIM_COUNT = 16;
+const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+const DEFAULT_LIMITS: Record<number, readonly [bigint, bigint]> = {
+  3: [BigInt(STACK_BYTES), RLIM_INFINITY], // RLIMIT_STACK
+  4: [0n, RLIM_INFINITY], // RLIMIT_CORE
+  7: [1024n, 1024n], // RLIMIT_NOFILE
+  13: [0n, 0n], // RLIMIT_NICE
+  14: [0n, 0n], // RLIMIT_RTPRIO
+};
+
+/** First address that no base may have: the end of the lower half. */
+const BASE_END = 0x7fff_ffff_f000n;
+
+/** Length of each field of `struct new_utsname` (linux/utsname.h). */
+const UTS_FIELD_BYTES = 65;
+
+/** What uname answers: the release is the interface that is imitated. */
+const UTS = [
+  "Linux",
+  "scratchvm",
+  "6.1.0-scratchvm",
+  "#1 ScratchVM",
+  "x86_64",
+  "(none)",
+];
+
+/** Size, alignment and flag of a `struct rseq` (rseq(2)). */
+const RSEQ = { bytes: 32, unregister: 1 } as const;
+
+const encoder = new TextEncoder();
+
+function constant(result: (linux: Linux) => number): SyscallHandler {
+  return (linux) => result(linux);
+}
+
+const uid = constant((linux) => linux.ids.uid);
+const gid = constant((linux) => linux.ids.gid);
+const pid = constant((linux) => linux.process.state.pid);
+
+/** The limit numbered `which`, for getrlimit and prlimit64. */
+function limitOf(linux: Linux, which: number): readonly [bigint, bigint] {
+  return linux.process.limits.get(which) ?? DEFAULT_LIMITS[which] ??
+    [RLIM_INFINITY, RLIM_INFINITY];
+}
+
+function writeLimit(linux: Linux, which: number, va: number): number {
+  const [soft, hard] = limitOf(linux, which);
+  const view = new DataView(new ArrayBuffer(16));
+  view.setBigUint64(0, soft, true);
+  view.setBigUint64(8, hard, true);
+  return linux.user.writeStruct(va, view);
+}
+
+/** Reads a new limit and checks it; sets it when `apply`. */
+function setLimit(linux: Linux, which: number, va: number): number {
+  const view = linux.user.readStruct(va, 16);
+  if (!view) return -ERRNO.EFAULT;
+  const soft = view.getBigUint64(0, true);
+  const hard = view.getBigUint64(8, true);
+  if (soft > hard) return -ERRNO.EINVAL;
+  // The number of descriptors is the VM's own bound, whoever asks.
+  if (hard > limitOf(linux, which)[1]) return -ERRNO.EPERM;
+  linux.process.limits.set(which, [soft, hard]);
+  return 0;
+}
+
+/** Calls on the process. */
+export const processCalls: SyscallTable = {
+  exit: (linux, args) => linux.exit(args.int(0)),
+  exit_group: (linux, args) => linux.exit(args.int(0)),
+  getpid: pid,
+  gettid: pid,
+  getppid: () => 1,
+  getpgrp: pid,
+  getpgid(linux, args) {
+    const own = linux.process.state.pid;
+    return args.int(0) === 0 || args.int(0) === own ? own : -ERRNO.ESRCH;
+  },
+  getsid(linux, args) {
+    const own = linux.process.state.pid;
+    return args.int(0) === 0 || args.int(0) === own ? own : -ERRNO.ESRCH;
+  },
+  getuid: uid,
+  geteuid: uid,
+  getgid: gid,
+  getegid: gid,
+  getgroups: () => 0,
+  getresuid: (linux, args) =>
+    [0, 1, 2].reduce(
+      (r, i) => r < 0 ? r : linux.user.writeU32(args.u64(i), linux.ids.uid),
+      0,
+    ),
+  getresgid: (linux, args) =>
+    [0, 1, 2].reduce(
+      (r, i) => r < 0 ? r : linux.user.writeU32(args.u64(i), linux.ids.gid),
+      0,
+    ),
+  arch_prctl(linux, args) {
+    const code = args.int(0);
+    const base = args.big(1);
+    switch (code) {
+      case ARCH.setFs:
+      case ARCH.setGs:
+        if (base >= BASE_END) return -ERRNO.EPERM;
+        linux.registers.setSegmentBase(code === ARCH.setFs ? "fs" : "gs", base);
+        return 0;
+      case ARCH.getFs:
+      case ARCH.getGs: {
+        const view = new DataView(new ArrayBuffer(8));
+        const { fsBase, gsBase } = linux.registers;
+        view.setBigUint64(0, code === ARCH.getFs ? fsBase : gsBase, true);
+        return linux.user.writeStruct(args.u64(1), view);
+      }
+      default:
+        return -ERRNO.EINVAL;
+    }
+  },
+  set_tid_address(linux, args) {
+    linux.process.state.clearChildTid = args.u64(0);
+    return linux.process.state.pid;
+  },
+  set_robust_list(linux, args) {
+    if (args.u64(1) !== 24) return -ERRNO.EINVAL;
+    linux.process.state.robustList = args.u64(0);
+    return 0;
+  },
+  rseq(linux, args) {
+    const { state } = linux.process;
+    const address = args.u64(0);
+    const flags = args.int(2);
+    const signature = args.uint(3);
+    const registered = state.rseq.address !== 0;
+    if (flags & RSEQ.unregister) {
+      if (flags !== RSEQ.unregister || address !== state.rseq.address || !registered) {
+        return -ERRNO.EINVAL;
+      }
+      if (args.uint(1) !== RSEQ.bytes) return -ERRNO.EINVAL;
+      if (signature !== state.rseq.signature) return -ERRNO.EPERM;
+      state.rseq = { address: 0, signature: 0 };
+      return 0;
+    }
+    if (flags !== 0) return -ERRNO.EINVAL;
+    if (registered) {
+      const same = address === state.rseq.address;
+      if (!same || args.uint(1) !== RSEQ.bytes) return -ERRNO.EINVAL;
+      return signature === state.rseq.signature ? -ERRNO.EBUSY : -ERRNO.EPERM;
+    }
+    if (address % 32 !== 0 || args.uint(1) !== RSEQ.bytes) return -ERRNO.EINVAL;
+    // cpu_id_start and cpu_id: the only CPU there is.
+    if (!linux.user.write(address, new Uint8Array(8))) return -ERRNO.EFAULT;
+    state.rseq = { address, signature };
+    return 0;
+  },
+  prlimit64(linux, args) {
+    const target = args.int(0);
+    const which = args.uint(1);
+    const newVa = args.u64(2);
+    const oldVa = args.u64(3);
+    if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
+    if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
+    // The old limit is what it was before the call.
+    const old = limitOf(linux, which);
+    if (newVa !== 0) {
+      const result = setLimit(linux, which, newVa);
+      if (result < 0) return result;
+    }
+    if (oldVa === 0) return 0;
+    const view = new DataView(new ArrayBuffer(16));
+    view.setBigUint64(0, old[0], true);
+    view.setBigUint64(8, old[1], true);
+    return linux.user.writeStruct(oldVa, view);
+  },
+  getrlimit(linux, args) {
+    const which = args.uint(0);
+    if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
+    return writeLimit(linux, which, args.u64(1));
+  },
+  setrlimit(linux, args) {
+    const which = args.uint(0);
+    if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
+    return setLimit(linux, which, args.u64(1));
+  },
+  getrusage(linux, args) {
+    const who = args.int(0);
+    if (who < -1 || who > 1) return -ERRNO.EINVAL;
+    const view = new DataView(new ArrayBuffer(144));
+    if (who >= 0) {
+      const ns = linux.cpuNs();
+      view.setBigInt64(0, BigInt(Math.floor(ns / 1e9)), true);
+      view.setBigInt64(8, BigInt(Math.floor(ns % 1e9 / 1000)), true);
+    }
+    return linux.user.writeStruct(args.u64(1), view);
+  },
+  uname(linux, args) {
+    const bytes = new Uint8Array(UTS.length * UTS_FIELD_BYTES);
+    UTS.forEach((text, i) =>
+      bytes.set(encoder.encode(text), i * UTS_FIELD_BYTES)
+    );
+    return linux.user.write(args.u64(0), bytes) ? 0 : -ERRNO.EFAULT;
+  },
+  sysinfo(linux, args) {
+    // struct sysinfo (sysinfo(2)): 112 bytes.
+    const view = new DataView(new ArrayBuffer(112));
+    view.setBigUint64(
+      0,
+      BigInt(Math.floor(linux.clock.monotonicNs() / 1e9)),
+      true,
+    );
+    view.setBigUint64(32, BigInt(linux.memory.sizeBytes), true);
+    view.setBigUint64(40, BigInt(linux.space.blocks.freeBytes), true);
+    view.setUint16(80, 1, true); // procs
+    view.setUint32(104, 1, true); // mem_unit
+    return linux.user.writeStruct(args.u64(0), view);
+  },
+  getrandom(linux, args) {
+    if (args.uint(2) & ~7) return -ERRNO.EINVAL;
+    if ((args.uint(2) & 6) === 6) return -ERRNO.EINVAL;
+    const length = Math.min(args.u64(1), MAX_RW_BYTES);
+    if (length === 0) return 0;
+    const io = linux.user.buffer(args.u64(0), length, true);
+    if (typeof io === "number") return io;
+    io.forEach(fillRandom);
+    return io.lengthBytes;
+  },
+  getcpu(linux, args) {
+    for (const i of [0, 1]) {
+      const va = args.u64(i);
+      if (va !== 0 && linux.user.writeU32(va, 0) < 0) return -ERRNO.EFAULT;
+    }
+    return 0;
+  },
+  sched_yield: () => 0,
+  sched_getaffinity(linux, args) {
+    const target = args.int(0);
+    if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
+    const length = args.uint(1);
+    if (length < 8 || length % 8 !== 0) return -ERRNO.EINVAL;
+    const mask = new Uint8Array(8);
+    mask[0] = 1;
+    return linux.user.write(args.u64(2), mask) ? 8 : -ERRNO.EFAULT;
+  },
+  prctl(linux, args) {
+    const { state } = linux.process;
+    switch (args.int(0)) {
+      case PR.setName: {
+        const bytes = new Uint8Array(16);
+        for (let i = 0; i < 15; i++) {
+          const one = linux.user.readStruct(args.u64(1) + i, 1);
+          if (!one) return -ERRNO.EFAULT;
+          bytes[i] = one.getUint8(0);
+          if (bytes[i] === 0) break;
+        }
+        const end = bytes.indexOf(0);
+        state.name = String.fromCharCode(...bytes.subarray(0, end));
+        return 0;
+      }
+      case PR.getName: {
+        const bytes = new Uint8Array(16);
+        for (let i = 0; i < state.name.length; i++) {
+          bytes[i] = state.name.charCodeAt(i);
+        }
+        return linux.user.write(args.u64(1), bytes) ? 0 : -ERRNO.EFAULT;
+      }
+      case PR.getDumpable:
+        return 1;
+      case PR.getNoNewPrivs:
+        return 0;
+      default:
+        return linux.unsupported(`prctl(${args.int(0)})`, -ERRNO.EINVAL);
+    }
+  },
+};

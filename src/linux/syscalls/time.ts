@@ -1,0 +1,165 @@
+/**
+ * System calls on time.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Clocks (linux/time.h). */
+const CLOCK = {
+  realtime: 0,
+  monotonic: 1,
+  processCpu: 2,
+  threadCpu: 3,
+  monotonicRaw: 4,
+  realtimeCoarse: 5,
+  monotonicCoarse: 6,
+  boottime: 7,
+} as const;
+const TIMER_ABSTIME = 1;
+
+/** Scratch for a `struct timespec` or `timeval`. */
+const pair = new DataView(new ArrayBuffer(16));
+
+function writePair(
+  linux: Linux,
+  va: number,
+  seconds: number,
+  fraction: number,
+): number {
+  pair.setInt32(0, seconds | 0, true);
+  pair.setInt32(4, Math.floor(seconds / 0x1_0000_0000), true);
+  pair.setInt32(8, fraction, true);
+  pair.setInt32(12, 0, true);
+  return linux.user.writeStruct(va, pair);
+}
+
+function writeNs(linux: Linux, va: number, ns: number): number {
+  const seconds = Math.floor(ns / 1e9);
+  return writePair(linux, va, seconds, ns - seconds * 1e9);
+}
+
+/** Writes a clock's time; -EINVAL for a clock that is not there. */
+function readClock(linux: Linux, clock: number, va: number): number {
+  switch (clock) {
+    case CLOCK.realtime:
+    case CLOCK.realtimeCoarse:
+      linux.clock.readRealtime();
+      return writePair(
+        linux,
+        va,
+        linux.clock.seconds,
+        linux.clock.nanoseconds,
+      );
+    case CLOCK.monotonic:
+    case CLOCK.monotonicRaw:
+    case CLOCK.monotonicCoarse:
+    case CLOCK.boottime:
+      return writeNs(linux, va, linux.clock.monotonicNs());
+    case CLOCK.processCpu:
+    case CLOCK.threadCpu:
+      return writeNs(linux, va, linux.cpuNs());
+    default:
+      return -ERRNO.EINVAL;
+  }
+}
+
+function isClock(clock: number): boolean {
+  return clock >= CLOCK.realtime && clock <= CLOCK.boottime;
+}
+
+/** nanosleep and clock_nanosleep. */
+function sleep(
+  linux: Linux,
+  clock: number,
+  absolute: boolean,
+  requestVa: number,
+): number {
+  const request = linux.user.readStruct(requestVa, 16);
+  if (!request) return -ERRNO.EFAULT;
+  const seconds = Number(request.getBigInt64(0, true));
+  const nanoseconds = Number(request.getBigInt64(8, true));
+  if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
+    return -ERRNO.EINVAL;
+  }
+  let deadlineNs = linux.resumed?.deadlineNs;
+  if (deadlineNs === undefined || deadlineNs === null) {
+    if (!absolute) deadlineNs = linux.clock.deadlineNs(seconds, nanoseconds);
+    else if (clock === CLOCK.realtime) {
+      linux.clock.readRealtime();
+      const left = (seconds - linux.clock.seconds) * 1e9 + nanoseconds -
+        linux.clock.nanoseconds;
+      deadlineNs = linux.clock.deadlineNs(0, Math.max(0, Math.min(left, 2e18)));
+    } else {
+      deadlineNs = Math.min(
+        seconds * 1e9 + nanoseconds,
+        Number.MAX_SAFE_INTEGER,
+      );
+    }
+  }
+  if (linux.clock.monotonicNs() >= deadlineNs) return 0;
+  return linux.waitFor({ deadlineNs });
+}
+
+/** Calls on time. */
+export const timeCalls: SyscallTable = {
+  clock_gettime(linux, args) {
+    return readClock(linux, args.int(0), args.u64(1));
+  },
+  clock_getres(linux, args) {
+    if (!isClock(args.int(0))) return -ERRNO.EINVAL;
+    const va = args.u64(1);
+    return va === 0 ? 0 : writePair(linux, va, 0, 1);
+  },
+  gettimeofday(linux, args) {
+    const va = args.u64(0);
+    const zoneVa = args.u64(1);
+    if (va !== 0) {
+      linux.clock.readRealtime();
+      const { seconds, nanoseconds } = linux.clock;
+      const microseconds = Math.floor(nanoseconds / 1000);
+      const result = writePair(linux, va, seconds, microseconds);
+      if (result < 0) return result;
+    }
+    if (zoneVa === 0) return 0;
+    return linux.user.write(zoneVa, new Uint8Array(8)) ? 0 : -ERRNO.EFAULT;
+  },
+  time(linux, args) {
+    linux.clock.readRealtime();
+    const { seconds } = linux.clock;
+    const va = args.u64(0);
+    if (va === 0) return seconds;
+    const bytes = new BigInt64Array([BigInt(seconds)]);
+    return linux.user.write(va, new Uint8Array(bytes.buffer))
+      ? seconds
+      : -ERRNO.EFAULT;
+  },
+  nanosleep(linux, args) {
+    return sleep(linux, CLOCK.monotonic, false, args.u64(0));
+  },
+  clock_nanosleep(linux, args) {
+    const clock = args.int(0);
+    const flags = args.int(1);
+    if (!isClock(clock) || clock === CLOCK.threadCpu) return -ERRNO.EINVAL;
+    if (
+      clock !== CLOCK.realtime && clock !== CLOCK.monotonic &&
+      clock !== CLOCK.boottime
+    ) return -ERRNO.EOPNOTSUPP;
+    return sleep(linux, clock, (flags & TIMER_ABSTIME) !== 0, args.u64(2));
+  },
+  times(linux, args) {
+    const ticks = (ns: number) => BigInt(Math.floor(ns / 1e7));
+    const va = args.u64(0);
+    if (va !== 0) {
+      const user = ticks(linux.cpuNs());
+      const bytes = new BigInt64Array([user, 0n, 0n, 0n]);
+      if (!linux.user.write(va, new Uint8Array(bytes.buffer))) {
+        return -ERRNO.EFAULT;
+      }
+    }
+    return Number(ticks(linux.clock.monotonicNs()));
+  },
+};

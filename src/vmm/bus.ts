@@ -1,0 +1,106 @@
+/**
+ * Which device answers which port and which physical address.
+ *
+ * @module
+ */
+
+import type { Device, MmioClaim, PortClaim } from "./device.ts";
+import { VmError } from "./errors.ts";
+import {
+  EXCEPTION_PORT,
+  EXCEPTION_VECTORS,
+  MMIO_GPA,
+  SYSCALL_PORT,
+} from "./layout.ts";
+
+/** A claim and where it came from. */
+interface Owned<C> {
+  readonly claim: C;
+  readonly first: number;
+  readonly end: number;
+  readonly owner: string;
+}
+
+/** The ports and addresses of one VM. */
+export class Bus {
+  readonly #ports: Owned<PortClaim>[] = [];
+  readonly #mmio: Owned<MmioClaim>[] = [];
+
+  constructor() {
+    const stubs = { claim: { first: 0, count: 0 }, owner: "the machine" };
+    this.#ports.push(
+      { ...stubs, first: SYSCALL_PORT, end: SYSCALL_PORT + 1 },
+      {
+        ...stubs,
+        first: EXCEPTION_PORT,
+        end: EXCEPTION_PORT + EXCEPTION_VECTORS,
+      },
+    );
+  }
+
+  /** @throws {VmError} naming both owners when ranges overlap */
+  attach(device: Device): void {
+    for (const claim of device.ports ?? []) {
+      add(this.#ports, claim, claim.first, claim.count, 0, 0x1_0000, device.id);
+    }
+    for (const claim of device.mmio ?? []) {
+      add(
+        this.#mmio,
+        claim,
+        claim.gpa,
+        claim.lengthBytes,
+        MMIO_GPA,
+        2 * MMIO_GPA,
+        device.id,
+      );
+    }
+  }
+
+  /** The claim on `port`; the machine's own ports belong to nobody else. */
+  port(port: number): PortClaim | undefined {
+    const claim = find(this.#ports, port)?.claim;
+    return claim && claim.count > 0 ? claim : undefined;
+  }
+
+  /** The claim on the address `gpa`. */
+  mmio(gpa: number): MmioClaim | undefined {
+    return find(this.#mmio, gpa)?.claim;
+  }
+}
+
+function find<C>(claims: Owned<C>[], at: number): Owned<C> | undefined {
+  for (const owned of claims) {
+    if (at >= owned.first && at < owned.end) return owned;
+  }
+  return undefined;
+}
+
+function add<C>(
+  claims: Owned<C>[],
+  claim: C,
+  first: number,
+  count: number,
+  lowest: number,
+  end: number,
+  owner: string,
+): void {
+  const range = `0x${first.toString(16)}+0x${count.toString(16)}`;
+  if (!(count > 0) || first < lowest || first + count > end) {
+    throw new VmError(
+      "VM_DEVICE",
+      `Cannot attach "${owner}": ${range} is not within 0x${
+        lowest.toString(16)
+      }..0x${end.toString(16)}`,
+    );
+  }
+  const taken = claims.find((o) => first < o.end && first + count > o.first);
+  if (taken) {
+    throw new VmError(
+      "VM_DEVICE",
+      `Cannot attach "${owner}": ${range} overlaps a range of ${
+        taken.owner === "the machine" ? taken.owner : `"${taken.owner}"`
+      }`,
+    );
+  }
+  claims.push({ claim, first, end: first + count, owner });
+}

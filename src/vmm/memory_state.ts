@@ -1,0 +1,265 @@
+/**
+ * How memory travels: the pages that are not zero, in parts of a few MiB.
+ *
+ * @module
+ */
+
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import * as v from "valibot";
+import type { Component, Dump, Part, StateSchema } from "../state/mod.ts";
+import type { BlockAllocator } from "./blocks.ts";
+import { VmError } from "./errors.ts";
+import { BLOCK_BYTES, PAGE_BYTES } from "./layout.ts";
+import type { Memory } from "./memory.ts";
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** How a part of memory travels. */
+export const memoryState = {
+  kind: "memory",
+  version: 1,
+  schema: v.object({
+    /** Bytes of memory that the VM has. */
+    sizeBytes: count,
+    /** Whether the data are the pages themselves or one zstd frame of them. */
+    encoding: v.picklist(["raw", "zstd"]),
+    /** Pairs: gpa of the first page, how many pages; in order. */
+    runs: v.pipe(
+      v.array(v.tuple([count, v.pipe(count, v.minValue(1))])),
+      v.maxLength(BLOCK_BYTES),
+    ),
+  }),
+} satisfies StateSchema<unknown>;
+
+/** The state of a part of memory, version 1. */
+export type MemoryPartV1 = v.InferOutput<typeof memoryState.schema>;
+
+/** Most bytes of pages in one part. */
+const PART_BYTES = 4 * BLOCK_BYTES;
+
+/** How much is looked at as a whole before page by page. */
+const SPAN_BYTES = 64 * 1024;
+
+/** The component that dumps memory. Only while every vCPU is paused. */
+export class MemorySaver implements Component {
+  readonly id = "memory";
+  readonly kind: string = memoryState.kind;
+  readonly version: number = memoryState.version;
+  readonly #memory: Memory;
+  readonly #blocks: BlockAllocator;
+  readonly #compress: boolean;
+
+  /** @param blocks which parts of memory are in use @param compress with zstd */
+  constructor(memory: Memory, blocks: BlockAllocator, compress = false) {
+    this.#memory = memory;
+    this.#blocks = blocks;
+    this.#compress = compress;
+  }
+
+  /** Answers with the pages that are not zero. */
+  dump(): Dump {
+    return { answer: "many", parts: this.#parts() };
+  }
+
+  *#parts(): Generator<Part> {
+    let runs: [number, number][] = [];
+    let bytes = 0;
+    for (const [gpa, pages] of this.#runs()) {
+      let at = gpa;
+      for (let left = pages; left > 0;) {
+        const take = Math.min(left, (PART_BYTES - bytes) / PAGE_BYTES);
+        runs.push([at, take]);
+        bytes += take * PAGE_BYTES;
+        at += take * PAGE_BYTES;
+        left -= take;
+        if (bytes === PART_BYTES) {
+          yield this.#part(runs, bytes);
+          runs = [];
+          bytes = 0;
+        }
+      }
+    }
+    // The last part is there even if it is empty: it says how much memory.
+    yield this.#part(runs, bytes);
+  }
+
+  #part(runs: [number, number][], bytes: number): Part {
+    const data = runs.map(([gpa, pages]) =>
+      this.#memory.bytes(gpa, pages * PAGE_BYTES)
+    );
+    const { sizeBytes } = this.#memory;
+    if (!this.#compress || bytes === 0) {
+      return { value: { sizeBytes, encoding: "raw", runs }, data };
+    }
+    const whole = new Uint8Array(bytes);
+    let at = 0;
+    for (const piece of data) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    const frame = zstdCompressSync(whole, {
+      params: { [constants.ZSTD_c_compressionLevel]: 1 },
+    });
+    return { value: { sizeBytes, encoding: "zstd", runs }, data: [frame] };
+  }
+
+  /** Runs of pages that are not zero: gpa and how many pages. */
+  *#runs(): Generator<[number, number]> {
+    const memory = this.#memory;
+    let from = -1;
+    let end = -1;
+    for (const block of this.#blocks.used()) {
+      if (end !== block && from >= 0) {
+        yield [from, (end - from) / PAGE_BYTES];
+        from = -1;
+      }
+      const blockEnd = block + BLOCK_BYTES;
+      if (memory.isZero(block, BLOCK_BYTES)) {
+        if (from >= 0) yield [from, (end - from) / PAGE_BYTES];
+        from = -1;
+        continue;
+      }
+      for (let span = block; span < blockEnd; span += SPAN_BYTES) {
+        const zeroSpan = memory.isZero(span, SPAN_BYTES);
+        for (
+          let page = span;
+          page < span + SPAN_BYTES;
+          page += PAGE_BYTES
+        ) {
+          const zero = zeroSpan || memory.isZero(page, PAGE_BYTES);
+          if (!zero && from < 0) from = page;
+          else if (zero && from >= 0) {
+            yield [from, (page - from) / PAGE_BYTES];
+            from = -1;
+          }
+        }
+      }
+      end = blockEnd;
+    }
+    if (from >= 0) yield [from, (end - from) / PAGE_BYTES];
+  }
+}
+
+/** Where a part's data is in an image file. */
+export interface PartInFile {
+  /** What the part says. */
+  readonly state: MemoryPartV1;
+  /** Where its data begins, a multiple of the page size. */
+  readonly dataOffset: number;
+  /** How many bytes of data. */
+  readonly dataBytes: number;
+}
+
+/** Runs shorter than this are read, longer ones mapped. */
+const MAP_FROM_BYTES = 16 * PAGE_BYTES;
+
+/**
+ * Checks the parts of a memory against each other, before anything is allocated.
+ *
+ * @returns the size of the memory
+ * @throws {VmError} when they do not fit each other
+ */
+export function checkMemoryParts(parts: readonly PartInFile[]): number {
+  const wrong = (what: string) =>
+    new VmError("VM_MEMORY", `Cannot restore "memory": ${what}`);
+  const sizeBytes = parts[0]?.state.sizeBytes ?? 0;
+  let last = 0;
+  for (const { state, dataBytes } of parts) {
+    if (state.sizeBytes !== sizeBytes) throw wrong("its parts differ in size");
+    let bytes = 0;
+    for (const [gpa, pages] of state.runs) {
+      const end = gpa + pages * PAGE_BYTES;
+      if (gpa % PAGE_BYTES !== 0 || gpa < last || end > sizeBytes) {
+        throw wrong(`a run of pages at gpa 0x${gpa.toString(16)} is out of place`);
+      }
+      last = end;
+      bytes += pages * PAGE_BYTES;
+    }
+    if (bytes > PART_BYTES) throw wrong(`a part has ${bytes} bytes of pages`);
+    if (state.encoding === "raw" && bytes !== dataBytes) {
+      throw wrong(`a part has ${dataBytes} bytes of data, must be ${bytes}`);
+    }
+  }
+  return sizeBytes;
+}
+
+/** How a restore gets at the data of a part. */
+export interface MemorySource {
+  /** The image's descriptor, to map from. */
+  readonly fd: number;
+  /** Reads from the image. */
+  read(offset: number, into: Uint8Array): void;
+}
+
+/**
+ * Brings the pages of an image file into fresh memory: long runs are mapped,
+ * and come in when they are touched; short ones and compressed ones are read.
+ */
+export function restoreMemory(
+  memory: Memory,
+  parts: readonly PartInFile[],
+  source: MemorySource,
+): void {
+  for (const part of parts) {
+    if (part.state.encoding === "zstd") {
+      restoreCompressed(memory, part, source);
+      continue;
+    }
+    let fileOffset = part.dataOffset;
+    for (const [gpa, pages] of part.state.runs) {
+      const lengthBytes = pages * PAGE_BYTES;
+      if (lengthBytes >= MAP_FROM_BYTES) {
+        memory.mapFile(source.fd, { gpa, lengthBytes, fileOffset });
+      } else {
+        source.read(fileOffset, memory.bytes(gpa, lengthBytes));
+      }
+      fileOffset += lengthBytes;
+    }
+  }
+}
+
+function restoreCompressed(
+  memory: Memory,
+  part: PartInFile,
+  source: MemorySource,
+): void {
+  const frame = new Uint8Array(part.dataBytes);
+  source.read(part.dataOffset, frame);
+  placePages(memory, part.state, unpack(part.state, frame));
+}
+
+/** The pages of a compressed part. */
+function unpack(state: MemoryPartV1, frame: Uint8Array): Uint8Array {
+  const bytes = state.runs.reduce((n, [, pages]) => n + pages, 0) * PAGE_BYTES;
+  let whole: Uint8Array;
+  try {
+    whole = zstdDecompressSync(frame, { maxOutputLength: bytes });
+  } catch (cause) {
+    throw new VmError(
+      "VM_MEMORY",
+      `Cannot restore "memory": its data cannot be unpacked`,
+      { cause },
+    );
+  }
+  if (whole.length !== bytes) {
+    throw new VmError(
+      "VM_MEMORY",
+      `Cannot restore "memory": a part unpacks to ${whole.length} bytes, must be ${bytes}`,
+    );
+  }
+  return whole;
+}
+
+/** Copies a part's pages to where they belong. */
+function placePages(
+  memory: Memory,
+  state: MemoryPartV1,
+  pages: Uint8Array,
+): void {
+  let at = 0;
+  for (const [gpa, count] of state.runs) {
+    const lengthBytes = count * PAGE_BYTES;
+    memory.write(gpa, pages.subarray(at, at + lengthBytes));
+    at += lengthBytes;
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * The machine: memory, vCPU, bus, the loop that runs it, and its lifecycle.
+ *
+ * @module
+ */
+
+export { BlockAllocator } from "./blocks.ts";
+export {
+  bootVcpu,
+  FIRST_FREE_TABLES,
+  USER_CS,
+  USER_RFLAGS,
+  USER_SS,
+  writeBootPages,
+} from "./boot.ts";
+export { Bus } from "./bus.ts";
+export type { Device, MmioClaim, PortClaim } from "./device.ts";
+export { GuestError, VmError, type VmErrorCode } from "./errors.ts";
+export {
+  BLOCK_BYTES,
+  KERNEL_BLOCK,
+  KERNEL_VA,
+  MMIO_GPA,
+  PAGE_BYTES,
+  SYSCALL_PORT,
+  SYSCALL_STUB_VA,
+  USER_END_VA,
+} from "./layout.ts";
+export { Lifecycle, type VmState } from "./lifecycle.ts";
+export { Machine, OUTCOME, type Outcome, type Personality } from "./machine.ts";
+export { type FileRun, Memory } from "./memory.ts";
+export {
+  type MemoryPartV1,
+  MemorySaver,
+  memoryState,
+  restoreMemory,
+} from "./memory_state.ts";
+export { PageTables, PROT } from "./page_tables.ts";
+export { probeSyscall, type SyscallBehaviour } from "./probe.ts";
+export {
+  checkVcpuState,
+  loadVcpu,
+  VcpuSaver,
+  vcpuState,
+  type VcpuStateV1,
+} from "./vcpu_state.ts";
