@@ -8,7 +8,13 @@
  */
 
 import * as v from "valibot";
-import type { Component, Dump, StateSchema } from "../state/mod.ts";
+import { libc } from "../kvm/mod.ts";
+import {
+  type Component,
+  count,
+  type Dump,
+  type StateSchema,
+} from "../state/mod.ts";
 
 /** How a clock travels. */
 export const clockState = {
@@ -16,7 +22,7 @@ export const clockState = {
   version: 1,
   schema: v.object({
     /** CLOCK_MONOTONIC at the freeze, nanoseconds. */
-    monotonicNs: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+    monotonicNs: count,
   }),
 } satisfies StateSchema<unknown>;
 
@@ -28,7 +34,7 @@ export class Clock implements Component {
   readonly id = "clock";
   readonly kind: string = clockState.kind;
   readonly version: number = clockState.version;
-  /** What to add to the host's `performance.now()`, in nanoseconds. */
+  /** What to add to the host's monotonic time, nanoseconds. */
   #offsetNs: number;
   #frozenNs: number | undefined;
 
@@ -42,9 +48,25 @@ export class Clock implements Component {
     return this.#frozenNs ?? hostNs() + this.#offsetNs;
   }
 
-  /** Milliseconds since 1970, with a fraction. */
-  realtimeMs(): number {
-    return performance.timeOrigin + performance.now();
+  /** Wall-clock time as {@linkcode readRealtime} found it: whole seconds. */
+  seconds = 0;
+  /** The rest of it, nanoseconds. */
+  nanoseconds = 0;
+
+  /** Reads the wall clock into `seconds` and `nanoseconds`. */
+  readRealtime(): void {
+    libc.clock_gettime(CLOCK_REALTIME, timeBytes);
+    this.seconds = timeWords[1] * 0x1_0000_0000 + timeWords[0];
+    this.nanoseconds = timeWords[2];
+  }
+
+  /**
+   * The monotonic time that is so long from now; the latest there is when that
+   * is beyond what can be counted.
+   */
+  deadlineNs(seconds: number, nanoseconds: number): number {
+    const end = this.monotonicNs() + seconds * 1e9 + nanoseconds;
+    return Math.min(end, Number.MAX_SAFE_INTEGER);
   }
 
   /** Stops monotonic time: the VM is paused. */
@@ -66,7 +88,16 @@ export class Clock implements Component {
   }
 }
 
-/** The host's monotonic time, whole nanoseconds (to about a microsecond). */
+/** Clocks (linux/time.h). */
+const CLOCK_REALTIME = 0;
+const CLOCK_MONOTONIC = 1;
+
+/** Scratch for a `struct timespec`. */
+const timeBytes = new Uint8Array(16);
+const timeWords = new Uint32Array(timeBytes.buffer);
+
+/** The host's monotonic time, nanoseconds. */
 function hostNs(): number {
-  return Math.round(performance.now() * 1e6);
+  libc.clock_gettime(CLOCK_MONOTONIC, timeBytes);
+  return (timeWords[1] * 0x1_0000_0000 + timeWords[0]) * 1e9 + timeWords[2];
 }

@@ -5,12 +5,10 @@
  * @module
  */
 
-import { errno } from "../kvm/mod.ts";
+import { errno, type TakingNumbers } from "../kvm/mod.ts";
 
-/** libc, as files need it; the C prototype's types beside each symbol. */
-const { symbols: c } = Deno.dlopen(
-  "libc.so.6",
-  {
+/** libc, as files need it; the C prototype's types above each symbol. */
+const SYMBOLS = {
     // int fd, const struct iovec *, int count
     readv: { parameters: ["i32", "buffer", "i32"], result: "i64" },
     writev: { parameters: ["i32", "buffer", "i32"], result: "i64" },
@@ -69,10 +67,15 @@ const { symbols: c } = Deno.dlopen(
     },
     // int fd, unsigned long request, void *
     ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+    // int fd, int command, int argument
+    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
     open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
     write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
-  } as const satisfies Deno.ForeignLibraryInterface,
-);
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const c: TakingNumbers<Deno.StaticForeignLibraryInterface<typeof SYMBOLS>> =
+  Deno.dlopen("libc.so.6", SYMBOLS).symbols as never;
 
 /** Numbers of system calls without a libc function (asm/unistd_64.h). */
 const SYS_openat2 = 437;
@@ -260,6 +263,10 @@ export const ioctl = (
   buffer: Uint8Array<ArrayBuffer>,
 ): number => result(c.ioctl(fd, request, buffer));
 
+/** fcntl(2) with F_SETFL. */
+export const setFlags = (fd: number, flags: number): number =>
+  result(c.fcntl(fd, 4, flags));
+
 /** Which of `events` (poll.h) hold for `fd` now, with POLLERR and POLLHUP. */
 export function pollNow(fd: number, events: number): number {
   const entry = new DataView(new ArrayBuffer(8));
@@ -301,6 +308,10 @@ export async function pollUntil(
 /** open(2) of a host path, for the VMM's own use. */
 export const open = (path: string, flags: number, mode = 0): number =>
   result(c.open(pathBytes(path), flags, mode));
+
+/** memfd_create(2): a file without a name, in memory. */
+export const memfdCreate = (name: string): number =>
+  result(c.memfd_create(pathBytes(name), 1));
 
 /** Bits of poll(2). */
 export const POLL = { in: 1, pri: 2, out: 4, err: 8, hup: 16, nval: 32 } as const;

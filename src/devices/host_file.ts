@@ -12,9 +12,11 @@ import {
   ftruncate,
   getdents64,
   lseek,
+  O,
   preadv,
   pwritev,
   readv,
+  setFlags,
   statx,
   writev,
 } from "./host_calls.ts";
@@ -81,6 +83,13 @@ export class HostFile extends OpenFile {
 
   override sync(dataOnly: boolean): number {
     return fsync(this.#fd, dataOnly);
+  }
+
+  override setStatusFlags(flags: number): number {
+    // What matters on a host file: where writes go, and past which cache.
+    const result = setFlags(this.#fd, flags & (O.append | O.direct));
+    if (result < 0) return result;
+    return super.setStatusFlags(flags);
   }
 
   override close(): void {

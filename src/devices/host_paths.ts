@@ -143,15 +143,19 @@ export class HostPaths {
     const where = this.#below(cwd, path, access);
     if (typeof where === "number") return where;
     const creates = (flags & (O.create | O.temporary & ~O.directory)) !== 0;
-    const fd = openat2(
-      where.fd,
-      where.path,
-      // A fifo must not make the VMM wait; on a file the flag does nothing.
-      flags | O.closeOnExec | O.noControllingTerminal |
-        (flags & O.path ? 0 : O.nonBlock),
-      creates ? mode & 0o7777 : 0,
-      where.resolve,
-    );
+    // openat2 refuses what open ignores. A fifo must not make the VMM wait; on
+    // a file O_NONBLOCK does nothing.
+    const hostFlags = flags & O.path
+      ? flags & (O.path | O.directory | O.noFollow) | O.closeOnExec
+      : flags | O.closeOnExec | O.noControllingTerminal | O.nonBlock;
+    const fd = withoutUmask(creates, () =>
+      openat2(
+        where.fd,
+        where.path,
+        hostFlags,
+        creates ? mode & 0o7777 : 0,
+        where.resolve,
+      ));
     if (fd === -ERRNO.EXDEV) return -ERRNO.EACCES;
     if (fd < 0) return fd;
     if (fileSystemType(fd) === PROC_SUPER_MAGIC) {
@@ -218,6 +222,20 @@ export class HostPaths {
       if (root.fd >= 0) close(root.fd);
       root.fd = -1;
     }
+  }
+}
+
+/**
+ * Runs `call`, which may create a file, with the permissions that the program's
+ * own umask gave, whatever this process's is.
+ */
+export function withoutUmask<T>(creates: boolean, call: () => T): T {
+  if (!creates) return call();
+  const umask = Deno.umask(0);
+  try {
+    return call();
+  } finally {
+    Deno.umask(umask);
   }
 }
 

@@ -112,6 +112,12 @@ export abstract class OpenFile {
     return -ERRNO.ENOTTY;
   }
 
+  /** Sets the status flags (fcntl's F_SETFL). */
+  setStatusFlags(flags: number): number {
+    this.flags = flags;
+    return 0;
+  }
+
   /** The host's descriptor, where there is one: for calls on a folder. */
   get hostFd(): number | undefined {
     return undefined;

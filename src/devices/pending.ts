@@ -9,11 +9,15 @@
  */
 
 import * as v from "valibot";
-import type { Component, Dump, StateSchema } from "../state/mod.ts";
+import {
+  type Component,
+  count,
+  type Dump,
+  type StateSchema,
+  u64,
+} from "../state/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { FdTable } from "./fd_table.ts";
-
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** How a waiting call travels. */
 export const pendingState = {
@@ -27,9 +31,7 @@ export const pendingState = {
       /** Its number. */
       number: count,
       /** Its six arguments, unsigned. */
-      arguments: v.array(
-        v.pipe(v.union([v.number(), v.bigint()]), v.transform(BigInt)),
-      ),
+      arguments: v.pipe(v.array(u64), v.length(6)),
       /** Bytes that were moved already. */
       doneBytes: count,
       /** When it ends at the latest, nanoseconds of CLOCK_MONOTONIC. */

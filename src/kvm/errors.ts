@@ -16,7 +16,8 @@ export type KvmErrorCode =
 
 /** A call to the kernel failed. */
 export class KvmError extends Error {
-  override name = "KvmError";
+  /** "KvmError". */
+  override readonly name = "KvmError";
   /** What kind of failure this is. */
   readonly code: KvmErrorCode;
   /** The call that failed, by the kernel's name: "KVM_CREATE_VM". */
@@ -27,6 +28,8 @@ export class KvmError extends Error {
   readonly hint?: string;
 
   /**
+   * Says what failed.
+   *
    * @param code what kind of failure this is
    * @param message the action and the reason
    * @param details the call, its error number, and a hint

@@ -5,7 +5,7 @@
  */
 
 /** Foreign symbols, with the C prototype's types. */
-const SYMBOLS = {
+export const LIBC_SYMBOLS = {
   // int open(const char *path, int flags)
   open: { parameters: ["buffer", "i32"], result: "i32" },
   // int close(int fd)
@@ -87,8 +87,8 @@ export type TakingNumbers<Functions> = {
 
 /** The C library's functions. */
 export const libc: TakingNumbers<
-  Deno.StaticForeignLibraryInterface<typeof SYMBOLS>
-> = Deno.dlopen("libc.so.6", SYMBOLS).symbols as never;
+  Deno.StaticForeignLibraryInterface<typeof LIBC_SYMBOLS>
+> = Deno.dlopen("libc.so.6", LIBC_SYMBOLS).symbols as never;
 
 // SAFETY: errno's place belongs to this thread and stays as long as it does.
 const errnoCell = new Int32Array(

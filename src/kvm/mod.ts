@@ -31,7 +31,7 @@ export {
   SIZE,
   SREGS,
 } from "./layout.ts";
-export { errno, libc, type TakingNumbers } from "./libc.ts";
+export { errno, libc, LIBC_SYMBOLS, type TakingNumbers } from "./libc.ts";
 export { KvmRun } from "./run.ts";
 export {
   type DebugRegs,

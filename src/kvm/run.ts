@@ -31,7 +31,11 @@ export class KvmRun {
   readonly #u16: Uint16Array;
   readonly #u8: Uint8Array;
 
-  /** @param buffer the mapping of the vCPU's descriptor */
+  /**
+   * Looks at a shared page.
+   *
+   * @param buffer the mapping of the vCPU's descriptor
+   */
   constructor(buffer: ArrayBuffer) {
     this.view = new DataView(buffer);
     this.u8 = this.#u8 = new Uint8Array(buffer);

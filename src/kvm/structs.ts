@@ -54,8 +54,7 @@ export interface DescriptorTable {
   readonly limit: number;
 }
 
-/** Names of the segment registers in struct kvm_sregs. */
-export const SEGMENT_NAMES = [
+const SEGMENT_NAMES = [
   "cs",
   "ds",
   "es",
@@ -78,9 +77,12 @@ const WORD_NAMES = [
 
 /** struct kvm_sregs. */
 export type Sregs =
-  & Record<typeof SEGMENT_NAMES[number], Segment>
-  & Record<typeof TABLE_NAMES[number], DescriptorTable>
-  & Record<typeof WORD_NAMES[number], bigint>
+  & Record<"cs" | "ds" | "es" | "fs" | "gs" | "ss" | "tr" | "ldt", Segment>
+  & Record<"gdt" | "idt", DescriptorTable>
+  & Record<
+    "cr0" | "cr2" | "cr3" | "cr4" | "cr8" | "efer" | "apic_base",
+    bigint
+  >
   & {
     /** The interrupt waiting to be injected, a bit a vector. */
     readonly interrupt_bitmap: readonly bigint[];

@@ -33,6 +33,9 @@ const MAP_SHARED = 1;
 /** Room for this many CPUID entries: more than any CPU has. */
 const MAX_CPUID_ENTRIES = 256;
 
+/** KVM_MAX_XCRS, from asm/kvm.h. */
+const MAX_XCRS = 16;
+
 /** A virtual CPU of one VM. Only one thread may use it at a time. */
 export class KvmVcpu {
   #fd: number;
@@ -216,8 +219,19 @@ export class KvmVcpu {
     return readXcrs(this.#get("KVM_GET_XCRS", SIZE.kvm_xcrs));
   }
 
-  /** Sets the extended control registers (KVM_SET_XCRS). */
+  /**
+   * Sets the extended control registers (KVM_SET_XCRS).
+   *
+   * @throws {KvmError} when there are more than 16, or KVM refuses them
+   */
   setXcrs(xcrs: readonly Xcr[]): void {
+    if (xcrs.length > MAX_XCRS) {
+      throw new KvmError(
+        "KVM_CALL",
+        `Cannot set ${xcrs.length} extended control registers: must be <= ${MAX_XCRS}`,
+        { ioctl: "KVM_SET_XCRS" },
+      );
+    }
     const view = new DataView(new ArrayBuffer(SIZE.kvm_xcrs));
     writeXcrs(view, xcrs);
     this.#set("KVM_SET_XCRS", view);

@@ -10,7 +10,12 @@
  */
 
 import * as v from "valibot";
-import type { Component, Dump, StateSchema } from "../state/mod.ts";
+import {
+  type Component,
+  count as address,
+  type Dump,
+  type StateSchema,
+} from "../state/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import {
   BLOCK_BYTES,
@@ -45,8 +50,6 @@ const STACK_EAGER_BYTES = 256 * 1024;
 export function pageCeil(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
-
-const address = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** How an address space travels. */
 export const addressSpaceState = {

@@ -232,6 +232,11 @@ export class Linux implements Personality {
     });
   }
 
+  /** Nanoseconds of CPU time that the program has had, about. */
+  cpuNs(): number {
+    return this.process.state.cpuNs + this.clock.monotonicNs();
+  }
+
   // --- waiting ---
 
   /** What the call that is tried again has done so far; null the first time. */

@@ -5,27 +5,26 @@
  */
 
 import * as v from "valibot";
-import type { Component, Dump, StateSchema } from "../state/mod.ts";
+import {
+  type Component,
+  count,
+  type Dump,
+  type StateSchema,
+  u64,
+} from "../state/mod.ts";
 
-const word = v.pipe(
-  v.union([v.number(), v.bigint()]),
-  v.transform(BigInt),
-  v.minValue(0n),
-  v.maxValue(0xffff_ffff_ffff_ffffn),
-);
-const small = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const actionState = v.object({
   /** Number of the signal. */
   signal: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)),
   /** SIG_DFL (0), SIG_IGN (1) or an address. */
-  handler: word,
+  handler: u64,
   /** SA_* flags. */
-  flags: word,
+  flags: u64,
   /** Where the handler returns to. */
-  restorer: word,
+  restorer: u64,
   /** Signals blocked while the handler runs. */
-  mask: word,
+  mask: u64,
 });
 
 /** How a process travels. */
@@ -44,21 +43,21 @@ export const processState = {
     /** The name that prctl(PR_SET_NAME) sets. */
     name: v.pipe(v.string(), v.maxLength(15)),
     /** set_tid_address(2). */
-    clearChildTid: small,
+    clearChildTid: count,
     /** set_robust_list(2). */
-    robustList: small,
+    robustList: count,
     /** rseq(2): address, and signature. */
-    rseq: v.object({ address: small, signature: small }),
+    rseq: v.object({ address: count, signature: count }),
     /** Blocked signals, bit n-1 for signal n. */
-    signalMask: word,
+    signalMask: u64,
     /** sigaltstack(2): address, size and flags. */
-    signalStack: v.object({ address: small, sizeBytes: small, flags: small }),
+    signalStack: v.object({ address: count, sizeBytes: count, flags: count }),
     /** What was set for signals that are not at their default. */
     signalActions: v.array(actionState),
     /** Limits that were changed: number, soft, hard. */
-    limits: v.array(v.tuple([small, word, word])),
+    limits: v.array(v.tuple([count, u64, u64])),
     /** Nanoseconds that the program has had a CPU. */
-    cpuNs: small,
+    cpuNs: count,
   }),
 } satisfies StateSchema<unknown>;
 
@@ -97,13 +96,14 @@ export class Process implements Component {
     executable: string,
     argv: readonly string[],
     cwd: string,
+    umask: number,
   ): ProcessStateV1 {
     return {
       pid: 100,
       executable,
       arguments: [...argv],
       cwd,
-      umask: 0o022,
+      umask,
       name: executable.slice(executable.lastIndexOf("/") + 1).slice(0, 15),
       clearChildTid: 0,
       robustList: 0,

@@ -11,7 +11,17 @@ const MAX_DEPTH = 32;
 const MAX_ITEMS = 2 ** 21;
 
 /** Major types of CBOR, RFC 8949 section 3.1. */
-const MAJOR = { bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const;
+const MAJOR = {
+  bytes: 2,
+  text: 3,
+  array: 4,
+  map: 5,
+  tag: 6,
+  simple: 7,
+} as const;
+
+/** false, true, null, and floating-point numbers of 16, 32 and 64 bits. */
+const SIMPLE: readonly number[] = [20, 21, 22, 25, 26, 27];
 
 /**
  * Checks that `bytes` are exactly one well-formed CBOR value of definite
@@ -45,6 +55,9 @@ export function checkCbor(bytes: Uint8Array): void {
     const follow = minor < 24 ? 0 : 1 << (minor - 24);
     if (at + follow > bytes.length) throw bad("it ends too early", start);
     if (major === MAJOR.tag) throw bad("a tag", start);
+    if (major === MAJOR.simple && !SIMPLE.includes(minor)) {
+      throw bad("a value that is no value", start);
+    }
     const count = countAt(view, at, follow, minor);
     at += follow;
     if (major === MAJOR.bytes || major === MAJOR.text) {

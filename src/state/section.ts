@@ -57,9 +57,10 @@ export function dataOffsetOf(
   offset: number,
   header: Pick<SectionHeader, "payloadBytes" | "dataBytes">,
 ): number {
-  return header.dataBytes === 0
-    ? 0
-    : alignUp(offset + SECTION.sizeBytes + header.payloadBytes, PAGE_SIZE_BYTES);
+  return header.dataBytes === 0 ? 0 : alignUp(
+    offset + SECTION.sizeBytes + header.payloadBytes,
+    PAGE_SIZE_BYTES,
+  );
 }
 
 /** How a section is called in messages: `memory "ram" part 3`. */

@@ -14,11 +14,13 @@ import {
   EXCEPTION_PORT,
   EXCEPTION_STUB_BYTES,
   EXCEPTION_VECTORS,
+  IO_BITMAP_BYTES,
   KERNEL_BLOCK,
   KERNEL_VA,
   PAGE_BYTES,
   SYSCALL_PORT,
   SYSCALL_STUB_VA,
+  TSS_BYTES,
 } from "./layout.ts";
 import type { Memory } from "./memory.ts";
 import { PTE, PTE_HIGH_NO_EXECUTE } from "./page_tables.ts";
@@ -51,8 +53,11 @@ const EFER = 0x0d01n; // NXE LMA LME SCE
  */
 const SYSCALL_FLAG_MASK = 0x4_7700n;
 
-/** RFLAGS of a program: interrupts on, and `out` allowed so that it exits. */
-export const USER_RFLAGS = 0x3202n;
+/** RFLAGS of a program: interrupts on. */
+export const USER_RFLAGS = 0x202n;
+
+/** Last byte of the task state segment. */
+const TSS_LIMIT = TSS_BYTES + IO_BITMAP_BYTES - 1;
 
 /** A flat 64-bit code segment or a flat data segment. */
 function segment(selector: number, type: number): Segment {
@@ -97,20 +102,22 @@ function writeDescriptorTables(memory: Memory): void {
     0x00cf_fb00_0000_ffffn, // user code, 32 bit (sysret's base)
     0x00cf_f300_0000_ffffn, // user data
     0x00af_fb00_0000_ffffn, // user code
-    0x0000_8900_0000_0067n | (tssVa & 0xff_ffffn) << 16n |
+    0x0000_8900_0000_0000n | BigInt(TSS_LIMIT) | (tssVa & 0xff_ffffn) << 16n |
     (tssVa >> 24n & 0xffn) << 56n,
     tssVa >> 32n,
   ];
   gdt.forEach((entry, i) =>
     view.setBigUint64(KERNEL_BLOCK.gdt + i * 8, entry, true)
   );
-  // RSP0, and no I/O permission bitmap (SDM volume 3, 8.7).
+  // RSP0, and an I/O permission bitmap that is zero: every `in` and `out` of
+  // the program leaves the VM (SDM volume 3, 8.7; volume 1, 19.5.2).
   view.setBigUint64(
     KERNEL_BLOCK.tss + 4,
     KERNEL_VA + BigInt(KERNEL_BLOCK.stackEnd),
     true,
   );
-  view.setUint16(KERNEL_BLOCK.tss + 102, 104, true);
+  view.setUint16(KERNEL_BLOCK.tss + 102, TSS_BYTES, true);
+  view.setUint8(KERNEL_BLOCK.tss + TSS_BYTES + IO_BITMAP_BYTES - 1, 0xff);
   for (let vector = 0; vector < EXCEPTION_VECTORS; vector++) {
     const handler = KERNEL_VA +
       BigInt(KERNEL_BLOCK.exceptionStubs + vector * EXCEPTION_STUB_BYTES);
@@ -165,8 +172,10 @@ function mapKernel(memory: Memory): void {
     // Writable: loading a selector sets its "accessed" bit.
     supervisor(gpa, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
   }
-  supervisor(KERNEL_BLOCK.tss, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
-  for (let g = KERNEL_BLOCK.stack; g < KERNEL_BLOCK.stackEnd; g += PAGE_BYTES) {
+  for (let g: number = KERNEL_BLOCK.tss; g < KERNEL_BLOCK.tssEnd; g += PAGE_BYTES) {
+    supervisor(g, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
+  }
+  for (let g: number = KERNEL_BLOCK.stack; g < KERNEL_BLOCK.stackEnd; g += PAGE_BYTES) {
     supervisor(g, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
   }
   supervisor(KERNEL_BLOCK.exceptionStubs, PTE.present, 0);
@@ -199,7 +208,7 @@ export function bootVcpu(vcpu: KvmVcpu, rip: number, rsp: number): void {
     tr: {
       ...segment(SELECTOR.tss, 11),
       base: KERNEL_VA + BigInt(KERNEL_BLOCK.tss),
-      limit: 0x67,
+      limit: TSS_LIMIT,
       s: 0,
       l: 0,
       g: 0,

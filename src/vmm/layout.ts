@@ -28,8 +28,6 @@ export const KERNEL_BLOCK = {
   pml4: 0x2000,
   /** Global descriptor table. */
   gdt: 0x3000,
-  /** Task state segment. */
-  tss: 0x4000,
   /** Interrupt descriptor table. */
   idt: 0x5000,
   /** The page with one stub per exception vector. */
@@ -38,6 +36,10 @@ export const KERNEL_BLOCK = {
   stack: 0x8000,
   /** End of the stack: where RSP0 points. */
   stackEnd: 0xa000,
+  /** Task state segment with its I/O permission bitmap: three pages. */
+  tss: 0xb000,
+  /** End of the pages of the task state segment. */
+  tssEnd: 0xe000,
   /** From here to the end of the block: page tables. */
   tables: 0x10000,
 } as const;
@@ -50,10 +52,16 @@ export const KERNEL_VA = 0xffff_8000_0000_0000n;
  * address a Linux program can map, so that no program ever collides with it.
  * It has to be in the lower half (some KVMs run the stub at CPL3).
  */
-export const SYSCALL_STUB_VA = 0x7fff_ffff_f000;
+export const SYSCALL_STUB_VA = 0x7ffffffff000;
 
 /** First address above what a program may map (Linux: TASK_SIZE_MAX). */
 export const USER_END_VA = 0x7fff_ffff_f000;
+
+/** Bytes of a task state segment before its I/O permission bitmap. */
+export const TSS_BYTES = 104;
+
+/** Bytes of an I/O permission bitmap: one bit a port, and one byte more. */
+export const IO_BITMAP_BYTES = 8193;
 
 /** Port on which the `syscall` stub reports. */
 export const SYSCALL_PORT = 0x10;

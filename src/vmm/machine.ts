@@ -175,6 +175,12 @@ export class Machine {
     }
   }
 
+  /** Takes over a vCPU that holds a saved state: the machine is paused. */
+  adopt(): void {
+    this.lifecycle.enter("paused");
+    this.settle();
+  }
+
   async #runLoop(): Promise<void> {
     let outcome: Outcome = this.#personality.isWaiting
       ? this.#personality.retry()

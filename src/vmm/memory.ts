@@ -221,6 +221,23 @@ export class Memory {
     }
   }
 
+  /** Reads a run of an image file into memory that was never touched. */
+  readFile(fd: number, run: FileRun): void {
+    this.check(run.gpa, run.lengthBytes);
+    // SAFETY: the range is inside this mapping.
+    const got = Number(libc.pread(
+      fd,
+      this.hostAddress + run.gpa,
+      run.lengthBytes,
+      run.fileOffset,
+    ));
+    if (got === run.lengthBytes) return;
+    throw new VmError(
+      "VM_MEMORY",
+      `Cannot read ${run.lengthBytes} bytes of memory from the image at offset ${run.fileOffset}: got ${got}`,
+    );
+  }
+
   /** Whether `[gpa, gpa + lengthBytes)` is all zero. */
   isZero(gpa: number, lengthBytes: number): boolean {
     if (this.u32[gpa / 4] !== 0 || this.u32[gpa / 4 + 1] !== 0) return false;

@@ -6,13 +6,18 @@
 
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import * as v from "valibot";
-import type { Component, Dump, Part, StateSchema } from "../state/mod.ts";
+import {
+  type Component,
+  count,
+  type Dump,
+  type Part,
+  type StateSchema,
+} from "../state/mod.ts";
+import { libc, unwrap } from "../kvm/mod.ts";
 import type { BlockAllocator } from "./blocks.ts";
 import { VmError } from "./errors.ts";
 import { BLOCK_BYTES, PAGE_BYTES } from "./layout.ts";
 import type { Memory } from "./memory.ts";
-
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** How a part of memory travels. */
 export const memoryState = {
@@ -148,7 +153,12 @@ export interface PartInFile {
   readonly dataOffset: number;
   /** How many bytes of data. */
   readonly dataBytes: number;
+  /** Reads and checks the data. */
+  read(): Uint8Array;
 }
+
+/** From fcntl.h. */
+const O_CLOEXEC = 0o2000000;
 
 /** Runs shorter than this are read, longer ones mapped. */
 const MAP_FROM_BYTES = 16 * PAGE_BYTES;
@@ -183,49 +193,67 @@ export function checkMemoryParts(parts: readonly PartInFile[]): number {
   return sizeBytes;
 }
 
-/** How a restore gets at the data of a part. */
+/** The image file that memory is mapped from. */
 export interface MemorySource {
-  /** The image's descriptor, to map from. */
-  readonly fd: number;
-  /** Reads from the image. */
-  read(offset: number, into: Uint8Array): void;
+  /** Where it is. */
+  readonly path: string;
+  /** Which file was checked. */
+  readonly identity: {
+    readonly device: number;
+    readonly inode: number | null;
+    readonly sizeBytes: number;
+  };
 }
 
 /**
  * Brings the pages of an image file into fresh memory: long runs are mapped,
- * and come in when they are touched; short ones and compressed ones are read.
+ * and come in when they are touched; short ones and packed ones are read.
+ *
+ * @throws {VmError} when the file is not the one that was checked
  */
-export function restoreMemory(
+export function mapImageFile(
   memory: Memory,
   parts: readonly PartInFile[],
   source: MemorySource,
 ): void {
+  using file = MappableFile.open(source);
   for (const part of parts) {
     if (part.state.encoding === "zstd") {
-      restoreCompressed(memory, part, source);
+      placePages(memory, part.state, unpack(part.state, part.read()));
       continue;
     }
     let fileOffset = part.dataOffset;
     for (const [gpa, pages] of part.state.runs) {
       const lengthBytes = pages * PAGE_BYTES;
-      if (lengthBytes >= MAP_FROM_BYTES) {
-        memory.mapFile(source.fd, { gpa, lengthBytes, fileOffset });
-      } else {
-        source.read(fileOffset, memory.bytes(gpa, lengthBytes));
-      }
+      const run = { gpa, lengthBytes, fileOffset };
+      if (lengthBytes >= MAP_FROM_BYTES) memory.mapFile(file.fd, run);
+      else memory.readFile(file.fd, run);
       fileOffset += lengthBytes;
     }
   }
 }
 
-function restoreCompressed(
-  memory: Memory,
-  part: PartInFile,
-  source: MemorySource,
-): void {
-  const frame = new Uint8Array(part.dataBytes);
-  source.read(part.dataOffset, frame);
-  placePages(memory, part.state, unpack(part.state, frame));
+/** A descriptor of the image, which Deno's own files do not show. */
+class MappableFile {
+  private constructor(readonly fd: number) {}
+
+  static open(source: MemorySource): MappableFile {
+    const path = new TextEncoder().encode(`${source.path}\0`);
+    const fd = unwrap("open", libc.open(path, O_CLOEXEC));
+    const file = new MappableFile(fd);
+    const { dev, ino, size } = Deno.statSync(`/proc/self/fd/${fd}`);
+    const { device, inode, sizeBytes } = source.identity;
+    if (dev === device && ino === inode && size === sizeBytes) return file;
+    file[Symbol.dispose]();
+    throw new VmError(
+      "VM_MEMORY",
+      `Cannot restore "memory": ${source.path} was replaced meanwhile`,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
 }
 
 /** The pages of a compressed part. */

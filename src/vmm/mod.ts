@@ -30,14 +30,18 @@ export { Lifecycle, type VmState } from "./lifecycle.ts";
 export { Machine, OUTCOME, type Outcome, type Personality } from "./machine.ts";
 export { type FileRun, Memory } from "./memory.ts";
 export {
+  checkMemoryParts,
+  mapImageFile,
   type MemoryPartV1,
   MemorySaver,
+  type MemorySource,
   memoryState,
-  restoreMemory,
+  type PartInFile,
 } from "./memory_state.ts";
 export { PageTables, PROT } from "./page_tables.ts";
 export { probeSyscall, type SyscallBehaviour } from "./probe.ts";
 export {
+  checkSyscall,
   checkVcpuState,
   loadVcpu,
   VcpuSaver,

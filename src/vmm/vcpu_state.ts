@@ -5,26 +5,23 @@
  */
 
 import * as v from "valibot";
-import type { Component, Dump, StateSchema } from "../state/mod.ts";
+import {
+  bytes,
+  type Component,
+  type Dump,
+  type StateSchema,
+  u32,
+  u64,
+} from "../state/mod.ts";
 import { type Kvm, KvmError, type KvmVcpu, SIZE } from "../kvm/mod.ts";
 import { VmError } from "./errors.ts";
+import { SYSCALL_STUB_VA } from "./layout.ts";
+import type { SyscallBehaviour } from "./probe.ts";
 
-const word = v.pipe(
-  v.union([v.number(), v.bigint()]),
-  v.transform(BigInt),
-  v.minValue(0n),
-  v.maxValue(0xffff_ffff_ffff_ffffn),
-);
-const u32 = v.pipe(
-  v.number(),
-  v.integer(),
-  v.minValue(0),
-  v.maxValue(0xffff_ffff),
-);
 const u8 = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255));
 
 const segment = v.object({
-  base: word,
+  base: u64,
   limit: u32,
   selector: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff)),
   type: u8,
@@ -38,7 +35,7 @@ const segment = v.object({
   unusable: u8,
 });
 const table = v.object({
-  base: word,
+  base: u64,
   limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff)),
 });
 
@@ -49,24 +46,24 @@ export const vcpuState = {
   schema: v.object({
     /** struct kvm_regs. */
     regs: v.object({
-      rax: word,
-      rbx: word,
-      rcx: word,
-      rdx: word,
-      rsi: word,
-      rdi: word,
-      rsp: word,
-      rbp: word,
-      r8: word,
-      r9: word,
-      r10: word,
-      r11: word,
-      r12: word,
-      r13: word,
-      r14: word,
-      r15: word,
-      rip: word,
-      rflags: word,
+      rax: u64,
+      rbx: u64,
+      rcx: u64,
+      rdx: u64,
+      rsi: u64,
+      rdi: u64,
+      rsp: u64,
+      rbp: u64,
+      r8: u64,
+      r9: u64,
+      r10: u64,
+      r11: u64,
+      r12: u64,
+      r13: u64,
+      r14: u64,
+      r15: u64,
+      rip: u64,
+      rflags: u64,
     }),
     /** struct kvm_sregs. */
     sregs: v.object({
@@ -80,33 +77,33 @@ export const vcpuState = {
       ldt: segment,
       gdt: table,
       idt: table,
-      cr0: word,
-      cr2: word,
-      cr3: word,
-      cr4: word,
-      cr8: word,
-      efer: word,
-      apic_base: word,
-      interrupt_bitmap: v.pipe(v.array(word), v.length(4)),
+      cr0: u64,
+      cr2: u64,
+      cr3: u64,
+      cr4: u64,
+      cr8: u64,
+      efer: u64,
+      apic_base: u64,
+      interrupt_bitmap: v.pipe(v.array(u64), v.length(4)),
     }),
     /** Every model-specific register of KVM_GET_MSR_INDEX_LIST. */
     msrs: v.pipe(
-      v.array(v.object({ index: u32, value: word })),
+      v.array(v.object({ index: u32, value: u64 })),
       v.maxLength(1024),
     ),
     /** The XSAVE area: x87, SSE, AVX, AVX-512 registers. */
-    xsave: v.pipe(v.instance(Uint8Array), v.maxLength(1 << 20)),
+    xsave: bytes(1 << 20),
     /** Which of them are enabled. */
     xcrs: v.pipe(
-      v.array(v.object({ xcr: u32, value: word })),
+      v.array(v.object({ xcr: u32, value: u64 })),
       v.maxLength(16),
     ),
     /** struct kvm_debugregs. */
     debugRegs: v.object({
-      db: v.pipe(v.array(word), v.length(4)),
-      dr6: word,
-      dr7: word,
-      flags: word,
+      db: v.pipe(v.array(u64), v.length(4)),
+      dr6: u64,
+      dr7: u64,
+      flags: u64,
     }),
     /** struct kvm_vcpu_events. */
     events: v.object({
@@ -130,14 +127,14 @@ export const vcpuState = {
       smi_latched_init: u8,
       triple_fault_pending: u8,
       exception_has_payload: u8,
-      exception_payload: word,
+      exception_payload: u64,
     }),
     /** KVM_MP_STATE_*. */
     mpState: u32,
     /** Frequency of the time-stamp counter, kHz. */
     tscKhz: u32,
     /** struct kvm_cpuid2: what the program was told about the CPU. */
-    cpuid: v.pipe(v.instance(Uint8Array), v.maxLength(1 << 16)),
+    cpuid: bytes(1 << 16),
   }),
 } satisfies StateSchema<unknown>;
 
@@ -257,6 +254,27 @@ export function checkVcpuState(kvm: Kvm, state: VcpuStateV1): void {
       }`,
     );
   }
+}
+
+/**
+ * Refuses a vCPU that was frozen inside a stub of a KVM of the other kind,
+ * whose next instruction would not find the privilege that it expects.
+ *
+ * @throws {VmError} then
+ */
+export function checkSyscall(
+  here: SyscallBehaviour,
+  saved: SyscallBehaviour,
+  state: VcpuStateV1,
+): void {
+  const inStub = state.sregs.cs.dpl === 0 ||
+    state.regs.rip >= BigInt(SYSCALL_STUB_VA);
+  if (here === saved || !inStub) return;
+  throw new VmError(
+    "VM_INCOMPATIBLE",
+    `Cannot run this program here: it was frozen in the middle of entering a system call, which ${saved} where it was saved and ${here} here`,
+    { hint: "save it again" },
+  );
 }
 
 /** Paravirtual MSRs of KVM's own (0x4b564d00 and on) are the VM's, not ours. */

@@ -26,6 +26,7 @@ import {
   S_IF,
   statx,
   unlinkat,
+  withoutUmask,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -257,7 +258,9 @@ function mkdirAt(
     where,
     WRITE,
     (fd, name) =>
-      name === "." ? -ERRNO.EEXIST : mkdirat(fd, name, permissions),
+      name === "."
+        ? -ERRNO.EEXIST
+        : withoutUmask(true, () => mkdirat(fd, name, permissions)),
   );
 }
 

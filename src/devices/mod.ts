@@ -1,0 +1,59 @@
+/**
+ * The devices that every VM has: descriptors, files, pipes, console, clock.
+ *
+ * @module
+ */
+
+export { Clock, clockState, type ClockStateV1 } from "./clock.ts";
+export {
+  HostStream,
+  ScriptConsole,
+  type ScriptConsoleOptions,
+  ScriptStream,
+} from "./console.ts";
+export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
+export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
+export {
+  type FilesPart,
+  FilesSaver,
+  filesState,
+  type FilesStateV1,
+  restoreFiles,
+} from "./files_state.ts";
+export {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  close,
+  faccessat2,
+  fstatat,
+  ftruncate,
+  mkdirat,
+  O,
+  pathOf,
+  pathText,
+  POLL,
+  readlinkat,
+  renameat2,
+  S_IF,
+  statx,
+  unlinkat,
+} from "./host_calls.ts";
+export { HostFile } from "./host_file.ts";
+export {
+  type Access,
+  type Allowed,
+  displayPath,
+  HostPaths,
+  withoutUmask,
+} from "./host_paths.ts";
+export { IoVector } from "./io_vector.ts";
+export { OpenFile, writeSpecialStat } from "./open_file.ts";
+export {
+  type PendingCall,
+  PendingIo,
+  pendingState,
+  type PendingStateV1,
+} from "./pending.ts";
+export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
+export { FilesError, type FilesErrorCode, type FilesPolicy } from "./reopen.ts";

@@ -1,0 +1,294 @@
+/**
+ * Opening a host file again after a thaw, and checking that it is the same.
+ *
+ * @module
+ */
+
+import { ERRNO, errnoName } from "../kvm/mod.ts";
+import type {
+  FilesPart,
+  HostFileState,
+  RestoreFilesOptions,
+} from "./files_state.ts";
+import { identityOf } from "./file_identity.ts";
+import {
+  close,
+  ftruncate,
+  lseek,
+  memfdCreate,
+  O,
+  open as openHost,
+  pathOf,
+} from "./host_calls.ts";
+import { HostFile } from "./host_file.ts";
+
+/**
+ * What to do about a file that is not as it was at the save: refuse it; take it
+ * as it is; cut it back to its length then; or write the content that the image
+ * carries.
+ */
+export type FilesPolicy = "check" | "trust" | "rollback" | "carry";
+
+/** The codes a {@linkcode FilesError} may carry. */
+export type FilesErrorCode =
+  | "FILES_MISSING"
+  | "FILES_CHANGED"
+  | "FILES_DENIED"
+  | "FILES_STATE";
+
+/** An open file cannot be restored. */
+export class FilesError extends Error {
+  override name = "FilesError";
+  /** What kind of failure this is. */
+  readonly code: FilesErrorCode;
+  /** What the user can do about it. */
+  readonly hint?: string;
+
+  /**
+   * @param code what kind of failure this is
+   * @param message the action and the reason
+   * @param options `cause`, and a `hint` for the user
+   */
+  constructor(
+    code: FilesErrorCode,
+    message: string,
+    options: { cause?: unknown; hint?: string } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** Flags that make or change a file when it is opened: not a second time. */
+const ONCE = O.create | O.exclusive | O.truncate;
+
+/**
+ * Opens a file again where it was, and checks it.
+ *
+ * @param state what the image says
+ * @param fd the program's descriptor, for messages
+ * @param content the parts with its content, if the image carries it
+ * @throws {FilesError} naming descriptor, path, expected and found
+ */
+export function reopenHostFile(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): HostFile {
+  if (state.isUnlinked) return reopenUnlinked(state, fd, content);
+  const { policy } = options;
+  const carries = policy === "carry" && state.isCarried;
+  let hostFd = openAgain(state, options, carries ? O.create : 0);
+  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+  try {
+    if (carries) {
+      // Of its own access mode: the program's may be for reading only.
+      close(hostFd);
+      hostFd = -1;
+      writeContent(state, fd, content, options);
+      hostFd = openAgain(state, options, 0);
+      if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+    } else if (policy !== "trust") check(state, fd, hostFd, policy);
+    if (!(state.flags & O.path)) seek(state, fd, hostFd);
+    return new HostFile(hostFd, state.flags);
+  } catch (error) {
+    if (hostFd >= 0) close(hostFd);
+    throw error;
+  }
+}
+
+function name(state: HostFileState, fd: number): string {
+  return `Cannot restore descriptor ${fd} (${state.path})`;
+}
+
+function openAgain(
+  state: HostFileState,
+  options: RestoreFilesOptions,
+  more: number,
+): number {
+  const mode = state.flags & O.accessMode;
+  return options.paths.open(
+    "/",
+    pathOf(state.path),
+    (state.flags & ~ONCE) | more,
+    0o666,
+    {
+      read: mode !== O.writeOnly,
+      write: !(state.flags & O.path) && (mode !== O.readOnly || more !== 0),
+    },
+  );
+}
+
+function cannotOpen(
+  state: HostFileState,
+  fd: number,
+  result: number,
+): FilesError {
+  const why = errnoName(-result);
+  if (result === -ERRNO.ENOENT || result === -ERRNO.ENOTDIR) {
+    return new FilesError(
+      "FILES_MISSING",
+      `${name(state, fd)}: expected a file of ${state.identity.sizeBytes} bytes, found none (${why})`,
+      {
+        hint: state.isCarried
+          ? "the image carries its content: restore with --files carry"
+          : "put it back where it was, or save with --files carry",
+      },
+    );
+  }
+  return new FilesError(
+    "FILES_DENIED",
+    `${name(state, fd)}: it may not be opened (${why})`,
+    { hint: "allow its folder with --allow-read and --allow-write" },
+  );
+}
+
+/** Compares a file with what it was. */
+function check(
+  state: HostFileState,
+  fd: number,
+  hostFd: number,
+  policy: FilesPolicy,
+): void {
+  const expected = state.identity;
+  const changed = (what: string, found: string) =>
+    new FilesError(
+      "FILES_CHANGED",
+      `${name(state, fd)}: expected ${what}, found ${found}`,
+      {
+        hint:
+          "restore with --files trust to go on with the file as it is now",
+      },
+    );
+  const found = identityOf(hostFd, expected.sizeBytes);
+  if (typeof found === "number") throw cannotOpen(state, fd, found);
+  if (found.isFolder !== state.isFolder) {
+    throw changed(
+      state.isFolder ? "a folder" : "a file",
+      found.isFolder ? "a folder" : "a file",
+    );
+  }
+  if (state.isFolder) return;
+  const { identity } = found;
+  if (identity.sizeBytes < expected.sizeBytes) {
+    throw changed(
+      `at least ${expected.sizeBytes} bytes`,
+      `${identity.sizeBytes} bytes: it became shorter`,
+    );
+  }
+  if (expected.digest) {
+    if (!identity.digest || !sameBytes(identity.digest, expected.digest)) {
+      throw changed(
+        `content with SHA-256 ${hex(expected.digest)}`,
+        identity.digest ? hex(identity.digest) : "content that cannot be read",
+      );
+    }
+  } else if (
+    identity.modifiedNs !== expected.modifiedNs ||
+    identity.sizeBytes !== expected.sizeBytes
+  ) {
+    throw changed(
+      `${expected.sizeBytes} bytes changed last at ${expected.modifiedNs} ns`,
+      `${identity.sizeBytes} bytes changed last at ${identity.modifiedNs} ns`,
+    );
+  }
+  if (policy === "rollback" && identity.sizeBytes > expected.sizeBytes) {
+    const result = ftruncate(hostFd, expected.sizeBytes);
+    if (result < 0) {
+      throw new FilesError(
+        "FILES_DENIED",
+        `${name(state, fd)}: it cannot be cut back to ${expected.sizeBytes} bytes (${
+          errnoName(-result)
+        })`,
+      );
+    }
+  }
+}
+
+function hex(digest: Uint8Array): string {
+  return `${digest.toHex().slice(0, 16)}…`;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function seek(state: HostFileState, fd: number, hostFd: number): void {
+  const result = lseek(hostFd, state.offset, 0);
+  if (result === state.offset) return;
+  throw new FilesError(
+    "FILES_STATE",
+    `${name(state, fd)}: its offset cannot be ${state.offset}`,
+  );
+}
+
+/** The bytes that the image carries, in order, checked against the size. */
+function* carried(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+): Generator<Uint8Array> {
+  let offset = 0;
+  for (const part of content) {
+    if (part.state.part !== "content" || part.state.offset !== offset) break;
+    const bytes = part.data();
+    yield bytes;
+    offset += bytes.length;
+  }
+  if (offset !== state.identity.sizeBytes) {
+    throw new FilesError(
+      "FILES_STATE",
+      `${name(state, fd)}: the image carries ${offset} of its ${state.identity.sizeBytes} bytes`,
+    );
+  }
+}
+
+function writeContent(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): void {
+  const flags = O.readWrite | O.truncate | O.largeFile;
+  const access = { read: true, write: true };
+  const hostFd = options.paths.open("/", pathOf(state.path), flags, 0, access);
+  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+  try {
+    fill(hostFd, carried(state, fd, content));
+  } finally {
+    close(hostFd);
+  }
+}
+
+/** Writes bytes to a host descriptor. */
+function fill(hostFd: number, bytes: Iterable<Uint8Array>): void {
+  using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
+  for (const piece of bytes) {
+    for (let done = 0; done < piece.length;) {
+      done += file.writeSync(piece.subarray(done));
+    }
+  }
+}
+
+/** A file that had no name: its content comes back in memory. */
+function reopenUnlinked(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+): HostFile {
+  const memory = memfdCreate("scratchvm");
+  if (memory < 0) throw cannotOpen(state, fd, memory);
+  try {
+    fill(memory, carried(state, fd, content));
+    const flags = (state.flags & ~(ONCE | O.directory | O.noFollow)) |
+      O.closeOnExec;
+    const hostFd = openHost(`/proc/self/fd/${memory}`, flags);
+    if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+    seek(state, fd, hostFd);
+    return new HostFile(hostFd, state.flags);
+  } finally {
+    close(memory);
+  }
+}

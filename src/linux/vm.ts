@@ -1,0 +1,584 @@
+/**
+ * A VM that runs a Linux program.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import {
+  type Allowed,
+  Clock,
+  clockState,
+  type FilesPolicy,
+  FilesSaver,
+  filesState,
+  FdTable,
+  HostPaths,
+  HostStream,
+  O,
+  PendingIo,
+  pendingState,
+  pathOf,
+  restoreFiles,
+  type ScriptConsole,
+  ScriptStream,
+} from "../devices/mod.ts";
+import { Kvm, type KvmVcpu, type KvmVm } from "../kvm/mod.ts";
+import {
+  type Component,
+  count,
+  decodeState,
+  type Dump,
+  ImageFile,
+  type ImageSummary,
+  saveImageFile,
+  type Section,
+  SectionSet,
+  type StateSchema,
+} from "../state/mod.ts";
+import {
+  bootVcpu,
+  checkMemoryParts,
+  checkSyscall,
+  checkVcpuState,
+  loadVcpu,
+  Machine,
+  mapImageFile,
+  Memory,
+  MemorySaver,
+  memoryState,
+  type PartInFile,
+  probeSyscall,
+  type SyscallBehaviour,
+  VcpuSaver,
+  vcpuState,
+  VmError,
+  type VmState,
+  writeBootPages,
+} from "../vmm/mod.ts";
+import { AddressSpace, addressSpaceState } from "./address_space.ts";
+import { type ExitStatus, Linux, type SaveAnswer } from "./linux.ts";
+import { loadProgram } from "./loader.ts";
+import { Process, processState } from "./process.ts";
+import type { Tracer } from "./trace.ts";
+import { UserMemory } from "./user_memory.ts";
+import { CREATOR } from "./creator.ts";
+
+/** How a VM ended: as its program did, or saved, to go on elsewhere. */
+export type VmEnd = ExitStatus | { readonly kind: "saved" };
+
+/** What can be chosen of any VM. */
+export interface CommonOptions {
+  /** What the program may reach; default: the current folder, both ways. */
+  readonly allow?: Partial<Allowed>;
+  /** Standard input, output and error; default: those of this process. */
+  readonly console?: ScriptConsole;
+  /** Follows system calls. */
+  readonly tracer?: Tracer;
+  /** End the program at the first call that is not supported. */
+  readonly strict?: boolean;
+  /** Takes what the user should know; default: dropped. */
+  readonly warn?: (message: string) => void;
+  /**
+   * Answers the program's SAVE(): called with the VM paused, so that it can be
+   * saved. The answer is what SAVE() returns in the program that goes on (0, or
+   * a negative errno), or "stop". Absent: SAVE() fails with ENOSYS.
+   */
+  readonly onSave?: (vm: Vm) => SaveAnswer | Promise<SaveAnswer>;
+}
+
+/** What can be chosen of a new VM. */
+export interface VmOptions extends CommonOptions {
+  /** Path of the program. */
+  readonly program: string;
+  /** Its arguments, without its own name. */
+  readonly args?: readonly string[];
+  /** Its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Memory, bytes: a multiple of 2 MiB; default 1 GiB. */
+  readonly memoryBytes?: number;
+  /** Its folder; default: the current one. */
+  readonly cwd?: string;
+}
+
+/** What can be chosen of a restored VM. */
+export interface RestoreOptions extends CommonOptions {
+  /** What to do about files that are not as they were; default "check". */
+  readonly files?: FilesPolicy;
+}
+
+/** What can be chosen of a save. */
+export interface SaveOptions {
+  /** Pack memory with zstd. */
+  readonly compress?: boolean;
+  /** Put the content of open files into the image. */
+  readonly carryFiles?: boolean;
+  /** Gives up early; the old image stays. */
+  readonly signal?: AbortSignal;
+}
+
+/** Memory of a VM for which none was asked. */
+const DEFAULT_MEMORY_BYTES = 1024 ** 3;
+
+/** Up to so many bytes of an image are checked before the VM runs. */
+const VERIFY_FIRST_BYTES = 64 * 1024 * 1024;
+
+/** How the machine's configuration travels. */
+const machineState = {
+  kind: "machine",
+  version: 1,
+  schema: v.object({
+    memoryBytes: count,
+    /** What `syscall` did at CPL3 where the VM was made. */
+    syscall: v.picklist(["raises-to-cpl0", "stays-at-cpl3"]),
+  }),
+} satisfies StateSchema<unknown>;
+
+/** The component that dumps the machine's configuration. */
+class MachineSaver implements Component {
+  readonly id = "machine";
+  readonly kind: string = machineState.kind;
+  readonly version: number = machineState.version;
+  constructor(
+    readonly memoryBytes: number,
+    readonly syscall: SyscallBehaviour,
+  ) {}
+
+  dump(): Dump {
+    const { memoryBytes, syscall } = this;
+    return { answer: "payload", value: { memoryBytes, syscall } };
+  }
+}
+
+/** What a VM owns of the kernel's, and has to give back. */
+interface Hardware {
+  readonly kvm: Kvm;
+  readonly vm: KvmVm;
+  readonly vcpu: KvmVcpu;
+  readonly memory: Memory;
+}
+
+/** What is of a program, fresh or restored. */
+interface ProgramParts {
+  readonly space: AddressSpace;
+  readonly process: Process;
+  readonly fds: FdTable;
+  readonly pending: PendingIo;
+  readonly clock: Clock;
+  readonly paths: HostPaths;
+}
+
+/**
+ * A VM with a Linux program in it.
+ *
+ * @example Run a program, save it where it asks to be
+ * ```ts no-run
+ * import { Vm } from "@scratchvm/scratchvm";
+ *
+ * await using vm = await Vm.create({
+ *   program: "guest/build/app",
+ *   onSave: async (vm) => {
+ *     await vm.save("vm.img");
+ *     return "stop";
+ *   },
+ * });
+ * console.log(await vm.run());
+ * ```
+ */
+export class Vm {
+  readonly #hardware: Hardware;
+  readonly #machine: Machine;
+  readonly #linux: Linux;
+  readonly #options: CommonOptions;
+  readonly #syscall: SyscallBehaviour;
+  /** The image that memory is mapped from, while it is checked. */
+  #checking: Promise<void> | undefined;
+  readonly #closing = new AbortController();
+  #end: VmEnd | undefined;
+  readonly #ended = Promise.withResolvers<VmEnd>();
+  /** What the check of the image found, when it found damage. */
+  #failure: unknown;
+  /** The last save; one waits for the other. */
+  #saving: Promise<unknown> = Promise.resolve();
+  #inSave = false;
+
+  private constructor(
+    hardware: Hardware,
+    parts: ProgramParts,
+    options: CommonOptions,
+  ) {
+    this.#hardware = hardware;
+    this.#options = options;
+    this.#syscall = probeSyscall(hardware.kvm);
+    const { onSave } = options;
+    this.#linux = new Linux({
+      ...parts,
+      memory: hardware.memory,
+      run: hardware.vcpu.run,
+      ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
+    }, {
+      tracer: options.tracer,
+      strict: options.strict,
+      warn: options.warn,
+      onSave: onSave && (() => this.#answerSave(onSave)),
+    });
+    this.#machine = new Machine(hardware.vcpu, hardware.memory, this.#linux);
+  }
+
+  /**
+   * Makes a VM and loads a program into it.
+   *
+   * @throws {KvmError} without KVM; {ProgramError} when the program cannot be
+   * loaded; {VmError} when the options do not fit
+   */
+  static create(options: VmOptions): Promise<Vm> {
+    return Promise.resolve().then(() => Vm.#create(options));
+  }
+
+  static #create(options: VmOptions): Vm {
+    const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+    using owned = new DisposableStack();
+    const kvm = owned.use(openKvm());
+    const vm = owned.use(kvm.createVm());
+    const memory = owned.use(new Memory(memoryBytes));
+    const vcpu = owned.use(vm.createVcpu(0));
+    vcpu.setCpuid(kvm.supportedCpuid());
+    writeBootPages(memory);
+    const space = new AddressSpace(memory);
+    const user = new UserMemory(memory, space);
+    const argv = [options.program, ...options.args ?? []];
+    const start = loadProgram(space, user, {
+      path: options.program,
+      argv,
+      environment: Object.entries(options.environment ?? {}).map(
+        ([name, value]) => `${name}=${value}`,
+      ),
+      uid: Deno.uid() ?? 0,
+      gid: Deno.gid() ?? 0,
+      hwcap: cpuidEdx1(kvm),
+    });
+    memory.attach(vm);
+    bootVcpu(vcpu, start.entry, start.stackPointer);
+    const cwd = Deno.realPathSync(options.cwd ?? ".");
+    const paths = owned.use(new HostPaths(allowed(options.allow)));
+    const fds = new FdTable();
+    standardStreams(fds, options.console);
+    const executable = Deno.realPathSync(options.program);
+    const process = new Process(
+      Process.initial(executable, argv, pathOf(cwd), Deno.umask()),
+    );
+    const created = new Vm({ kvm, vm, vcpu, memory }, {
+      space,
+      process,
+      fds,
+      pending: new PendingIo(),
+      clock: new Clock(),
+      paths,
+    }, options);
+    owned.move();
+    return created;
+  }
+
+  /**
+   * Makes a VM from an image: paused where the saved one was.
+   *
+   * Memory is mapped from the file, which must stay as it is while the VM
+   * lives; a small image is checked whole before, a large one while it runs.
+   *
+   * @throws {ImageError} when the image is damaged or of another version;
+   * {FilesError} when a file changed; {VmError} when this machine cannot run it
+   */
+  static async restore(
+    path: string,
+    options: RestoreOptions = {},
+  ): Promise<Vm> {
+    using owned = new DisposableStack();
+    const image = owned.use(await ImageFile.open(path));
+    const { dataBytes } = image.summary;
+    const verifyFirst = dataBytes <= VERIFY_FIRST_BYTES;
+    if (verifyFirst) await image.verifyData();
+    const vm = Vm.#restore(image, options);
+    owned.move();
+    if (verifyFirst) image[Symbol.dispose]();
+    else vm.#checkWhileRunning(image);
+    return vm;
+  }
+
+  static #restore(image: ImageFile, options: RestoreOptions): Vm {
+    const sections = new SectionSet<Section>(image.sections);
+    const take = <S>(schema: StateSchema<S>): S =>
+      decodeState(schema, sections.take(schema.kind));
+    // All that can be wrong is found before anything is made.
+    const config = take(machineState);
+    const vcpuLoaded = take(vcpuState);
+    const parts = sections.takeParts(memoryState.kind).map(
+      (section): PartInFile => ({
+        state: decodeState(memoryState, section),
+        dataOffset: section.dataOffset,
+        dataBytes: section.dataBytes,
+        read: () => image.readData(section),
+      }),
+    );
+    const space = take(addressSpaceState);
+    const process = take(processState);
+    const clock = take(clockState);
+    const pending = take(pendingState);
+    const files = sections.takeParts(filesState.kind).map((section) => ({
+      state: decodeState(filesState, section),
+      data: () => image.readData(section),
+    }));
+    sections.finish();
+    const memoryBytes = checkMemoryParts(parts);
+    checkMachine(config, memoryBytes);
+
+    using owned = new DisposableStack();
+    const kvm = owned.use(openKvm());
+    checkVcpuState(kvm, vcpuLoaded);
+    checkSyscall(probeSyscall(kvm), config.syscall, vcpuLoaded);
+    const paths = owned.use(new HostPaths(allowed(options.allow)));
+    const fds = restoreFiles(files, {
+      paths,
+      console: options.console,
+      policy: options.files ?? "check",
+    });
+    owned.defer(() => fds.closeAll());
+    const vm = owned.use(kvm.createVm());
+    const memory = owned.use(new Memory(memoryBytes));
+    mapImageFile(memory, parts, image);
+    memory.attach(vm);
+    const vcpu = owned.use(vm.createVcpu(0));
+    loadVcpu(vcpu, kvm, vcpuLoaded);
+    const restored = new Vm({ kvm, vm, vcpu, memory }, {
+      space: new AddressSpace(memory, space),
+      process: new Process(process),
+      fds,
+      pending: new PendingIo(pending),
+      clock: new Clock(clock),
+      paths,
+    }, options);
+    restored.#linux.clock.stop();
+    restored.#machine.adopt();
+    owned.move();
+    return restored;
+  }
+
+  /** Checks the rest of a large image; a damaged one stops the VM. */
+  #checkWhileRunning(image: ImageFile): void {
+    this.#checking = image.verifyData({ signal: this.#closing.signal })
+      .catch((error) => {
+        if (this.#closing.signal.aborted) return;
+        this.#failure ??= error;
+        return this.#machine.pause();
+      })
+      .finally(() => image[Symbol.dispose]());
+  }
+
+  /** The state that the VM is in. */
+  get state(): VmState {
+    return this.#machine.lifecycle.state;
+  }
+
+  /** How it ended, when it has. */
+  get end(): VmEnd | undefined {
+    return this.#end;
+  }
+
+  /** Bytes of memory. */
+  get memoryBytes(): number {
+    return this.#hardware.memory.sizeBytes;
+  }
+
+  /** How often the program left the VM. */
+  get exits(): number {
+    return this.#machine.counters.exits;
+  }
+
+  /**
+   * Starts the program or lets it go on.
+   *
+   * @returns how it ended; when it was paused, settles only after it went on
+   * @throws {VmError} unless created or paused; {GuestError}; {ImageError} when
+   * the image it came from turns out to be damaged
+   */
+  run(): Promise<VmEnd> {
+    this.#machine.lifecycle.require("run", "created", "paused");
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#linux.clock.start();
+    const settled = this.#machine.run();
+    settled.then(() => this.#onSettled(), (error) => this.#onFailed(error));
+    return this.#ended.promise;
+  }
+
+  #onSettled(): void {
+    if (this.#failure !== undefined) return this.#onFailed(this.#failure);
+    if (this.state !== "stopped") return;
+    this.#linux.clock.stop();
+    this.#end = this.#linux.savedAndStopped
+      ? { kind: "saved" }
+      : this.#linux.exitStatus!;
+    this.#ended.resolve(this.#end);
+  }
+
+  #onFailed(error: unknown): void {
+    this.#linux.clock.stop();
+    if (this.state !== "stopped") this.#machine.lifecycle.enter("stopped");
+    this.#ended.reject(error);
+  }
+
+  /** Stops between two instructions; nothing to do unless it is running. */
+  async pause(): Promise<void> {
+    await this.#machine.pause();
+    if (this.state === "paused") this.#linux.clock.stop();
+  }
+
+  /** Ends the program from outside; {@linkcode run}'s promise settles. */
+  async kill(): Promise<void> {
+    await this.pause();
+    if (this.state === "stopped") return;
+    this.#linux.terminate();
+    this.#machine.lifecycle.enter("stopped");
+    this.#onSettled();
+  }
+
+  /**
+   * Saves the VM to a file. A running VM is paused for it and goes on after.
+   *
+   * @param path the image; an older one there is replaced when the new one is
+   * complete
+   * @throws {ImageError} when it cannot be saved: the VM is as it was, and so is
+   * an older image
+   * @throws {VmError} when it has not begun or has ended
+   */
+  save(path: string, options: SaveOptions = {}): Promise<ImageSummary> {
+    const saved = this.#saving.then(() => this.#save(path, options));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
+  async #save(path: string, options: SaveOptions): Promise<ImageSummary> {
+    const { lifecycle } = this.#machine;
+    lifecycle.require("save", "created", "running", "paused");
+    const wasRunning = this.state === "running" && !this.#inSave;
+    if (wasRunning) {
+      await this.pause();
+      // The program may have ended meanwhile.
+      lifecycle.require("save", "paused");
+    }
+    try {
+      return await this.#saveNow(path, options);
+    } finally {
+      if (wasRunning) this.run();
+    }
+  }
+
+  async #saveNow(path: string, options: SaveOptions): Promise<ImageSummary> {
+    this.#machine.settle();
+    return await saveImageFile(path, this.#components(options), {
+      creator: CREATOR,
+      signal: options.signal,
+    });
+  }
+
+  /** Every component, in the order of an image. */
+  #components(options: SaveOptions): Component[] {
+    const { kvm, vcpu, memory } = this.#hardware;
+    const linux = this.#linux;
+    return [
+      new MachineSaver(memory.sizeBytes, this.#syscall),
+      new VcpuSaver(vcpu, kvm.msrIndexList()),
+      linux.space,
+      linux.process,
+      linux.clock,
+      linux.pending,
+      new FilesSaver(linux.fds, this.#options.console, options.carryFiles),
+      new MemorySaver(memory, linux.space.blocks, options.compress),
+    ];
+  }
+
+  async #answerSave(
+    onSave: (vm: Vm) => SaveAnswer | Promise<SaveAnswer>,
+  ): Promise<SaveAnswer> {
+    this.#linux.clock.stop();
+    this.#inSave = true;
+    try {
+      return await onSave(this);
+    } finally {
+      this.#inSave = false;
+      this.#linux.clock.start();
+    }
+  }
+
+  /** Ends the program if it runs, and gives everything back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    this.#closing.abort();
+    await this.#checking;
+    this.#linux.fds.closeAll();
+    this.#linux.paths[Symbol.dispose]();
+    this.#machine[Symbol.dispose]();
+    const { kvm, vm, vcpu, memory } = this.#hardware;
+    vcpu[Symbol.dispose]();
+    vm[Symbol.dispose]();
+    memory[Symbol.dispose]();
+    kvm[Symbol.dispose]();
+  }
+}
+
+/** Opens KVM, with what a VM needs of it. */
+function openKvm(): Kvm {
+  const kvm = Kvm.open();
+  try {
+    kvm.requireCapability("KVM_CAP_USER_MEMORY");
+    kvm.requireCapability("KVM_CAP_SYNC_REGS");
+    kvm.requireCapability("KVM_CAP_IMMEDIATE_EXIT");
+    kvm.requireCapability("KVM_CAP_XSAVE");
+    kvm.requireCapability("KVM_CAP_XCRS");
+    return kvm;
+  } catch (error) {
+    kvm[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** What the program may reach: the current folder, where nothing is said. */
+function allowed(allow: Partial<Allowed> = {}): Allowed {
+  return { read: allow.read ?? ["."], write: allow.write ?? ["."] };
+}
+
+function standardStreams(fds: FdTable, script?: ScriptConsole): void {
+  for (const stream of [0, 1, 2]) {
+    const file = script
+      ? new ScriptStream(script, stream)
+      : new HostStream(stream, O.readWrite | O.largeFile);
+    fds.installAt(stream, file, false);
+  }
+}
+
+/** CPUID leaf 1, EDX: what Linux gives programs as AT_HWCAP. */
+function cpuidEdx1(kvm: Kvm): number {
+  const view = new DataView(kvm.supportedCpuid().buffer);
+  for (let at = 8; at < view.byteLength; at += 40) {
+    if (view.getUint32(at, true) === 1) return view.getUint32(at + 24, true);
+  }
+  return 0;
+}
+
+/** Refuses an image that this machine has no room for. */
+function checkMachine(
+  config: v.InferOutput<typeof machineState.schema>,
+  memoryBytes: number,
+): void {
+  if (config.memoryBytes !== memoryBytes) {
+    throw new VmError(
+      "VM_MEMORY",
+      `Cannot restore "memory": it is of ${memoryBytes} bytes, the machine has ${config.memoryBytes}`,
+    );
+  }
+  const { total } = Deno.systemMemoryInfo();
+  if (memoryBytes > total) {
+    throw new VmError(
+      "VM_INCOMPATIBLE",
+      `Cannot restore a VM with ${memoryBytes} bytes of memory: this machine has ${total}`,
+    );
+  }
+}

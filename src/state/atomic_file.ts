@@ -1,0 +1,142 @@
+/**
+ * Replacing a file as a whole: after a crash the old one is there or the new
+ * one, never half.
+ *
+ * @module
+ */
+
+import { basename, dirname, join } from "node:path";
+import { cannotWrite, FileSink, type ImageSink } from "./image_sink.ts";
+
+/** How to replace a file. */
+export interface AtomicFileOptions {
+  /**
+   * Whether {@linkcode AtomicFile.commit} waits until the disk has the bytes.
+   * Without, a crash of the host (not of the process) can leave an empty or
+   * half file. Default: true.
+   */
+  readonly durable?: boolean;
+}
+
+/**
+ * A file that takes the place of another when it is complete.
+ *
+ * It has a temporary name in the same folder until then, and is removed unless
+ * it was committed. Only its owner may read it: an image holds all that a
+ * program had in its memory.
+ */
+export class AtomicFile implements ImageSink, Disposable {
+  /** The file that will be replaced; links were followed. */
+  readonly path: string;
+  /** The name that it has until then. */
+  readonly temporaryPath: string;
+  readonly #file: Deno.FsFile;
+  readonly #sink: FileSink;
+  readonly #name: string;
+  readonly #durable: boolean;
+  #state: "writing" | "closed" | "done" = "writing";
+
+  /**
+   * Creates the temporary file.
+   *
+   * @param path what to replace; it need not exist
+   * @throws {ImageError} IMAGE_IO when the folder refuses it, or when `path`
+   * is there and is not a regular file
+   */
+  constructor(path: string, options: AtomicFileOptions = {}) {
+    this.#name = JSON.stringify(path);
+    this.#durable = options.durable ?? true;
+    try {
+      this.path = targetOf(path);
+      this.temporaryPath = join(
+        dirname(this.path),
+        // Short, so that a long name stays within what the folder allows.
+        `.${basename(this.path).slice(0, 64)}.${crypto.randomUUID()}.tmp`,
+      );
+      this.#file = Deno.openSync(this.temporaryPath, {
+        createNew: true,
+        write: true,
+        mode: 0o600,
+      });
+    } catch (cause) {
+      throw cannotWrite(this.#name, cause);
+    }
+    this.#sink = new FileSink(this.#file, this.#name);
+  }
+
+  /**
+   * Writes all of `chunk`.
+   *
+   * @throws {ImageError} IMAGE_IO when the file does not take it
+   */
+  write(chunk: Uint8Array): void {
+    this.#sink.write(chunk);
+  }
+
+  /**
+   * Puts the file in the place of the old one.
+   *
+   * @throws {ImageError} IMAGE_IO; the old file is then still there, unless
+   * only the folder could not be synchronized
+   */
+  async commit(): Promise<void> {
+    try {
+      // The bytes first: a name that is on the disk before them would stand
+      // for an empty file after a crash.
+      if (this.#durable) await this.#file.sync();
+      this.#close();
+      await Deno.rename(this.temporaryPath, this.path);
+      this.#state = "done";
+      if (this.#durable) await syncFolder(dirname(this.path));
+    } catch (cause) {
+      throw cannotWrite(this.#name, cause);
+    }
+  }
+
+  /** Removes the file, unless it was committed. */
+  [Symbol.dispose](): void {
+    this.#close();
+    if (this.#state === "done") return;
+    this.#state = "done";
+    try {
+      Deno.removeSync(this.temporaryPath);
+    } catch (error) {
+      // Gone already is as good; anything else must not hide why we are here.
+      if (!(error instanceof Deno.errors.NotFound)) {
+        console.error(`Cannot remove ${this.temporaryPath}: ${error}`);
+      }
+    }
+  }
+
+  #close(): void {
+    if (this.#state !== "writing") return;
+    this.#state = "closed";
+    this.#file.close();
+  }
+}
+
+/** Where `path` leads, so that a link stays one and its target is replaced. */
+function targetOf(path: string): string {
+  let target: string;
+  try {
+    target = Deno.realPathSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return path;
+    throw error;
+  }
+  // Renaming over a device or a pipe would take it away.
+  if (!Deno.statSync(target).isFile) {
+    throw new Error("it is not a regular file");
+  }
+  return target;
+}
+
+/** Waits until the disk has the folder's names. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await Deno.open(path, { read: true });
+  try {
+    await folder.sync();
+  } finally {
+    folder.close();
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * State that travels: the contract of components, the image format, its
+ * writer and its readers. It knows nothing of machines.
+ *
+ * @module
+ */
+
+export { AtomicFile, type AtomicFileOptions } from "./atomic_file.ts";
+export type {
+  Component,
+  Dump,
+  Part,
+  ShapeIssue,
+  ShapeResult,
+  StateSchema,
+  StateSection,
+  StateShape,
+} from "./component.ts";
+export { decodeState, toSection } from "./decode_state.ts";
+export { ImageError, type ImageErrorCode } from "./errors.ts";
+export {
+  ARCHITECTURE,
+  FORMAT_VERSION,
+  MAX_DATA_BYTES,
+  MAX_PAYLOAD_BYTES,
+  PAGE_SIZE_BYTES,
+} from "./format.ts";
+export type { ImageHeader } from "./header.ts";
+export {
+  type FileIdentity,
+  ImageFile,
+  type VerifyProgress,
+} from "./image_file.ts";
+export {
+  FileSink,
+  type ImageSink,
+  streamSink,
+  type SyncWriter,
+} from "./image_sink.ts";
+export { readImageStream, type ReadStreamOptions } from "./image_stream.ts";
+export type { ImageVisitor } from "./image_walk.ts";
+export {
+  type ImageSummary,
+  writeImage,
+  type WriteOptions,
+  type WriteProgress,
+} from "./image_writer.ts";
+export { decodePayload, encodePayload } from "./payload.ts";
+export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
+export { describeSection, type Section, type SectionInfo } from "./section.ts";
+export { bytes, count, u32, u64 } from "./schemas.ts";
+export { SectionSet } from "./section_set.ts";
