@@ -2,7 +2,54 @@
  * ScratchVM: run a Linux program in a KVM virtual machine without a guest
  * kernel, freeze it whole, and thaw it elsewhere.
  *
+ * @example Run a program and read what it prints
+ * ```ts no-run
+ * import { ScriptConsole, Vm } from "@scratchvm/scratchvm";
+ *
+ * const decoder = new TextDecoder();
+ * let output = "";
+ * const script = new ScriptConsole({
+ *   stdout: (bytes) => output += decoder.decode(bytes, { stream: true }),
+ * });
+ * await using vm = await Vm.create({ program: "./hello", console: script });
+ * console.log(await vm.run(), output);
+ * ```
+ *
  * @module
  */
 
-export * from "./src/linux/mod.ts";
+export {
+  type Allowed,
+  FilesError,
+  type FilesErrorCode,
+  type FilesPolicy,
+  ScriptConsole,
+  type ScriptConsoleOptions,
+} from "./src/devices/mod.ts";
+export { ERRNO, errnoName, KvmError, type KvmErrorCode } from "./src/kvm/mod.ts";
+export {
+  type CommonOptions,
+  type ExitStatus,
+  lineTracer,
+  ProgramError,
+  type ProgramErrorCode,
+  type RestoreOptions,
+  type SaveAnswer,
+  type SaveOptions,
+  SIGNAL,
+  type Signaled,
+  signalName,
+  type Tracer,
+  VERSION,
+  Vm,
+  type VmEnd,
+  type VmOptions,
+} from "./src/linux/mod.ts";
+export {
+  ImageError,
+  type ImageErrorCode,
+  ImageFile,
+  type ImageHeader,
+  type ImageSummary,
+} from "./src/state/mod.ts";
+export { GuestError, VmError, type VmErrorCode } from "./src/vmm/mod.ts";

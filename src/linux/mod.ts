@@ -4,11 +4,13 @@
  * @module
  */
 
+export { VERSION } from "./creator.ts";
 export { ProgramError, type ProgramErrorCode } from "./errors.ts";
-export { SIGNAL, signalName } from "./faults.ts";
-export type { ExitStatus } from "./linux.ts";
+export { SIGNAL, type Signaled, signalName } from "./faults.ts";
+export type { ExitStatus, SaveAnswer } from "./linux.ts";
 export { lineTracer, type Tracer } from "./trace.ts";
 export {
+  type CommonOptions,
   type RestoreOptions,
   type SaveOptions,
   Vm,

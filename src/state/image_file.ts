@@ -139,7 +139,12 @@ export class ImageFile implements Disposable {
     const { signal, onProgress } = options;
     const { dataBytes } = this.summary;
     const name = JSON.stringify(this.path);
-    const buffer = new Uint8Array(VERIFY_BYTES);
+    // No larger than it must be: a fresh mebibyte costs more than its use.
+    const largest = this.sections.reduce(
+      (most, section) => Math.max(most, section.dataBytes),
+      0,
+    );
+    const buffer = new Uint8Array(Math.min(VERIFY_BYTES, largest));
     let checkedBytes = 0;
     for (const section of this.sections) {
       let crc = 0;

@@ -1,0 +1,55 @@
+/**
+ * `vm run`: runs a program.
+ *
+ * @module
+ */
+
+import { Vm } from "../../mod.ts";
+import { parse, sharedOptions } from "./options.ts";
+import { UsageError } from "./report.ts";
+import { commonOptions, session } from "./session.ts";
+
+/** Variables of the user's that any program may see. */
+const PASSED_ON = ["PATH", "HOME", "LANG", "TERM", "TZ"];
+
+const UNITS: Record<string, number> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+/** Reads a size such as 512M. @throws {UsageError} */
+export function parseSize(text: string): number {
+  const match = /^(\d+)([KMG]?)i?B?$/i.exec(text);
+  if (!match) throw new UsageError(`"${text}" is not a size such as 512M`);
+  return Number(match[1]) * UNITS[match[2].toUpperCase()];
+}
+
+function environmentOf(wanted: readonly string[]): Record<string, string> {
+  const environment: Record<string, string> = {};
+  const passOn = (name: string) => {
+    const value = Deno.env.get(name);
+    if (value !== undefined) environment[name] = value;
+  };
+  PASSED_ON.forEach(passOn);
+  for (const word of wanted) {
+    const equals = word.indexOf("=");
+    if (equals < 0) passOn(word);
+    else environment[word.slice(0, equals)] = word.slice(equals + 1);
+  }
+  return environment;
+}
+
+/** Runs a program; the exit status is the program's. */
+export async function runCommand(args: string[]): Promise<number> {
+  const parsed = parse(args, ["memory", "env"]);
+  const [program, ...programArgs] = parsed.rest;
+  if (program === undefined) throw new UsageError("run needs a PROGRAM");
+  const shared = sharedOptions(parsed);
+  const verbose = parsed.options.verbose === true;
+  const memory = parsed.options.memory;
+  await using vm = await Vm.create({
+    ...commonOptions(shared, verbose),
+    program,
+    args: programArgs,
+    environment: environmentOf(parsed.environment),
+    memoryBytes: typeof memory === "string" ? parseSize(memory) : undefined,
+  });
+  return await session(vm, shared, verbose);
+}
