@@ -83,6 +83,8 @@ export function lineTracer(print: (line: string) => void): Tracer {
       if (!traced) return;
       const [name, ...shows] = traced;
       const words = shows.map(([i, show]) => shown(linux, args, i, show));
+      // libc looks itself up as it starts: no file is touched.
+      if (words[0] === "/proc/self/exe") return;
       // A call that ends the program returns nothing.
       const end = result === LEFT ? "" : ` - return ${result}`;
       print(`${[name, ...words].join(" ")}${end}`);

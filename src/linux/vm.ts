@@ -255,7 +255,7 @@ export class Vm {
       ),
       uid: Deno.uid() ?? 0,
       gid: Deno.gid() ?? 0,
-      hwcap: cpuidEdx1(kvm),
+      hwcap: cpuidEdx1(vcpu),
     });
     memory.attach(vm);
     bootVcpu(vcpu, start.entry, start.stackPointer);
@@ -333,7 +333,10 @@ export class Vm {
 
     using owned = new DisposableStack();
     const kvm = owned.use(openKvm());
-    checkVcpuState(kvm, vcpuLoaded);
+    const vm = owned.use(kvm.createVm());
+    const vcpu = owned.use(vm.createVcpu(0));
+    vcpu.setCpuid(kvm.supportedCpuid());
+    checkVcpuState(vcpu, vcpuLoaded);
     checkSyscall(probeSyscall(kvm), config.syscall, vcpuLoaded);
     const paths = owned.use(new HostPaths(allowed(options.allow)));
     const fds = restoreFiles(files, {
@@ -342,11 +345,9 @@ export class Vm {
       policy: options.files ?? "check",
     });
     owned.defer(() => fds.closeAll());
-    const vm = owned.use(kvm.createVm());
     const memory = owned.use(new Memory(memoryBytes));
     mapImageFile(memory, parts, image);
     memory.attach(vm);
-    const vcpu = owned.use(vm.createVcpu(0));
     loadVcpu(vcpu, kvm, vcpuLoaded);
     const restored = new Vm({ kvm, vm, vcpu, memory }, {
       space: new AddressSpace(memory, space),
@@ -555,8 +556,8 @@ function standardStreams(fds: FdTable, script?: ScriptConsole): void {
 }
 
 /** CPUID leaf 1, EDX: what Linux gives programs as AT_HWCAP. */
-function cpuidEdx1(kvm: Kvm): number {
-  const view = new DataView(kvm.supportedCpuid().buffer);
+function cpuidEdx1(vcpu: KvmVcpu): number {
+  const view = new DataView(vcpu.getCpuid().buffer);
   for (let at = 8; at < view.byteLength; at += 40) {
     if (view.getUint32(at, true) === 1) return view.getUint32(at + 24, true);
   }

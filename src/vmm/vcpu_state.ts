@@ -225,12 +225,14 @@ function featureWords(cpuid: Uint8Array): Map<string, number> {
 }
 
 /**
- * Whether this machine can run a vCPU that was saved elsewhere.
+ * Whether a vCPU here can run what was saved elsewhere.
  *
+ * @param vcpu one with its CPUID set: what it answers then is what a program
+ * sees, which on some KVMs is more than KVM_GET_SUPPORTED_CPUID says
  * @throws {VmError} naming what this CPU lacks
  */
-export function checkVcpuState(kvm: Kvm, state: VcpuStateV1): void {
-  const here = featureWords(kvm.supportedCpuid());
+export function checkVcpuState(vcpu: KvmVcpu, state: VcpuStateV1): void {
+  const here = featureWords(vcpu.getCpuid());
   const saved = featureWords(state.cpuid);
   const lacks: string[] = [];
   for (const [leaf, subleaf, register] of FEATURE_WORDS) {
@@ -283,13 +285,12 @@ function isParavirtual(index: number): boolean {
 }
 
 /**
- * Puts a saved state into a fresh vCPU.
+ * Puts a saved state into a fresh vCPU, whose CPUID is set.
  *
  * @throws {VmError} when KVM refuses some of it
  */
 export function loadVcpu(vcpu: KvmVcpu, kvm: Kvm, state: VcpuStateV1): void {
   try {
-    vcpu.setCpuid(kvm.supportedCpuid());
     vcpu.setSregs(state.sregs);
     // XCR0 says which parts of the XSAVE area there are: first.
     vcpu.setXcrs(state.xcrs);

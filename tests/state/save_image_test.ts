@@ -175,10 +175,10 @@ Deno.test("save: an abort half way leaves the old image", async () => {
   assertEquals(error as Error, mine);
 });
 
-Deno.test("save: an abort after the last byte leaves the old image", async () => {
+Deno.test("save: an abort before the first write leaves the old image", async () => {
   const controller = new AbortController();
   const mine = new Error("no longer wanted");
-  // One small component: all is written before anything looks at the signal.
+  // One small component: all of it is gathered, and written at the end.
   const last = component("d", "d", () => {
     queueMicrotask(() => controller.abort(mine));
     return { answer: "payload", value: 1 };
