@@ -94,30 +94,28 @@ export class SliceTimer {
 }
 
 /**
- * Signals whichever thread of this process is in KVM_RUN on `vcpuFd`. A thread
- * that is not there yet sees `immediate_exit`, which the caller set before.
- *
- * @returns whether a thread was found
+ * Signals the thread of this process that is in KVM_RUN on `vcpuFd`. While it
+ * executes guest code the kernel shows it only as running, so every thread that
+ * runs is signalled; for the others the signal does nothing. A thread that is
+ * not there yet sees `immediate_exit`, which the caller set before.
  */
-export function kickThreadInRun(vcpuFd: number): boolean {
+export function kickThreadsInRun(vcpuFd: number): void {
   installHandler();
-  const pid = Deno.pid;
+  const self = Number(libc.syscall(SYS_gettid, 0, 0, 0));
   for (const { name } of Deno.readDirSync("/proc/self/task")) {
+    if (Number(name) === self) continue;
     let line: string;
     try {
       line = Deno.readTextFileSync(`/proc/self/task/${name}/syscall`);
     } catch {
       continue; // the thread ended meanwhile
     }
-    // proc(5): the number and six arguments, in hexadecimal but the number.
+    // proc(5): "running", or the number and the arguments of a system call.
     const [number, fd, request] = line.split(" ");
-    if (
-      Number(number) === SYS_ioctl && Number(fd) === vcpuFd &&
-      Number(request) === KVM_RUN
-    ) {
-      libc.syscall(SYS_tgkill, pid, Number(name), KICK_SIGNAL);
-      return true;
+    const isInRun = Number(number) === SYS_ioctl && Number(fd) === vcpuFd &&
+      Number(request) === KVM_RUN;
+    if (isInRun || line.startsWith("running")) {
+      libc.syscall(SYS_tgkill, Deno.pid, Number(name), KICK_SIGNAL);
     }
   }
-  return false;
 }

@@ -19,7 +19,7 @@ import {
 } from "../kvm/mod.ts";
 import { Bus } from "./bus.ts";
 import { GuestError, VmError } from "./errors.ts";
-import { kickThreadInRun, SliceTimer } from "./kick.ts";
+import { kickThreadsInRun, SliceTimer } from "./kick.ts";
 import {
   EXCEPTION_PORT,
   EXCEPTION_STUB_BYTES,
@@ -76,6 +76,9 @@ const SLICE_MS = 5;
 
 /** How long exits may follow each other before the event loop has a turn, ms. */
 const TURN_MS = 10;
+
+/** How long to wait for a kicked vCPU before it is kicked again, ms. */
+const RETRY_KICK_MS = 2;
 
 /** KVM_EXIT_* that the loop handles itself, from linux/kvm.h. */
 const EXIT = { unknown: 0, io: 2, mmio: 6, intr: 10 } as const;
@@ -149,9 +152,9 @@ export class Machine {
     });
     while (this.#offThread && !settled) {
       this.#run.immediateExit = 1;
-      kickThreadInRun(this.vcpu.fd);
+      kickThreadsInRun(this.vcpu.fd);
       // A kick can come before the thread is in KVM_RUN; look again soon.
-      await Promise.race([done, turn(), this.#offThreadDone]);
+      await Promise.race([done, this.#offThreadDone, sleep(RETRY_KICK_MS)]);
     }
     await done;
   }
@@ -367,6 +370,11 @@ export class Machine {
 /** One turn of the event loop. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A pause of the loop's own. */
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function readSized(run: KvmRun, at: number, sizeBytes: number): number {
