@@ -282,7 +282,9 @@ export class AddressSpace implements Component {
     const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
+    const isNew = !this.#blockOf.has(block / BLOCK_BYTES);
     this.#populate(start, end, area.prot);
+    if (isNew) this.#memory.prefault(this.#blockOf.get(block / BLOCK_BYTES)!);
     return true;
   }
 

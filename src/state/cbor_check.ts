@@ -64,10 +64,8 @@ export function checkCbor(bytes: Uint8Array): void {
       if (count > bytes.length - at) throw bad("it ends too early", start);
       at += count;
     } else if (major === MAJOR.array || major === MAJOR.map) {
-      const values = major === MAJOR.map ? 2 * count : count;
-      if (values > bytes.length - at) throw bad("it ends too early", start);
       if (++depth > MAX_DEPTH) throw bad("it is nested too deep", start);
-      missing[depth] = values;
+      missing[depth] = major === MAJOR.map ? 2 * count : count;
     }
   }
 }

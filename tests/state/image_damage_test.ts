@@ -227,6 +227,17 @@ Deno.test("image: index and trailer of another image are found", async () => {
   await assertCorrupt(renamed, "belongs to another image");
 });
 
+Deno.test("image: a trailer that points elsewhere is found", async () => {
+  for (const field of [8, 16]) {
+    const bytes = await threeAlike();
+    const trailer = bytes.length - 64;
+    const view = new DataView(bytes.buffer, trailer);
+    view.setBigUint64(field, view.getBigUint64(field, true) + 8n, true);
+    view.setUint32(60, crc32(bytes.subarray(trailer, trailer + 60)), true);
+    await assertCorrupt(bytes, "belongs to another image");
+  }
+});
+
 Deno.test("image: bytes after its end are found", async () => {
   const bytes = await threeAlike();
   await assertCorrupt(concat(bytes, new Uint8Array(1)), "after its end");
