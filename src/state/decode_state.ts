@@ -127,7 +127,7 @@ function parse<S>(
     String(typeof step === "object" ? step.key : step)
   );
   const where = keys.length > 0 ? `${keys.join(".")}: ` : "";
-  throw notInShape(section, printable(where + message), result.issues[0]);
+  throw notInShape(section, printable(where + message));
 }
 
 function check<S>(
@@ -153,7 +153,7 @@ function check<S>(
 function notInShape(
   section: StateSection,
   reason: string,
-  cause: unknown,
+  cause?: unknown,
 ): ImageError {
   const { id, kind, version } = section;
   return new ImageError(

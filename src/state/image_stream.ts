@@ -18,7 +18,8 @@ export interface ReadStreamOptions {
 
 /**
  * Reads an image from a stream to the stream's end, and tells `visitor` of
- * what it finds. At most 24 MiB of it are held at any time, whatever it says.
+ * what it finds. Held at any time are one payload, one section's data, and the
+ * list of sections: whatever the image says, bounded.
  *
  * Each section was checked when `visitor` is told of it; that the image is
  * complete is known only when this has resolved. On failure the stream is
