@@ -51,7 +51,10 @@ int main(int argc, char **argv)
 		((void (*)(void))page)();
 	}
 	if (!strcmp(how, "div0"))
-		printf("%d\n", 1 / zero);
+		__asm__ volatile("xor %%edx, %%edx; mov $1, %%eax; idivl %0"
+				 :
+				 : "m"(zero)
+				 : "eax", "edx", "cc");
 	if (!strcmp(how, "ud2"))
 		__asm__ volatile("ud2");
 	if (!strcmp(how, "int3"))

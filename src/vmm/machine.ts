@@ -154,7 +154,12 @@ export class Machine {
       this.#run.immediateExit = 1;
       kickThreadsInRun(this.vcpu.fd);
       // A kick can come before the thread is in KVM_RUN; look again soon.
-      await Promise.race([done, this.#offThreadDone, sleep(RETRY_KICK_MS)]);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const retry = new Promise((resolve) => {
+        timer = setTimeout(resolve, RETRY_KICK_MS);
+      });
+      await Promise.race([done, this.#offThreadDone, retry]);
+      clearTimeout(timer);
     }
     await done;
   }
@@ -370,11 +375,6 @@ export class Machine {
 /** One turn of the event loop. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** A pause of the loop's own. */
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function readSized(run: KvmRun, at: number, sizeBytes: number): number {

@@ -105,6 +105,10 @@ export class MemorySaver implements Component {
     const frame = zstdCompressSync(whole, {
       params: { [constants.ZSTD_c_compressionLevel]: 1 },
     });
+    // What does not get smaller stays as it is, and can be mapped.
+    if (frame.length >= bytes) {
+      return { value: { sizeBytes, encoding: "raw", runs }, data };
+    }
     return { value: { sizeBytes, encoding: "zstd", runs }, data: [frame] };
   }
 
