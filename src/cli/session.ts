@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type CommonOptions, signalName, Vm } from "../../mod.ts";
+import { type CommonOptions, signalName, type Vm } from "../../mod.ts";
 import type { SharedOptions } from "./options.ts";
 import { report, STATUS } from "./report.ts";
 

@@ -97,7 +97,11 @@ export class ScriptConsole {
   readonly #waiters = new Set<() => void>();
   readonly #options: ScriptConsoleOptions;
 
-  /** @param options where output goes; dropped where nothing is given */
+  /**
+   * A console without input.
+   *
+   * @param options where output goes; dropped where nothing is given
+   */
   constructor(options: ScriptConsoleOptions = {}) {
     this.#options = options;
   }
@@ -137,7 +141,11 @@ export class ScriptConsole {
     for (const waiter of [...this.#waiters]) waiter();
   }
 
-  /** Moves input into `io`; -EAGAIN when there is none yet. */
+  /**
+   * Moves input into `io`; -EAGAIN when there is none yet.
+   *
+   * @internal
+   */
   read(io: IoVector): number {
     let done = 0;
     io.forEach((piece) => {
@@ -154,19 +162,31 @@ export class ScriptConsole {
     return -ERRNO.EAGAIN;
   }
 
-  /** Hands output to the script. */
+  /**
+   * Hands output to the script.
+   *
+   * @internal
+   */
   write(stream: number, io: IoVector): number {
     const take = stream === 2 ? this.#options.stderr : this.#options.stdout;
     if (take) io.forEach((piece) => take(piece.slice()));
     return io.lengthBytes;
   }
 
-  /** Whether a read would not wait. */
+  /**
+   * Whether a read would not wait.
+   *
+   * @internal
+   */
   get isReadable(): boolean {
     return this.#input.length > 0 || this.#ended;
   }
 
-  /** Resolves when there is more input, or when `signal` aborts. */
+  /**
+   * Resolves when there is more input, or when `signal` aborts.
+   *
+   * @internal
+   */
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {

@@ -46,8 +46,10 @@ export class IoVector {
    * Appends a piece, joining it to the one before where they touch.
    *
    * @returns false when there is no room for one more
+   * @throws {VmError} unless the piece is memory: the kernel gets its address
    */
   add(gpa: number, lengthBytes: number): boolean {
+    this.#memory.check(gpa, lengthBytes);
     const last = this.count - 1;
     if (last >= 0 && this.#gpas[last] + this.#lengths[last] === gpa) {
       this.#lengths[last] += lengthBytes;

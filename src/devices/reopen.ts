@@ -38,6 +38,7 @@ export type FilesErrorCode =
 
 /** An open file cannot be restored. */
 export class FilesError extends Error {
+  /** The name of the class. */
   override name = "FilesError";
   /** What kind of failure this is. */
   readonly code: FilesErrorCode;
@@ -45,6 +46,8 @@ export class FilesError extends Error {
   readonly hint?: string;
 
   /**
+   * Makes an error.
+   *
    * @param code what kind of failure this is
    * @param message the action and the reason
    * @param options `cause`, and a `hint` for the user

@@ -29,7 +29,7 @@ import {
   USER_END_VA,
   VmError,
 } from "../vmm/mod.ts";
-import { type Area, type AreaKind, AreaList } from "./areas.ts";
+import { type AreaKind, AreaList } from "./areas.ts";
 
 /** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
 const LOWEST_VA = 0x1_0000;
@@ -51,17 +51,24 @@ export function pageCeil(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
 
+/** Most areas that a program may have (Linux: vm.max_map_count). */
+const MAX_AREAS = 65530;
+
 /** How an address space travels. */
 export const addressSpaceState = {
   kind: "address-space",
   version: 1,
   schema: v.object({
-    areas: v.array(v.object({
-      start: address,
-      end: address,
-      prot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7)),
-      kind: v.picklist(["program", "heap", "stack", "anonymous", "file"]),
-    })),
+    areas: v.pipe(
+      v.array(v.object({
+        start: address,
+        end: address,
+        prot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7)),
+        kind: v.picklist(["program", "heap", "stack", "anonymous", "file"]),
+      })),
+      // A split may have made one or two more.
+      v.maxLength(MAX_AREAS + 2),
+    ),
     /** Pairs: block number of the virtual address, gpa of the block. */
     blocks: v.array(v.tuple([address, address])),
     brkStart: address,
@@ -219,6 +226,7 @@ export class AddressSpace implements Component {
     lazy = false,
   ): number {
     if (va < LOWEST_VA || va + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
+    if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     const commits = !lazy && (prot & PROT.write) !== 0;
     if (
       commits &&
@@ -239,6 +247,25 @@ export class AddressSpace implements Component {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
     const top = STACK_TOP_VA - STACK_BYTES - BLOCK_BYTES;
     return this.areas.findGap(lengthBytes, align, LOWEST_VA, top);
+  }
+
+  /**
+   * Numbers of the blocks that `[start, end)` touches and that have memory.
+   * A program may name far more addresses than there is memory.
+   */
+  #blocksIn(start: number, end: number): number[] {
+    const first = Math.floor(start / BLOCK_BYTES);
+    const last = Math.ceil(end / BLOCK_BYTES) - 1;
+    if (last - first >= this.#blockOf.size) {
+      return [...this.#blockOf.keys()]
+        .filter((block) => block >= first && block <= last)
+        .sort((a, b) => a - b);
+    }
+    const blocks: number[] = [];
+    for (let block = first; block <= last; block++) {
+      if (this.#blockOf.has(block)) blocks.push(block);
+    }
+    return blocks;
   }
 
   /** Puts memory behind the pages of `[start, end)` that have none. */
@@ -276,9 +303,9 @@ export class AddressSpace implements Component {
    */
   fault(va: number, access: number): boolean {
     const area = this.areas.find(va);
-    if (!area || (area.prot & access) !== access) return false;
-    // Readable is all that the CPU can express below writable.
-    if (area.prot === PROT.none) return false;
+    if (!area || area.prot === PROT.none) return false;
+    // The CPU cannot refuse reads of what may be written or executed.
+    if (access !== PROT.read && (area.prot & access) !== access) return false;
     const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
@@ -288,25 +315,30 @@ export class AddressSpace implements Component {
     return true;
   }
 
-  /** Removes everything in `[va, va + lengthBytes)`. */
-  unmap(va: number, lengthBytes: number): void {
+  /**
+   * Removes everything in `[va, va + lengthBytes)`.
+   *
+   * @returns 0, or -ENOMEM when that would make too many areas
+   */
+  unmap(va: number, lengthBytes: number): number {
     const end = va + lengthBytes;
     const areas = this.areas.within(va, end);
-    if (areas.length === 0) return;
+    if (areas.length === 0) return 0;
+    const splits = areas[0].start < va && areas[0].end > end;
+    if (splits && this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     const spans = areas.map((a): [number, number] => [
       Math.max(a.start, va),
       Math.min(a.end, end),
     ]);
     this.areas.remove(va, end);
     for (const [from, to] of spans) this.#release(from, to);
+    return 0;
   }
 
   /** Gives back the memory behind `[start, end)`, which no area uses. */
   #release(start: number, end: number): void {
-    let block = Math.floor(start / BLOCK_BYTES);
-    for (; block * BLOCK_BYTES < end; block++) {
-      const gpa = this.#blockOf.get(block);
-      if (gpa === undefined) continue;
+    for (const block of this.#blocksIn(start, end)) {
+      const gpa = this.#blockOf.get(block)!;
       const blockVa = block * BLOCK_BYTES;
       if (!this.areas.overlaps(blockVa, blockVa + BLOCK_BYTES)) {
         this.tables.unmapBlock(blockVa);
@@ -348,6 +380,7 @@ export class AddressSpace implements Component {
   protect(va: number, lengthBytes: number, prot: number): number {
     const end = va + lengthBytes;
     if (!this.areas.covers(va, end)) return -ERRNO.ENOMEM;
+    if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     for (const area of this.areas.within(va, end)) {
       if (area.prot === prot) continue;
       const from = Math.max(area.start, va);
@@ -367,10 +400,8 @@ export class AddressSpace implements Component {
     prot: number,
     revokes: boolean,
   ): void {
-    let block = Math.floor(start / BLOCK_BYTES);
-    for (; block * BLOCK_BYTES < end; block++) {
-      const gpa = this.#blockOf.get(block);
-      if (gpa === undefined) continue;
+    for (const block of this.#blocksIn(start, end)) {
+      const gpa = this.#blockOf.get(block)!;
       const blockVa = block * BLOCK_BYTES;
       const from = Math.max(start, blockVa);
       const to = Math.min(end, blockVa + BLOCK_BYTES);
@@ -404,13 +435,17 @@ export class AddressSpace implements Component {
     // The old pages go only when the new ones are there.
     const result = this.map(to, newBytes, prot, kind);
     if (result < 0) return result;
-    const bytes = Math.min(oldBytes, newBytes);
-    for (let done = 0; done < bytes; done += PAGE_BYTES) {
-      if (!this.tables.isPopulated(va + done)) continue;
-      const from = this.locate(va + done);
-      const into = this.locate(to + done);
-      this.#memory.u8.copyWithin(into, from, from + PAGE_BYTES);
-      this.#memory.markDirty(into, PAGE_BYTES);
+    const end = va + Math.min(oldBytes, newBytes);
+    for (const block of this.#blocksIn(va, end)) {
+      const blockVa = block * BLOCK_BYTES;
+      const last = Math.min(end, blockVa + BLOCK_BYTES);
+      for (let at = Math.max(va, blockVa); at < last; at += PAGE_BYTES) {
+        if (!this.tables.isPopulated(at)) continue;
+        const from = this.locate(at);
+        const into = this.locate(to + (at - va));
+        this.#memory.u8.copyWithin(into, from, from + PAGE_BYTES);
+        this.#memory.markDirty(into, PAGE_BYTES);
+      }
     }
     this.unmap(va, oldBytes);
     return to;
@@ -419,10 +454,8 @@ export class AddressSpace implements Component {
   /** Makes anonymous pages read as zero again, as MADV_DONTNEED does. */
   zero(va: number, lengthBytes: number): void {
     const end = va + lengthBytes;
-    let block = Math.floor(va / BLOCK_BYTES);
-    for (; block * BLOCK_BYTES < end; block++) {
-      const gpa = this.#blockOf.get(block);
-      if (gpa === undefined) continue;
+    for (const block of this.#blocksIn(va, end)) {
+      const gpa = this.#blockOf.get(block)!;
       const blockVa = block * BLOCK_BYTES;
       this.#eachRun(
         Math.max(va, blockVa),

@@ -15,6 +15,7 @@ export type ProgramErrorCode =
 
 /** A program cannot be loaded, or cannot go on. */
 export class ProgramError extends Error {
+  /** The name of the class. */
   override name = "ProgramError";
   /** What kind of failure this is. */
   readonly code: ProgramErrorCode;
@@ -22,6 +23,8 @@ export class ProgramError extends Error {
   readonly hint?: string;
 
   /**
+   * Makes an error.
+   *
    * @param code what kind of failure this is
    * @param message the action and the reason
    * @param options `cause`, and a `hint` for the user

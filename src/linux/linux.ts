@@ -5,12 +5,12 @@
  */
 
 import { ERRNO, type KvmRun } from "../kvm/mod.ts";
-import {
-  type Clock,
-  type FdTable,
-  type HostPaths,
-  type PendingCall,
-  type PendingIo,
+import type {
+  Clock,
+  FdTable,
+  HostPaths,
+  PendingCall,
+  PendingIo,
 } from "../devices/mod.ts";
 import {
   type Memory,
@@ -189,7 +189,8 @@ export class Linux implements Personality {
     }
     if (result === WAITING) return OUTCOME.wait;
     this.pending.call = null;
-    this.#options.tracer?.syscall(number, registers, result, this);
+    const shown = result === LEFT ? undefined : result;
+    this.#options.tracer?.syscall(number, registers, shown, this);
     if (result === LEFT) return OUTCOME.stop;
     registers.setResult(result);
     return OUTCOME.run;

@@ -105,7 +105,14 @@ export function loadProgram(
     space.setBrkStart(pageCeil(end));
     const stackProt = PROT.read | PROT.write |
       (elf.stackIsExecutable ? PROT.exec : 0);
-    space.map(STACK_TOP_VA - STACK_BYTES, STACK_BYTES, stackProt, "stack");
+    const stackVa = STACK_TOP_VA - STACK_BYTES;
+    if (space.map(stackVa, STACK_BYTES, stackProt, "stack") < 0) {
+      throw new ProgramError(
+        "PROGRAM_UNSUPPORTED",
+        `Cannot run ${start.path}: its stack of ${STACK_BYTES} bytes does not fit the VM's memory`,
+        { hint: "give it more with --memory" },
+      );
+    }
     return {
       entry: base + elf.entry,
       stackPointer: writeStack(user, elf, base, start),

@@ -8,7 +8,12 @@ export { VERSION } from "./creator.ts";
 export { ProgramError, type ProgramErrorCode } from "./errors.ts";
 export { SIGNAL, type Signaled, signalName } from "./faults.ts";
 export type { ExitStatus, SaveAnswer } from "./linux.ts";
-export { lineTracer, type Tracer } from "./trace.ts";
+export {
+  type CallArguments,
+  lineTracer,
+  type TracedProgram,
+  type Tracer,
+} from "./trace.ts";
 export {
   type CommonOptions,
   type RestoreOptions,

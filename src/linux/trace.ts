@@ -5,18 +5,43 @@
  */
 
 import { O, pathText } from "../devices/mod.ts";
-import { LEFT, type Linux } from "./linux.ts";
-import type { Registers } from "./registers.ts";
 import { SYS } from "./syscall_numbers.ts";
+
+/** The six arguments of a system call, from 0. */
+export interface CallArguments {
+  /** Argument `i` as a C int. */
+  int(i: number): number;
+  /** Argument `i` as an address or a length; 2^53 - 1 when it is above. */
+  u64(i: number): number;
+  /** Argument `i`, all 64 bits. */
+  big(i: number): bigint;
+}
+
+/** What a tracer may look at of the program that made a call. */
+export interface TracedProgram {
+  /** Its memory. */
+  readonly user: {
+    /** The zero-terminated bytes at `va`, or a negative errno. */
+    readString(va: number): Uint8Array | number;
+  };
+}
 
 /** Follows what a program does. */
 export interface Tracer {
-  /** A system call has finished; not called while it waits. */
+  /**
+   * A system call has finished; not called while it waits.
+   *
+   * @param number of the call (asm/unistd_64.h)
+   * @param args its arguments; valid until this returns
+   * @param result zero or more, a negative errno, or `undefined` for a call
+   * that ended the program
+   * @param program whose call it is
+   */
   syscall(
     number: number,
-    args: Registers,
-    result: number,
-    linux: Linux,
+    args: CallArguments,
+    result: number | undefined,
+    program: TracedProgram,
   ): void;
 }
 
@@ -78,21 +103,26 @@ const TRACED: Record<number, readonly [name: string, ...[number, Show][]]> = {
 /** A tracer that hands each line, without its end, to `print`. */
 export function lineTracer(print: (line: string) => void): Tracer {
   return {
-    syscall(number, args, result, linux) {
+    syscall(number, args, result, program) {
       const traced = TRACED[number];
       if (!traced) return;
       const [name, ...shows] = traced;
-      const words = shows.map(([i, show]) => shown(linux, args, i, show));
+      const words = shows.map(([i, show]) => shown(program, args, i, show));
       // libc looks itself up as it starts: no file is touched.
       if (words[0] === "/proc/self/exe") return;
       // A call that ends the program returns nothing.
-      const end = result === LEFT ? "" : ` - return ${result}`;
+      const end = result === undefined ? "" : ` - return ${result}`;
       print(`${[name, ...words].join(" ")}${end}`);
     },
   };
 }
 
-function shown(linux: Linux, args: Registers, i: number, show: Show): string {
+function shown(
+  program: TracedProgram,
+  args: CallArguments,
+  i: number,
+  show: Show,
+): string {
   switch (show) {
     case "int":
       return `${args.int(i)}`;
@@ -106,7 +136,7 @@ function shown(linux: Linux, args: Registers, i: number, show: Show): string {
       // As Linux sees them: for a 64-bit program O_LARGEFILE is always on.
       return `${args.int(i) | O.largeFile}`;
     case "path": {
-      const bytes = linux.user.readString(args.u64(i));
+      const bytes = program.user.readString(args.u64(i));
       if (typeof bytes === "number") return args.big(i).toString(16);
       const path = String.fromCharCode(...bytes);
       return printable(pathText(path) ?? path);

@@ -16,6 +16,7 @@ export type VmErrorCode =
 
 /** The VMM cannot do what was asked of it. */
 export class VmError extends Error {
+  /** The name of the class. */
   override name = "VmError";
   /** What kind of failure this is. */
   readonly code: VmErrorCode;
@@ -23,6 +24,8 @@ export class VmError extends Error {
   readonly hint?: string;
 
   /**
+   * Makes an error.
+   *
    * @param code what kind of failure this is
    * @param message the action and the reason
    * @param options `cause`, and a `hint` for the user
@@ -40,6 +43,7 @@ export class VmError extends Error {
 
 /** The guest did something that the VM cannot go on from. */
 export class GuestError extends Error {
+  /** The name of the class. */
   override name = "GuestError";
   /** Always `"GUEST"`. */
   readonly code = "GUEST";

@@ -94,6 +94,16 @@ export class PageTables {
     return gpa;
   }
 
+  /**
+   * The gpa of the large page that the entry at `index` maps. The address of a
+   * large page is a multiple of its size; whatever else an entry holds (those
+   * of an image may hold anything), the whole page is memory.
+   */
+  #blockAddress(index: number): number {
+    const gpa = this.#address(index);
+    return gpa - gpa % BLOCK_BYTES;
+  }
+
   #write(index: number, gpa: number, low: number, high: number): void {
     const memory = this.#memory;
     memory.u32[index] = (gpa % 0x1_0000_0000) + low;
@@ -134,7 +144,7 @@ export class PageTables {
   /** Puts a table of 512 equal small pages in place of a large one. */
   #split(entry: number): void {
     const u32 = this.#memory.u32;
-    const block = this.#address(entry);
+    const block = this.#blockAddress(entry);
     const low = (u32[entry] & 0xfff & ~PTE.large) | 0;
     const high = u32[entry + 1] & PTE_HIGH_NO_EXECUTE ? PTE_HIGH_NO_EXECUTE : 0;
     const table = this.#allocateTable();
@@ -199,7 +209,7 @@ export class PageTables {
   /** Changes what may be done with the large page at `va`. */
   protectBlock(va: number, prot: number): void {
     const entry = this.#directoryEntry((va / BLOCK_BYTES) | 0, false);
-    this.mapBlock(va, this.#address(entry) - this.#address(entry) % BLOCK_BYTES, prot);
+    this.mapBlock(va, this.#blockAddress(entry), prot);
   }
 
   /**
@@ -244,8 +254,7 @@ export class PageTables {
     if (entry < 0) return -1;
     if (u32[entry] & PTE.large) {
       if ((u32[entry] & need) !== need) return -1;
-      const block = this.#address(entry);
-      return block + va % BLOCK_BYTES;
+      return this.#blockAddress(entry) + va % BLOCK_BYTES;
     }
     if (!(u32[entry] & PTE.present)) return -1;
     const page = this.#address(entry) / 4 + (((va % BLOCK_BYTES) >>> 12) << 1);

@@ -6,7 +6,7 @@
 
 import { type IoVector, O, type OpenFile, POLL } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { type Linux, type SyscallHandler } from "../linux.ts";
+import type { Linux, SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { SyscallTable } from "./mod.ts";

@@ -144,8 +144,7 @@ export const memoryCalls: SyscallTable = {
     const length = args.u64(1);
     if (length === 0 || va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
     if (!(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
-    linux.space.unmap(va, pageCeil(length));
-    return 0;
+    return linux.space.unmap(va, pageCeil(length));
   },
   mprotect(linux, args) {
     const va = args.u64(0);
