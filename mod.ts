@@ -3,7 +3,7 @@
  * kernel, freeze it whole, and thaw it elsewhere.
  *
  * @example Run a program and read what it prints
- * ```ts no-run
+ * ```ts ignore
  * import { ScriptConsole, Vm } from "@scratchvm/scratchvm";
  *
  * const decoder = new TextDecoder();
@@ -11,7 +11,11 @@
  * const script = new ScriptConsole({
  *   stdout: (bytes) => output += decoder.decode(bytes, { stream: true }),
  * });
- * await using vm = await Vm.create({ program: "./hello", console: script });
+ * await using vm = await Vm.create({
+ *   program: "guest/build/hello",
+ *   args: ["world"],
+ *   console: script,
+ * });
  * console.log(await vm.run(), output);
  * ```
  *
@@ -26,8 +30,14 @@ export {
   ScriptConsole,
   type ScriptConsoleOptions,
 } from "./src/devices/mod.ts";
-export { ERRNO, errnoName, KvmError, type KvmErrorCode } from "./src/kvm/mod.ts";
 export {
+  ERRNO,
+  errnoName,
+  KvmError,
+  type KvmErrorCode,
+} from "./src/kvm/mod.ts";
+export {
+  type CallArguments,
   type CommonOptions,
   type ExitStatus,
   lineTracer,
@@ -39,6 +49,7 @@ export {
   SIGNAL,
   type Signaled,
   signalName,
+  type TracedProgram,
   type Tracer,
   VERSION,
   Vm,
@@ -46,10 +57,20 @@ export {
   type VmOptions,
 } from "./src/linux/mod.ts";
 export {
+  type FileIdentity,
   ImageError,
   type ImageErrorCode,
   ImageFile,
   type ImageHeader,
   type ImageSummary,
+  type Section,
+  type SectionInfo,
+  type StateSection,
+  type VerifyProgress,
 } from "./src/state/mod.ts";
-export { GuestError, VmError, type VmErrorCode } from "./src/vmm/mod.ts";
+export {
+  GuestError,
+  VmError,
+  type VmErrorCode,
+  type VmState,
+} from "./src/vmm/mod.ts";

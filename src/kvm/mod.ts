@@ -3,15 +3,39 @@
  * the kernel's names.
  *
  * @example Run a guest of three instructions
- * ```ts no-run
- * import { decodeExit, Kvm } from "@scratchvm/scratchvm/kvm";
+ * ```ts ignore
+ * import { decodeExit, Kvm, libc } from "@scratchvm/scratchvm/kvm";
  *
  * using kvm = Kvm.open();
- * console.log(kvm.msrIndexList().length, "MSRs");
  * using vm = kvm.createVm();
+ *
+ * // A page of memory (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS).
+ * const address = BigInt(libc.mmap(0, 4096, 3, 0x22, -1, 0));
+ * const page = new Uint8Array(
+ *   Deno.UnsafePointerView.getArrayBuffer(
+ *     Deno.UnsafePointer.create(address)!,
+ *     4096,
+ *   ),
+ * );
+ * page.set([
+ *   ...[0xb0, 0x2a], // mov $42, %al
+ *   ...[0xe6, 0x10], // out %al, $16
+ *   0xf4, // hlt
+ * ]);
+ * vm.setUserMemoryRegion({
+ *   slot: 0,
+ *   gpa: 0x1000,
+ *   sizeBytes: 4096,
+ *   hostAddress: address,
+ * });
+ *
+ * // A vCPU begins in real mode; point it at the page.
  * using vcpu = vm.createVcpu();
+ * const { cs, ...sregs } = vcpu.getSregs();
+ * vcpu.setSregs({ ...sregs, cs: { ...cs, base: 0n, selector: 0 } });
+ * vcpu.setRegs({ ...vcpu.getRegs(), rip: 0x1000n, rflags: 2n });
  * vcpu.runSync();
- * console.log(decodeExit(vcpu.run));
+ * console.log(decodeExit(vcpu.run)); // the `out`: port 16
  * ```
  *
  * @module

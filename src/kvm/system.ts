@@ -20,7 +20,7 @@ const MAX_MSRS = 1024;
  * The KVM system: what /dev/kvm answers before there is a VM.
  *
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { Kvm } from "@scratchvm/scratchvm/kvm";
  *
  * using kvm = Kvm.open();

@@ -9,16 +9,16 @@ import {
   type Allowed,
   Clock,
   clockState,
+  FdTable,
   type FilesPolicy,
   FilesSaver,
   filesState,
-  FdTable,
   HostPaths,
   HostStream,
   O,
+  pathOf,
   PendingIo,
   pendingState,
-  pathOf,
   restoreFiles,
   type ScriptConsole,
   ScriptStream,
@@ -172,17 +172,20 @@ interface ProgramParts {
  * A VM with a Linux program in it.
  *
  * @example Run a program, save it where it asks to be
- * ```ts no-run
- * import { Vm } from "@scratchvm/scratchvm";
+ * ```ts ignore
+ * import { type SaveAnswer, Vm } from "@scratchvm/scratchvm";
  *
- * await using vm = await Vm.create({
- *   program: "guest/build/app",
- *   onSave: async (vm) => {
- *     await vm.save("vm.img");
- *     return "stop";
- *   },
- * });
- * console.log(await vm.run());
+ * async function onSave(vm: Vm): Promise<SaveAnswer> {
+ *   await vm.save("vm.img");
+ *   return "stop";
+ * }
+ *
+ * await using first = await Vm.create({ program: "guest/build/app", onSave });
+ * console.log(await first.run()); // { kind: "saved" }
+ *
+ * // Here, or in another process, now or later:
+ * await using second = await Vm.restore("vm.img");
+ * console.log(await second.run()); // { kind: "exited", code: 0 }
  * ```
  */
 export class Vm {
