@@ -74,9 +74,9 @@ export class Memory {
     const address = mapAnonymous(0, lengthBytes, 0);
     this.#reservation = { address, lengthBytes };
     this.hostAddress = Math.ceil(address / BLOCK_BYTES) * BLOCK_BYTES;
-    this.#advise(0, sizeBytes, MM.MADV_HUGEPAGE);
+    this.#wishHugePages(0, sizeBytes);
     // SAFETY: the mapping is readable and writable and stays until dispose(),
-    // after which nothing of this class touches the view again.
+    // which detaches the buffer first: no view can reach memory that is gone.
     const buffer = Deno.UnsafePointerView.getArrayBuffer(
       Deno.UnsafePointer.create(BigInt(this.hostAddress))!,
       sizeBytes,
@@ -97,8 +97,19 @@ export class Memory {
     });
   }
 
-  /** @throws {VmError} unless all of `[gpa, gpa + lengthBytes)` is memory */
+  /**
+   * @throws {VmError} unless all of `[gpa, gpa + lengthBytes)` is memory, and
+   * the memory is there still
+   */
   check(gpa: number, lengthBytes: number): void {
+    if (!this.#open) {
+      throw new VmError(
+        "VM_MEMORY",
+        `Cannot use ${lengthBytes} bytes at gpa 0x${
+          gpa.toString(16)
+        }: the memory was given back`,
+      );
+    }
     if (
       !(gpa >= 0 && lengthBytes >= 0 && gpa + lengthBytes <= this.sizeBytes)
     ) {
@@ -165,6 +176,12 @@ export class Memory {
     );
   }
 
+  /** Asks for huge pages; a kernel without them goes on, slower. */
+  #wishHugePages(gpa: number, lengthBytes: number): void {
+    // SAFETY: callers checked the range; the advice changes no content.
+    libc.madvise(this.hostAddress + gpa, lengthBytes, MM.MADV_HUGEPAGE);
+  }
+
   /**
    * Gives pages back to the host: they read as zero, cost nothing, and no vCPU
    * holds a translation to them any longer. Only while no vCPU runs.
@@ -179,7 +196,7 @@ export class Memory {
         this.#advise(gpa, stop - gpa, MM.MADV_DONTNEED);
       } else if (stop - gpa === BLOCK_BYTES) {
         mapAnonymous(this.hostAddress + gpa, BLOCK_BYTES, MM.MAP_FIXED);
-        this.#advise(gpa, BLOCK_BYTES, MM.MADV_HUGEPAGE);
+        this.#wishHugePages(gpa, BLOCK_BYTES);
         this.#fromFile[block] = 0;
       } else {
         // MADV_DONTNEED would bring the file's bytes back.
@@ -250,6 +267,7 @@ export class Memory {
 
   /** Whether `[gpa, gpa + lengthBytes)` is all zero. */
   isZero(gpa: number, lengthBytes: number): boolean {
+    this.check(gpa, lengthBytes);
     if (this.u32[gpa / 4] !== 0 || this.u32[gpa / 4 + 1] !== 0) return false;
     const address = this.hostAddress + gpa;
     // SAFETY: both ranges are inside the mapping. Equal to itself eight bytes
@@ -261,7 +279,9 @@ export class Memory {
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
-    // SAFETY: the whole reservation is this object's own.
+    this.u8.buffer.transfer(0);
+    // SAFETY: no view reaches the memory now, and the whole reservation is this
+    // object's own.
     libc.munmap(this.#reservation.address, this.#reservation.lengthBytes);
   }
 }
