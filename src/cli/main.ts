@@ -5,63 +5,43 @@
  */
 
 import { inspectCommand } from "./inspect.ts";
-import { report, UsageError } from "./report.ts";
+import { isVerbose, OPTIONS } from "./options.ts";
+import { report, STATUS, UsageError } from "./report.ts";
 import { restoreCommand } from "./restore.ts";
 import { runCommand } from "./run.ts";
+import { showUsage, USAGE } from "./usage.ts";
+import { tell, writeLine } from "./text.ts";
 import { VERSION } from "../../mod.ts";
 
-const USAGE = `vm ${VERSION}: run a Linux program in a VM, freeze it, thaw it
-
-  vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program
-  vm restore [OPTIONS] IMAGE              go on with a program that was saved
-  vm inspect [--json] IMAGE               show what an image holds
-
-Options of run and restore:
-  --allow-read=PATHS    what the program may read (default: this folder)
-  --allow-write=PATHS   what it may write (default: this folder)
-  --on-save=URL         where SAVE() saves to (default: file:vm.img)
-  --continue            go on after a save (default: stop)
-  --compress            pack the memory of an image
-  --carry-files         put the content of open files into an image
-  --trace               show each file operation, on stderr
-  --trace-to=STREAM     the same, on stdout or stderr
-  --strict              end at the first system call that is not supported
-  --verbose             show where an error came from
-Options of run:
-  --memory=SIZE         memory of the VM: 512M, 4G (default: 1G)
-  --env=NAME=VALUE      a variable for the program; --env=NAME passes it on
-Options of restore:
-  --files=POLICY        files that are not as they were: check (refuse),
-                        trust, rollback (cut back), carry (from the image)
-
-SIGUSR2 saves a running VM. Exit status: the program's own; 128 + N when
-signal N ended it; 1 failure, 2 usage, 3 incompatible, 4 damaged image, 5 no
-KVM, 130 interrupted.
-`;
-
-const COMMANDS: Record<string, (args: string[]) => Promise<number>> = {
+const COMMANDS = {
   run: runCommand,
   restore: restoreCommand,
   inspect: inspectCommand,
 };
 
+function isCommand(name: string): name is keyof typeof COMMANDS {
+  return Object.hasOwn(COMMANDS, name);
+}
+
 /** Runs one command; returns the exit status. */
 export async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-V") {
-    console.log(VERSION);
-    return 0;
+    writeLine(Deno.stdout, VERSION);
+    return STATUS.ok;
   }
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    await Deno.stdout.write(new TextEncoder().encode(USAGE));
-    return name === undefined ? 2 : 0;
+  if (name === "--help" || name === "-h" || name === "help") return showUsage();
+  if (name === undefined) {
+    tell(USAGE);
+    return STATUS.usage;
+  }
+  if (!isCommand(name)) {
+    return report(new UsageError(`there is no command "${name}"`), false);
   }
   try {
-    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (!command) throw new UsageError(`there is no command "${name}"`);
-    return await command(rest);
+    return await COMMANDS[name](rest);
   } catch (error) {
-    return report(error, args.includes("--verbose"));
+    return report(error, isVerbose(rest, OPTIONS[name]));
   }
 }
 

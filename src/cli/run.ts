@@ -5,18 +5,25 @@
  */
 
 import { Vm } from "../../mod.ts";
-import { parse, sharedOptions } from "./options.ts";
+import { OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { commonOptions, session } from "./session.ts";
+import { showUsage } from "./usage.ts";
 
 /** Variables of the user's that any program may see. */
 const PASSED_ON = ["PATH", "HOME", "LANG", "TERM", "TZ"];
 
-const UNITS: Record<string, number> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+const UNITS: Record<string, number> = {
+  "": 1,
+  K: 1024,
+  M: 1024 ** 2,
+  G: 1024 ** 3,
+  T: 1024 ** 4,
+};
 
 /** Reads a size such as 512M. @throws {UsageError} */
 export function parseSize(text: string): number {
-  const match = /^(\d+)([KMG]?)i?B?$/i.exec(text);
+  const match = /^(\d+)([KMGT]?)i?B?$/i.exec(text);
   if (!match) throw new UsageError(`"${text}" is not a size such as 512M`);
   return Number(match[1]) * UNITS[match[2].toUpperCase()];
 }
@@ -30,6 +37,9 @@ function environmentOf(wanted: readonly string[]): Record<string, string> {
   PASSED_ON.forEach(passOn);
   for (const word of wanted) {
     const equals = word.indexOf("=");
+    if (equals === 0 || word === "") {
+      throw new UsageError(`--env=${word} names no variable`);
+    }
     if (equals < 0) passOn(word);
     else environment[word.slice(0, equals)] = word.slice(equals + 1);
   }
@@ -38,7 +48,8 @@ function environmentOf(wanted: readonly string[]): Record<string, string> {
 
 /** Runs a program; the exit status is the program's. */
 export async function runCommand(args: string[]): Promise<number> {
-  const parsed = parse(args, ["memory", "env"]);
+  const parsed = parse(args, OPTIONS.run);
+  if (parsed.options.help) return showUsage();
   const [program, ...programArgs] = parsed.rest;
   if (program === undefined) throw new UsageError("run needs a PROGRAM");
   const shared = sharedOptions(parsed);
@@ -48,7 +59,7 @@ export async function runCommand(args: string[]): Promise<number> {
     ...commonOptions(shared, verbose),
     program,
     args: programArgs,
-    environment: environmentOf(parsed.environment),
+    environment: environmentOf(parsed.lists.env ?? []),
     memoryBytes: typeof memory === "string" ? parseSize(memory) : undefined,
   });
   return await session(vm, shared, verbose);

@@ -1,0 +1,59 @@
+/**
+ * Text on its way to a terminal.
+ *
+ * @module
+ */
+
+/**
+ * What a terminal would act on or show as something else: control characters,
+ * line ends, and the marks that turn the direction of writing.
+ */
+const UNSAFE =
+  // deno-lint-ignore no-control-regex
+  /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * `text` with everything escaped that could send commands to the terminal, or
+ * look like a line of its own. Names of files and what an image says come from
+ * others.
+ */
+export function printable(text: string): string {
+  return text.replace(UNSAFE, (c) => {
+    return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+const encoder = new TextEncoder();
+
+/** Something to print on: standard output or error. */
+export interface Output {
+  /** Writes some of `bytes`, and says how many. */
+  writeSync(bytes: Uint8Array): number;
+}
+
+/**
+ * Writes a line as a whole.
+ *
+ * @returns false when nobody reads any more; whoever prints may stop then
+ */
+export function writeLine(output: Output, line: string): boolean {
+  const bytes = encoder.encode(`${line}\n`);
+  try {
+    for (let done = 0; done < bytes.length;) {
+      done += output.writeSync(bytes.subarray(done));
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}
+
+/** Writes a line on standard error; when nobody reads it, it is lost. */
+export function tell(line: string): void {
+  try {
+    writeLine(Deno.stderr, line);
+  } catch {
+    // Standard error is closed or full: there is nowhere left to say so.
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What `vm --help` says.
+ *
+ * @module
+ */
+
+import { VERSION } from "../../mod.ts";
+import { STATUS } from "./report.ts";
+import { writeLine } from "./text.ts";
+
+/** How to use the command line. */
+export const USAGE: string =
+  `vm ${VERSION}: run a Linux program in a VM, freeze it, thaw it
+
+  vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program
+  vm restore [OPTIONS] IMAGE              go on with a program that was saved
+  vm inspect [--json] IMAGE               show what an image holds
+
+Options of run and restore:
+  --allow-read=PATHS    what the program may read (default: this folder)
+  --allow-write=PATHS   what it may write (default: this folder)
+  --on-save=URL         where SAVE() saves to (default: file:vm.img)
+  --continue            go on after a save (default: stop)
+  --compress            pack the memory of an image
+  --carry-files         put the content of open files into an image
+  --trace               show each file operation, on stderr
+  --trace-to=STREAM     the same, on stdout or stderr
+  --strict              end at the first system call that is not supported
+  --verbose             show where an error came from
+Options of run:
+  --memory=SIZE         memory of the VM: 512M, 4G (default: 1G)
+  --env=NAME=VALUE      a variable for the program; --env=NAME passes it on
+Options of restore:
+  --files=POLICY        files that are not as they were: check (refuse),
+                        trust, rollback (cut back), carry (from the image)
+
+SIGUSR2 saves a running VM. Exit status: the program's own; 128 + N when
+signal N ended it; 1 failure, 2 usage, 3 incompatible, 4 damaged image, 5 no
+KVM, 130 interrupted.`;
+
+/** Prints {@linkcode USAGE} on stdout; returns the exit status. */
+export function showUsage(): number {
+  writeLine(Deno.stdout, USAGE);
+  return STATUS.ok;
+}
