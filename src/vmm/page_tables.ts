@@ -11,7 +11,12 @@
  */
 
 import { VmError } from "./errors.ts";
-import { BLOCK_BYTES, KERNEL_BLOCK, PAGE_BYTES, USER_END_VA } from "./layout.ts";
+import {
+  BLOCK_BYTES,
+  KERNEL_BLOCK,
+  PAGE_BYTES,
+  USER_END_VA,
+} from "./layout.ts";
 import type { Memory } from "./memory.ts";
 
 /** Bits of a page-table entry's low half. */
@@ -236,7 +241,12 @@ export class PageTables {
       this.#memory.markDirty(entry * 4, 8);
     } else if (u32[entry] & PTE.present) {
       const table = this.#address(entry);
-      u32.fill(0, table / 4, table / 4 + PAGE_BYTES / 4);
+      const end = table / 4 + PAGE_BYTES / 4;
+      for (let page = table / 4; page < end; page += 2) {
+        // The last block also holds the `syscall` stub, which is not a
+        // program's to unmap.
+        if (u32[page] & PTE.populated) u32[page] = u32[page + 1] = 0;
+      }
       this.#memory.markDirty(table, PAGE_BYTES);
     }
   }
