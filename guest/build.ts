@@ -64,6 +64,18 @@ function sources(): Map<string, string> {
   return found;
 }
 
+/** When the youngest of the headers was changed. */
+function headersModified(): number {
+  let youngest = 0;
+  for (const sub of SOURCES) {
+    for (const { name } of Deno.readDirSync(`${FOLDER}${sub}`)) {
+      if (!name.endsWith(".h")) continue;
+      youngest = Math.max(youngest, modified(`${FOLDER}${sub}${name}`));
+    }
+  }
+  return youngest;
+}
+
 async function compile(
   source: string,
   output: string,
@@ -104,7 +116,7 @@ export async function buildGuest(
   const wanted = names.length > 0
     ? names
     : [...all.keys()].flatMap((name) => VARIANTS.map((v) => name + v.suffix));
-  const header = modified(`${FOLDER}scratchvm.h`);
+  const header = headersModified();
   const built = new Map<string, string>();
   for (const name of wanted) {
     const variant = VARIANTS.findLast((v) =>
