@@ -168,6 +168,13 @@ const O_CLOEXEC = 0o2000000;
 const MAP_FROM_BYTES = 16 * PAGE_BYTES;
 
 /**
+ * Most runs that are mapped: each is a mapping of its own, and so is the gap
+ * after it. A process may have 65530 (Linux: vm.max_map_count), and needs some
+ * for what a running program's pages are split into.
+ */
+const MAX_MAPPED_RUNS = 8192;
+
+/**
  * Checks the parts of a memory against each other, before anything is allocated.
  *
  * @returns the size of the memory
@@ -184,7 +191,9 @@ export function checkMemoryParts(parts: readonly PartInFile[]): number {
     for (const [gpa, pages] of state.runs) {
       const end = gpa + pages * PAGE_BYTES;
       if (gpa % PAGE_BYTES !== 0 || gpa < last || end > sizeBytes) {
-        throw wrong(`a run of pages at gpa 0x${gpa.toString(16)} is out of place`);
+        throw wrong(
+          `a run of pages at gpa 0x${gpa.toString(16)} is out of place`,
+        );
       }
       last = end;
       bytes += pages * PAGE_BYTES;
@@ -221,6 +230,7 @@ export function mapImageFile(
   source: MemorySource,
 ): void {
   using file = MappableFile.open(source);
+  const mapFrom = mapFromBytes(parts);
   for (const part of parts) {
     if (part.state.encoding === "zstd") {
       placePages(memory, part.state, unpack(part.state, part.read()));
@@ -230,11 +240,27 @@ export function mapImageFile(
     for (const [gpa, pages] of part.state.runs) {
       const lengthBytes = pages * PAGE_BYTES;
       const run = { gpa, lengthBytes, fileOffset };
-      if (lengthBytes >= MAP_FROM_BYTES) memory.mapFile(file.fd, run);
+      if (lengthBytes >= mapFrom) memory.mapFile(file.fd, run);
       else memory.readFile(file.fd, run);
       fileOffset += lengthBytes;
     }
   }
+}
+
+/** How long a run must be to be mapped, so that not too many are. */
+function mapFromBytes(parts: readonly PartInFile[]): number {
+  const lengths = parts.flatMap(({ state }) =>
+    state.encoding === "raw"
+      ? state.runs.map(([, pages]) => pages * PAGE_BYTES)
+      : []
+  );
+  let from = MAP_FROM_BYTES;
+  let longer = lengths.filter((length) => length >= from);
+  while (longer.length > MAX_MAPPED_RUNS) {
+    from *= 2;
+    longer = longer.filter((length) => length >= from);
+  }
+  return from;
 }
 
 /** A descriptor of the image, which Deno's own files do not show. */
