@@ -29,7 +29,7 @@ import {
   USER_END_VA,
   VmError,
 } from "../vmm/mod.ts";
-import { type AreaKind, AreaList } from "./areas.ts";
+import { type Area, type AreaKind, AreaList } from "./areas.ts";
 
 /** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
 const LOWEST_VA = 0x1_0000;
@@ -65,6 +65,7 @@ export const addressSpaceState = {
         end: address,
         prot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7)),
         kind: v.picklist(["program", "heap", "stack", "anonymous", "file"]),
+        lazy: v.exactOptional(v.literal(true)),
       })),
       // A split may have made one or two more.
       v.maxLength(MAX_AREAS + 2),
@@ -205,11 +206,19 @@ export class AddressSpace implements Component {
     return this.#brk = to;
   }
 
-  /** Bytes that the program may write and that memory must be there for. */
-  #committedBytes(): number {
-    return this.areas.totalBytes((area) =>
-      (area.prot & PROT.write) !== 0 && area.kind !== "stack"
-    );
+  /**
+   * Bytes that the program may write and that memory must be there for, those
+   * in `[start, end)` left out.
+   */
+  #committedBytes(start: number, end: number): number {
+    const commits = (area: Area) =>
+      (area.prot & PROT.write) !== 0 && area.kind !== "stack" && !area.lazy;
+    let total = this.areas.totalBytes(commits);
+    for (const area of this.areas.within(start, end)) {
+      if (!commits(area)) continue;
+      total -= Math.min(area.end, end) - Math.max(area.start, start);
+    }
+    return total;
   }
 
   /**
@@ -227,17 +236,19 @@ export class AddressSpace implements Component {
   ): number {
     if (va < LOWEST_VA || va + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
+    const end = va + lengthBytes;
     const commits = !lazy && (prot & PROT.write) !== 0;
     if (
       commits &&
-      this.#committedBytes() + lengthBytes > this.#memory.sizeBytes
+      this.#committedBytes(va, end) + lengthBytes > this.#memory.sizeBytes
     ) return -ERRNO.ENOMEM;
     this.unmap(va, lengthBytes);
-    this.areas.insert({ start: va, end: va + lengthBytes, prot, kind });
+    const area = { start: va, end, prot, kind };
+    this.areas.insert(lazy ? { ...area, lazy: true } : area);
     const plentiful = lengthBytes <= this.blocks.freeBytes / 4;
     const eager = kind === "stack" ? STACK_EAGER_BYTES : lengthBytes;
     if (!lazy && prot !== PROT.none && plentiful) {
-      this.#populate(va + lengthBytes - eager, va + lengthBytes, prot);
+      this.#populate(Math.max(va, end - eager), end, prot);
     }
     return va;
   }
@@ -431,9 +442,9 @@ export class AddressSpace implements Component {
    */
   move(va: number, oldBytes: number, to: number, newBytes: number): number {
     const area = this.areas.find(va)!;
-    const { prot, kind } = area;
+    const { prot, kind, lazy } = area;
     // The old pages go only when the new ones are there.
-    const result = this.map(to, newBytes, prot, kind);
+    const result = this.map(to, newBytes, prot, kind, lazy);
     if (result < 0) return result;
     const end = va + Math.min(oldBytes, newBytes);
     for (const block of this.#blocksIn(va, end)) {

@@ -17,6 +17,8 @@ export interface Area {
   prot: number;
   /** What it is for. */
   readonly kind: AreaKind;
+  /** Whether no memory is set aside for it (MAP_NORESERVE). */
+  readonly lazy?: true;
 }
 
 /** Areas in order of address; no two overlap. */
@@ -84,7 +86,8 @@ export class AreaList {
     const area = this.#areas[index];
     if (
       before && area && before.end === area.start &&
-      before.prot === area.prot && before.kind === area.kind
+      before.prot === area.prot && before.kind === area.kind &&
+      before.lazy === area.lazy
     ) {
       before.end = area.end;
       this.#areas.splice(index, 1);

@@ -189,7 +189,7 @@ export const memoryCalls: SyscallTable = {
       va + oldBytes === area.end && grow + by <= USER_END_VA &&
       !space.areas.overlaps(grow, grow + by)
     ) {
-      const result = space.map(grow, by, area.prot, area.kind);
+      const result = space.map(grow, by, area.prot, area.kind, area.lazy);
       return result < 0 ? result : va;
     }
     if (!(flags & MREMAP.mayMove)) return -ERRNO.ENOMEM;
