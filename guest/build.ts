@@ -1,7 +1,7 @@
 /**
  * Builds the guest programs: static, with gcc, and with musl-gcc where it is.
  *
- * `deno task guest [NAMES…]`
+ * `deno task guest [--quiet] [NAMES…]`
  *
  * @module
  */
@@ -58,7 +58,9 @@ function sources(): Map<string, string> {
   const found = new Map<string, string>();
   for (const sub of SOURCES) {
     for (const { name } of Deno.readDirSync(`${FOLDER}${sub}`)) {
-      if (name.endsWith(".c")) found.set(name.slice(0, -2), `${FOLDER}${sub}${name}`);
+      if (name.endsWith(".c")) {
+        found.set(name.slice(0, -2), `${FOLDER}${sub}${name}`);
+      }
     }
   }
   return found;
@@ -120,7 +122,8 @@ export async function buildGuest(
   const built = new Map<string, string>();
   for (const name of wanted) {
     const variant = VARIANTS.findLast((v) =>
-      name.endsWith(v.suffix) && all.has(name.slice(0, name.length - v.suffix.length))
+      name.endsWith(v.suffix) &&
+      all.has(name.slice(0, name.length - v.suffix.length))
     );
     if (!variant) throw new Error(`Cannot build ${name}: it has no source`);
     if (variant.compiler === "musl-gcc" && !hasMusl) continue;
@@ -136,9 +139,10 @@ export async function buildGuest(
 
 if (import.meta.main) {
   try {
-    for (const path of (await buildGuest(Deno.args)).values()) {
-      console.error(path);
-    }
+    const names = Deno.args.filter((word) => word !== "--quiet");
+    const built = await buildGuest(names);
+    const isQuiet = names.length < Deno.args.length;
+    if (!isQuiet) { for (const path of built.values()) console.error(path); }
   } catch (error) {
     console.error((error as Error).message);
     Deno.exit(1);
