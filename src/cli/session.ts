@@ -4,13 +4,15 @@
  * @module
  */
 
+import { constants } from "node:os";
 import { type CommonOptions, signalName, type Vm } from "../../mod.ts";
 import type { SharedOptions } from "./options.ts";
 import { report, STATUS } from "./report.ts";
+import { printable, tell } from "./text.ts";
 
 /** Tells the user something. */
 export function say(message: string): void {
-  console.error(`vm: ${message}`);
+  tell(`vm: ${printable(message)}`);
 }
 
 /** The options of a VM that follow from the command line. */
@@ -24,30 +26,37 @@ export function commonOptions(
     strict: shared.strict,
     warn: say,
     onSave: async (vm) => {
-      const saved = await save(vm, shared, verbose);
-      if (!saved) return -EIO;
+      const error = await save(vm, shared, verbose, false);
+      if (error !== undefined) return -errnoOf(error);
       return shared.continues ? 0 : "stop";
     },
   };
 }
 
-/** What SAVE() fails with when the image could not be written (errno.h). */
-const EIO = 5;
+/** What SAVE() fails with: why the image could not be written (errno.h). */
+function errnoOf(error: unknown): number {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const { code } = e as { code?: string };
+    const number = (constants.errno as Record<string, number>)[code ?? ""];
+    if (number !== undefined) return number;
+  }
+  return constants.errno.EIO;
+}
 
-/** Saves to where the command line says; false, and said, when it fails. */
+/** Saves to where the command line says; what went wrong is said, and given. */
 async function save(
   vm: Vm,
   shared: SharedOptions,
   verbose: boolean,
-): Promise<boolean> {
+  stop: boolean,
+): Promise<unknown> {
   try {
-    const { totalBytes } = await vm.save(shared.savePath, shared);
+    const { totalBytes } = await vm.save(shared.savePath, { ...shared, stop });
     if (shared.trace) shared.trace.print("SAVE OPERATION");
     else say(`saved to ${shared.savePath} (${totalBytes} bytes)`);
-    return true;
   } catch (error) {
     report(error, verbose);
-    return false;
+    return error;
   }
 }
 
@@ -66,23 +75,21 @@ export async function session(
     interrupted = status;
     vm.kill();
   };
-  const onSave = async () => {
-    if (vm.end) return;
-    const saved = await save(vm, shared, verbose);
-    if (saved && !shared.continues) {
-      interrupted = -1;
-      await vm.kill();
-    }
+  let saving: Promise<unknown> = Promise.resolve();
+  const saveNow = () => {
+    if (!vm.end) saving = save(vm, shared, verbose, !shared.continues);
   };
   const signals: [Deno.Signal, () => void][] = [
     ["SIGINT", stop(STATUS.interrupted)],
     ["SIGTERM", stop(143)],
-    ["SIGUSR2", onSave],
+    ["SIGUSR2", saveNow],
   ];
-  for (const [name, listener] of signals) Deno.addSignalListener(name, listener);
+  for (const [name, listener] of signals) {
+    Deno.addSignalListener(name, listener);
+  }
   try {
     const end = await vm.run();
-    if (interrupted < 0) return STATUS.ok;
+    await saving;
     if (interrupted > 0) return interrupted;
     if (end.kind === "saved") return STATUS.ok;
     if (end.kind === "exited") return end.code;

@@ -13,8 +13,10 @@ import {
   POLL,
   pollNow,
   pollUntil,
+  READABLE,
   readv,
   S_IF,
+  WRITABLE,
   writev,
   writevNoWait,
 } from "./host_calls.ts";
@@ -174,6 +176,15 @@ export class ScriptConsole {
   }
 
   /**
+   * Whether there is something to read.
+   *
+   * @internal
+   */
+  get hasInput(): boolean {
+    return this.#input.length > 0;
+  }
+
+  /**
    * Whether a read would not wait.
    *
    * @internal
@@ -223,13 +234,21 @@ export class ScriptStream extends OpenFile {
     return this.#console.write(this.stream, io);
   }
 
+  override readFault(): number {
+    if (!this.#console.isReadable) return -ERRNO.EAGAIN;
+    return this.#console.hasInput ? super.readFault() : 0;
+  }
+
   override stat(stat: Uint8Array<ArrayBuffer>): number {
     return writeSpecialStat(stat, S_IF.fifo | 0o600, 1 + this.stream);
   }
 
   override poll(events: number): number {
-    const ready = this.stream !== 0 ? POLL.out
-      : this.#console.isReadable ? POLL.in : 0;
+    const ready = this.stream !== 0
+      ? WRITABLE
+      : this.#console.isReadable
+      ? READABLE
+      : 0;
     return events & ready;
   }
 

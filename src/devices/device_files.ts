@@ -45,8 +45,18 @@ export class DeviceFile extends OpenFile {
   }
 
   override write(io: IoVector): number {
-    if (this.path === "/dev/full" && io.lengthBytes > 0) return -ERRNO.ENOSPC;
-    return io.lengthBytes;
+    if (this.path === "/dev/full" && io.wantedBytes > 0) return -ERRNO.ENOSPC;
+    return this.path.endsWith("random") ? io.lengthBytes : io.wantedBytes;
+  }
+
+  override readFault(): number {
+    return this.path === "/dev/null" ? 0 : super.readFault();
+  }
+
+  override writeFault(lengthBytes: number): number {
+    if (this.path === "/dev/full") return -ERRNO.ENOSPC;
+    // What takes bytes without looking at them takes these too.
+    return this.path.endsWith("random") ? super.writeFault(0) : lengthBytes;
   }
 
   override pread(io: IoVector, _offset: number): number {

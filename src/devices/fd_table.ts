@@ -32,22 +32,33 @@ export class FdTable {
     return this.#slots[fd]?.file;
   }
 
+  /** Whether a number below `limit` is free. */
+  hasFree(limit: number): boolean {
+    return this.#lowestFree(0, limit) >= 0;
+  }
+
   /** The lowest free number from `minimum` on; -1 when all are in use. */
-  #lowestFree(minimum: number): number {
-    for (let fd = minimum; fd < MAX_DESCRIPTORS; fd++) {
+  #lowestFree(minimum: number, limit: number): number {
+    const end = Math.min(limit, MAX_DESCRIPTORS);
+    for (let fd = minimum; fd < end; fd++) {
       if (!this.#slots[fd]) return fd;
     }
     return -1;
   }
 
   /**
-   * Points the lowest free descriptor at `file`.
+   * Points the lowest free descriptor, from `minimum` on and below `limit`, at
+   * `file`.
    *
    * @returns its number, or -EMFILE (then `file`, if nothing else points to
    * it, is closed)
    */
-  install(file: OpenFile, closeOnExec: boolean, minimum = 0): number {
-    const fd = this.#lowestFree(minimum);
+  install(
+    file: OpenFile,
+    closeOnExec: boolean,
+    { minimum = 0, limit = MAX_DESCRIPTORS } = {},
+  ): number {
+    const fd = this.#lowestFree(minimum, limit);
     if (fd < 0) {
       if (file.references === 0) file.close();
       return -ERRNO.EMFILE;

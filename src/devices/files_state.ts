@@ -302,10 +302,13 @@ function open(
     case "pipe":
       if (!pipes[state.pipe]) throw malformed(`pipe ${state.pipe} is missing`);
       return new PipeEnd(pipes[state.pipe], state.flags);
-    case "console":
-      return options.console
-        ? new ScriptStream(options.console, state.stream)
-        : new HostStream(state.stream, state.flags);
+    case "console": {
+      if (!options.console) return new HostStream(state.stream, state.flags);
+      const file = new ScriptStream(options.console, state.stream);
+      // Its access mode is the script's; the rest is the program's choice.
+      file.flags |= state.flags & ~O.accessMode;
+      return file;
+    }
     case "device":
       if (!isDeviceFile(state.path)) {
         throw malformed(`${state.path} is no device file`);

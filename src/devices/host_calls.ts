@@ -20,6 +20,8 @@ const SYMBOLS = {
       parameters: ["i32", "buffer", "i32", "i64", "i32"],
       result: "i64",
     },
+    // int fd, void *, size_t, off_t
+    pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
     lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
     close: { parameters: ["i32"], result: "i32" },
     ftruncate: { parameters: ["i32", "i64"], result: "i32" },
@@ -146,6 +148,10 @@ export const pwritev = (fd: number, io: Iovecs, offset: number): number =>
 /** pwritev2(2) that does not wait; EOPNOTSUPP where the file cannot say. */
 export const writevNoWait = (fd: number, io: Iovecs): number =>
   result(c.pwritev2(fd, io.iovecs, io.count, -1, RWF_NOWAIT));
+
+/** pread(2) of one byte that nobody wants: 1, 0 at the end, or an errno. */
+export const preadByte = (fd: number, offset: number): number =>
+  result(c.pread(fd, new Uint8Array(1), 1, offset));
 
 /** lseek(2). */
 export const lseek = (fd: number, offset: number, whence: number): number =>
@@ -314,7 +320,21 @@ export const memfdCreate = (name: string): number =>
   result(c.memfd_create(pathBytes(name), 1));
 
 /** Bits of poll(2). */
-export const POLL = { in: 1, pri: 2, out: 4, err: 8, hup: 16, nval: 32 } as const;
+export const POLL = {
+  in: 1,
+  pri: 2,
+  out: 4,
+  err: 8,
+  hup: 16,
+  nval: 32,
+  readNormal: 0x40,
+  writeNormal: 0x100,
+} as const;
+
+/** What holds where something can be read, or written. */
+export const READABLE = POLL.in | POLL.readNormal;
+/** See {@linkcode READABLE}. */
+export const WRITABLE = POLL.out | POLL.writeNormal;
 
 /** Flags of the *at calls (fcntl.h). */
 export const AT_EMPTY_PATH = 0x1000;

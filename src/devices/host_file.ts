@@ -13,6 +13,7 @@ import {
   getdents64,
   lseek,
   O,
+  preadByte,
   preadv,
   pwritev,
   readv,
@@ -22,6 +23,9 @@ import {
 } from "./host_calls.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
+
+/** From where lseek(2) counts: the file's offset. */
+const SEEK_CUR = 1;
 
 /**
  * An open file of the host. The host's descriptor holds the offset, and bytes
@@ -55,6 +59,13 @@ export class HostFile extends OpenFile {
 
   override pwrite(io: IoVector, offset: number): number {
     return pwritev(this.#fd, io, offset);
+  }
+
+  override readFault(offset?: number): number {
+    const at = offset ?? lseek(this.#fd, 0, SEEK_CUR);
+    if (at < 0) return at;
+    const got = preadByte(this.#fd, at);
+    return got > 0 ? super.readFault() : got;
   }
 
   override seek(offset: number, whence: number): number {

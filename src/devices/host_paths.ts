@@ -198,6 +198,14 @@ export class HostPaths {
     return { fd, name: name + suffix };
   }
 
+  /** Whether the program's own folder is there: 0 or -ENOENT. */
+  exists(cwd: string): number {
+    const fd = open(cwd, O.path | O.closeOnExec);
+    if (fd === -ERRNO.ENOENT) return fd;
+    if (fd >= 0) close(fd);
+    return 0;
+  }
+
   /** The host's path of an open descriptor, as text; undefined if it has none. */
   static pathOfFd(fd: number): string | undefined {
     try {
@@ -259,10 +267,9 @@ function below(
     if (name === "..") at.pop();
     else at.push(name);
     if (root.length === 0) return;
-    if (at.length === root.length && at.every((n, k) => n === root[k])) {
-      rest = components.slice(i + 1);
-    } else if (at.length < root.length) {
-      rest = undefined;
+    if (at.length < root.length) rest = undefined;
+    else if (at.length === root.length && at.every((n, k) => n === root[k])) {
+      rest ??= components.slice(i + 1);
     }
   });
   return rest;

@@ -20,6 +20,10 @@ export class IoVector {
   count = 0;
   /** Bytes in all pieces. */
   lengthBytes = 0;
+  /** Bytes that the program asked for. */
+  wantedBytes = 0;
+  /** Whether a part is missing because the program may not use that memory. */
+  isCut = false;
   /** `struct iovec` of each piece: host address and length, 64 bits each. */
   readonly iovecs: Uint8Array<ArrayBuffer>;
 
@@ -40,6 +44,8 @@ export class IoVector {
     this.into = into;
     this.count = 0;
     this.lengthBytes = 0;
+    this.wantedBytes = 0;
+    this.isCut = false;
   }
 
   /**
@@ -52,23 +58,26 @@ export class IoVector {
     this.#memory.check(gpa, lengthBytes);
     const last = this.count - 1;
     if (last >= 0 && this.#gpas[last] + this.#lengths[last] === gpa) {
-      this.#lengths[last] += lengthBytes;
-      this.#words[last * 4 + 2] = this.#lengths[last];
+      this.#setLength(last, this.#lengths[last] + lengthBytes);
     } else {
       if (this.count === MAX_PIECES) return false;
       const host = this.#memory.hostAddress + gpa;
       const at = this.count * 4;
       this.#words[at] = host % 0x1_0000_0000;
       this.#words[at + 1] = Math.floor(host / 0x1_0000_0000);
-      this.#words[at + 2] = lengthBytes;
-      this.#words[at + 3] = 0;
       this.#gpas[this.count] = gpa;
-      this.#lengths[this.count] = lengthBytes;
+      this.#setLength(this.count, lengthBytes);
       this.count++;
     }
     this.lengthBytes += lengthBytes;
     if (this.into) this.#memory.markDirty(gpa, lengthBytes);
     return true;
+  }
+
+  #setLength(index: number, lengthBytes: number): void {
+    this.#lengths[index] = lengthBytes;
+    this.#words[index * 4 + 2] = lengthBytes; // modulo 2^32
+    this.#words[index * 4 + 3] = Math.floor(lengthBytes / 0x1_0000_0000);
   }
 
   /** Cuts it to at most `lengthBytes`. */
@@ -77,8 +86,7 @@ export class IoVector {
       const last = this.count - 1;
       const over = this.lengthBytes - lengthBytes;
       const cut = Math.min(over, this.#lengths[last]);
-      this.#lengths[last] -= cut;
-      this.#words[last * 4 + 2] = this.#lengths[last];
+      this.#setLength(last, this.#lengths[last] - cut);
       this.lengthBytes -= cut;
       if (this.#lengths[last] === 0) this.count--;
     }

@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import { O, POLL } from "./host_calls.ts";
+import { O, READABLE, WRITABLE } from "./host_calls.ts";
 import type { IoVector } from "./io_vector.ts";
 
 /**
@@ -58,6 +58,21 @@ export abstract class OpenFile {
     return -ERRNO.ESPIPE;
   }
 
+  /**
+   * What a read answers when the program may not use the memory: EFAULT, where
+   * there is something to read.
+   *
+   * @param _offset where it reads; absent: at the file's own offset
+   */
+  readFault(_offset?: number): number {
+    return -ERRNO.EFAULT;
+  }
+
+  /** What a write of so many bytes answers when they may not be read. */
+  writeFault(_lengthBytes: number): number {
+    return -ERRNO.EFAULT;
+  }
+
   /** Moves the offset. */
   seek(_offset: number, _whence: number): number {
     return -ERRNO.ESPIPE;
@@ -81,7 +96,7 @@ export abstract class OpenFile {
 
   /** Which of poll's bits hold now. */
   poll(events: number): number {
-    return events & (POLL.in | POLL.out);
+    return events & (READABLE | WRITABLE);
   }
 
   /** Resolves when one of `events` may hold, or when `signal` aborts. */

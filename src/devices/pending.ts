@@ -77,11 +77,13 @@ export class PendingIo implements Component {
     const settled = new AbortController();
     const either = AbortSignal.any([signal, settled.signal]);
     let timer: ReturnType<typeof setTimeout> | undefined;
+    // These settle at the latest when `either` aborts.
     const waits: Promise<void>[] = [
       new Promise((resolve) => {
         either.addEventListener("abort", () => resolve(), { once: true });
       }),
     ];
+    const deadline: Promise<void>[] = [];
     for (const { descriptor, events } of call.waitsFor) {
       const file = fds.file(descriptor);
       if (file) waits.push(file.wait(events, either));
@@ -89,19 +91,19 @@ export class PendingIo implements Component {
     if (call.deadlineNs !== null) {
       const leftMs = (call.deadlineNs - clock.monotonicNs()) / 1e6;
       const ms = Math.min(Math.max(Math.ceil(leftMs), 0), MAX_TIMER_MS);
-      waits.push(
+      deadline.push(
         new Promise((resolve) => {
           timer = setTimeout(resolve, ms);
         }),
       );
     }
     try {
-      await Promise.race(waits);
+      await Promise.race([...waits, ...deadline]);
     } finally {
       clearTimeout(timer);
       settled.abort();
       // Every wait has ended before the call is tried again.
-      await Promise.allSettled(waits.slice(0, 1 + call.waitsFor.length));
+      await Promise.allSettled(waits);
     }
   }
 }

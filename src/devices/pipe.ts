@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import { O, POLL, S_IF } from "./host_calls.ts";
+import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_calls.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
 
@@ -106,6 +106,16 @@ export class PipeBuffer {
   }
 }
 
+/**
+ * Cuts memory that is not all there to whole pages, as which the kernel moves a
+ * pipe's bytes; returns whether nothing remains.
+ */
+function isCutWithinPage(io: IoVector): boolean {
+  if (!io.isCut) return false;
+  io.limit(io.lengthBytes - io.lengthBytes % ATOMIC_BYTES);
+  return io.lengthBytes === 0;
+}
+
 /** One end of a pipe. */
 export class PipeEnd extends OpenFile {
   readonly type = "pipe";
@@ -120,16 +130,34 @@ export class PipeEnd extends OpenFile {
 
   override read(io: IoVector): number {
     if (io.lengthBytes === 0) return 0;
+    if (this.pipe.lengthBytes > io.lengthBytes && isCutWithinPage(io)) {
+      return -ERRNO.EFAULT;
+    }
     if (this.pipe.lengthBytes > 0) return this.pipe.take(io);
     return this.pipe.open.write ? -ERRNO.EAGAIN : 0;
   }
 
-  override write(io: IoVector): number {
+  override readFault(): number {
+    if (this.pipe.lengthBytes > 0) return super.readFault();
+    return this.pipe.open.write ? -ERRNO.EAGAIN : 0;
+  }
+
+  override writeFault(lengthBytes: number): number {
     if (!this.pipe.open.read) return -ERRNO.EPIPE;
-    if (io.lengthBytes === 0) return 0;
+    return this.#hasRoom(lengthBytes) ? super.writeFault(0) : -ERRNO.EAGAIN;
+  }
+
+  /** Whether a write of so many bytes, or its first part, finds room. */
+  #hasRoom(lengthBytes: number): boolean {
     const room = PIPE_BYTES - this.pipe.lengthBytes;
-    const whole = io.lengthBytes <= ATOMIC_BYTES;
-    if (room === 0 || (whole && room < io.lengthBytes)) return -ERRNO.EAGAIN;
+    return lengthBytes <= ATOMIC_BYTES ? room >= lengthBytes : room > 0;
+  }
+
+  override write(io: IoVector): number {
+    if (io.lengthBytes === 0) return 0;
+    if (!this.pipe.open.read) return -ERRNO.EPIPE;
+    if (!this.#hasRoom(io.lengthBytes)) return -ERRNO.EAGAIN;
+    if (isCutWithinPage(io)) return -ERRNO.EFAULT;
     return this.pipe.put(io);
   }
 
@@ -140,11 +168,11 @@ export class PipeEnd extends OpenFile {
   override poll(events: number): number {
     const { pipe } = this;
     if (this.isReadable) {
-      return (events & (pipe.lengthBytes > 0 ? POLL.in : 0)) |
+      return (events & (pipe.lengthBytes > 0 ? READABLE : 0)) |
         (pipe.open.write ? 0 : POLL.hup);
     }
     const room = PIPE_BYTES - pipe.lengthBytes >= ATOMIC_BYTES;
-    return (events & (room ? POLL.out : 0)) | (pipe.open.read ? 0 : POLL.err);
+    return (events & (room ? WRITABLE : 0)) | (pipe.open.read ? 0 : POLL.err);
   }
 
   override wait(_events: number, signal: AbortSignal): Promise<void> {

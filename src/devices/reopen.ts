@@ -136,8 +136,8 @@ function cannotOpen(
       `${name(state, fd)}: expected a file of ${state.identity.sizeBytes} bytes, found none (${why})`,
       {
         hint: state.isCarried
-          ? "the image carries its content: restore with --files carry"
-          : "put it back where it was, or save with --files carry",
+          ? "the image carries its content: restore with --files=carry"
+          : "put it back where it was, or save with --carry-files",
       },
     );
   }
@@ -162,7 +162,7 @@ function check(
       `${name(state, fd)}: expected ${what}, found ${found}`,
       {
         hint:
-          "restore with --files trust to go on with the file as it is now",
+          "restore with --files=trust to go on with the file as it is now",
       },
     );
   const found = identityOf(hostFd, expected.sizeBytes);

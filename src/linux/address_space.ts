@@ -84,7 +84,9 @@ export const addressSpaceState = {
 } satisfies StateSchema<unknown>;
 
 /** The state of an address space, version 1. */
-export type AddressSpaceStateV1 = v.InferOutput<typeof addressSpaceState.schema>;
+export type AddressSpaceStateV1 = v.InferOutput<
+  typeof addressSpaceState.schema
+>;
 
 /** The address space of the program. */
 export class AddressSpace implements Component {
@@ -387,10 +389,13 @@ export class AddressSpace implements Component {
     }
   }
 
-  /** Changes the protection of whole pages, as mprotect(2). */
+  /**
+   * Changes the protection of whole pages, as mprotect(2): up to the first page
+   * that is not there, and says so.
+   */
   protect(va: number, lengthBytes: number, prot: number): number {
-    const end = va + lengthBytes;
-    if (!this.areas.covers(va, end)) return -ERRNO.ENOMEM;
+    const wanted = va + lengthBytes;
+    const end = this.areas.coveredTo(va, wanted);
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     for (const area of this.areas.within(va, end)) {
       if (area.prot === prot) continue;
@@ -401,8 +406,8 @@ export class AddressSpace implements Component {
       const revokes = (area.prot & ~prot) !== 0;
       this.#protectPages(from, to, prot, revokes);
     }
-    this.areas.protect(va, end, prot);
-    return 0;
+    if (end > va) this.areas.protect(va, end, prot);
+    return end < wanted ? -ERRNO.ENOMEM : 0;
   }
 
   #protectPages(

@@ -64,12 +64,17 @@ export class AreaList {
 
   /** Whether areas cover `[start, end)` without a gap. */
   covers(start: number, end: number): boolean {
+    return this.coveredTo(start, end) >= end;
+  }
+
+  /** Up to where, at most `end`, areas cover `[start, end)` without a gap. */
+  coveredTo(start: number, end: number): number {
     let at = start;
     for (const area of this.within(start, end)) {
-      if (area.start > at) return false;
+      if (area.start > at) break;
       at = area.end;
     }
-    return at >= end;
+    return Math.min(at, end);
   }
 
   /** Adds an area to a range that is free, joining equal neighbours. */

@@ -105,7 +105,9 @@ export function readElf(
   const number = (at: number): number => {
     const value = view.getBigUint64(at, true);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw corrupt(`a number in its headers is too large: 0x${value.toString(16)}`);
+      throw corrupt(
+        `a number in its headers is too large: 0x${value.toString(16)}`,
+      );
     }
     return Number(value);
   };
@@ -122,7 +124,9 @@ export function readElf(
     const at = phoff + i * PHDR_BYTES;
     const kind = view.getUint32(at, true);
     const flags = view.getUint32(at + 4, true);
-    if (kind === PT.interp) throw dynamic(path, head, number(at + 8), number(at + 32));
+    if (kind === PT.interp) {
+      throw dynamic(path, head, number(at + 8), number(at + 32));
+    }
     if (kind === PT.gnuStack) stackIsExecutable = (flags & 1) !== 0;
     if (kind === PT.phdr) phdrVa = number(at + 16);
     if (kind !== PT.load) continue;

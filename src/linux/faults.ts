@@ -110,7 +110,9 @@ export function signalOf(
   const [signal, what] = SIGNALS[vector] ??
     [SIGNAL.SIGSEGV, `exception ${vector}`];
   const { rip } = frame;
-  if (vector === PAGE_FAULT) return { signal, what, address: faultAddress, rip };
+  if (vector === PAGE_FAULT) {
+    return { signal, what, address: faultAddress, rip };
+  }
   // si_addr is the instruction for these, and 0 for the others (SI_KERNEL).
   const address = [0, 6, 16, 19].includes(vector) ? rip : 0;
   return { signal, what, address, rip };

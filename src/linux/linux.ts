@@ -305,7 +305,14 @@ export class Linux implements Personality {
 
   /** Saves the program as it asked to be. */
   async save(): Promise<Outcome> {
-    const answer = await this.#options.onSave!();
+    let answer: SaveAnswer;
+    try {
+      answer = await this.#options.onSave!();
+    } catch (error) {
+      // What the program is told, should it go on all the same.
+      this.registers.setResult(-ERRNO.EIO);
+      throw error;
+    }
     if (answer === "stop") {
       this.savedAndStopped = true;
       return OUTCOME.stop;

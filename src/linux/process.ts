@@ -13,7 +13,6 @@ import {
   u64,
 } from "../state/mod.ts";
 
-
 const actionState = v.object({
   /** Number of the signal. */
   signal: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)),
@@ -32,7 +31,12 @@ export const processState = {
   kind: "process",
   version: 1,
   schema: v.object({
-    pid: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0x7fff_ffff)),
+    pid: v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(0x7fff_ffff),
+    ),
     /** Path of the program, as text. */
     executable: v.string(),
     /** argv as text, for people who look at the image. */

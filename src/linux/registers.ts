@@ -128,12 +128,18 @@ export class Registers {
 
   /** The base of FS: the thread's own storage. */
   get fsBase(): bigint {
-    return this.#run.view.getBigUint64(this.#run.syncSregsOffset + SREGS.fs, true);
+    return this.#run.view.getBigUint64(
+      this.#run.syncSregsOffset + SREGS.fs,
+      true,
+    );
   }
 
   /** The base of GS. */
   get gsBase(): bigint {
-    return this.#run.view.getBigUint64(this.#run.syncSregsOffset + SREGS.gs, true);
+    return this.#run.view.getBigUint64(
+      this.#run.syncSregsOffset + SREGS.gs,
+      true,
+    );
   }
 
   /** Sets the base of FS or GS. */

@@ -58,10 +58,22 @@ const TRACED: Record<number, readonly [name: string, ...[number, Show][]]> = {
   [SYS.write]: ["WRITE", [0, "int"], [1, "address"], [2, "length"]],
   [SYS.readv]: ["READV", [0, "int"], [1, "address"], [2, "length"]],
   [SYS.writev]: ["WRITEV", [0, "int"], [1, "address"], [2, "length"]],
-  [SYS.preadv]: ["PREADV", [0, "int"], [1, "address"], [2, "length"], [3, "offset"]],
-  [SYS.pwritev]: ["PWRITEV", [0, "int"], [1, "address"], [2, "length"], [3, "offset"]],
-  [SYS.pread64]: ["PREAD", [0, "int"], [1, "address"], [2, "length"], [3, "offset"]],
-  [SYS.pwrite64]: ["PWRITE", [0, "int"], [1, "address"], [2, "length"], [3, "offset"]],
+  [SYS.preadv]: ["PREADV", [0, "int"], [1, "address"], [2, "length"], [
+    3,
+    "offset",
+  ]],
+  [SYS.pwritev]: ["PWRITEV", [0, "int"], [1, "address"], [2, "length"], [
+    3,
+    "offset",
+  ]],
+  [SYS.pread64]: ["PREAD", [0, "int"], [1, "address"], [2, "length"], [
+    3,
+    "offset",
+  ]],
+  [SYS.pwrite64]: ["PWRITE", [0, "int"], [1, "address"], [2, "length"], [
+    3,
+    "offset",
+  ]],
   [SYS.lseek]: ["LSEEK", [0, "int"], [1, "offset"], [2, "int"]],
   [SYS.dup]: ["DUP", [0, "int"]],
   [SYS.dup2]: ["DUP2", [0, "int"], [1, "int"]],
@@ -71,8 +83,14 @@ const TRACED: Record<number, readonly [name: string, ...[number, Show][]]> = {
   [SYS.stat]: ["STAT", [0, "path"], [1, "address"]],
   [SYS.lstat]: ["LSTAT", [0, "path"], [1, "address"]],
   [SYS.fstat]: ["FSTAT", [0, "int"], [1, "address"]],
-  [SYS.newfstatat]: ["FSTATAT", [0, "int"], [1, "path"], [2, "address"], [3, "int"]],
-  [SYS.statx]: ["STATX", [0, "int"], [1, "path"], [2, "int"], [3, "int"], [4, "address"]],
+  [SYS.newfstatat]: ["FSTATAT", [0, "int"], [1, "path"], [2, "address"], [
+    3,
+    "int",
+  ]],
+  [SYS.statx]: ["STATX", [0, "int"], [1, "path"], [2, "int"], [3, "int"], [
+    4,
+    "address",
+  ]],
   [SYS.getdents64]: ["GETDENTS", [0, "int"], [1, "address"], [2, "length"]],
   [SYS.unlink]: ["UNLINK", [0, "path"]],
   [SYS.unlinkat]: ["UNLINK", [1, "path"], [2, "int"]],
@@ -147,7 +165,8 @@ function shown(
 /** A path without what would change a terminal or look like another line. */
 function printable(text: string): string {
   // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f]/g, (c) =>
-    `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`
+  return text.replace(
+    /[\x00-\x1f\x7f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }

@@ -133,7 +133,10 @@ export class UserMemory {
     for (let done = 0; done < limit;) {
       const gpa = this.translate(va + done, false);
       if (gpa < 0) return -ERRNO.EFAULT;
-      const length = Math.min(limit - done, PAGE_BYTES - (va + done) % PAGE_BYTES);
+      const length = Math.min(
+        limit - done,
+        PAGE_BYTES - (va + done) % PAGE_BYTES,
+      );
       const u8 = this.#memory.u8;
       for (let i = 0; i < length; i++) {
         const byte = u8[gpa + i];
@@ -154,8 +157,9 @@ export class UserMemory {
   }
 
   /**
-   * The memory of one buffer, for I/O. A buffer whose later part may not be
-   * used is cut there; one whose first byte may not gives EFAULT.
+   * The memory of one buffer, for I/O. A buffer is cut where the program may
+   * not use it; what that means is the file's to say. One that is not where user
+   * memory can be gives EFAULT.
    *
    * @param into whether the I/O writes to the program's memory
    * @param skipBytes leave out so much of the start: it is done already
@@ -168,10 +172,10 @@ export class UserMemory {
   ): IoVector | number {
     const io = this.#io;
     io.reset(into);
+    if (!this.inRange(va, lengthBytes)) return -ERRNO.EFAULT;
     const length = Math.min(lengthBytes, MAX_RW_BYTES);
-    if (!this.inRange(va, length)) return -ERRNO.EFAULT;
+    io.wantedBytes = length - skipBytes;
     if (length > skipBytes) this.#append(va + skipBytes, length - skipBytes);
-    if (io.lengthBytes === 0 && length > skipBytes) return -ERRNO.EFAULT;
     return io;
   }
 
@@ -193,7 +197,10 @@ export class UserMemory {
     const io = this.#io;
     for (let done = 0; done < lengthBytes;) {
       const gpa = this.translate(va + done, io.into);
-      if (gpa < 0) return false;
+      if (gpa < 0) {
+        io.isCut = true;
+        return false;
+      }
       const length = Math.min(
         lengthBytes - done,
         this.#pageRemainder(va + done),
@@ -222,10 +229,10 @@ export class UserMemory {
       if (lengthHigh >= 0x8000_0000) return -ERRNO.EINVAL;
       const base = this.#address(i * 16);
       const length = this.#address(i * 16 + 8);
-      const use = Math.min(length, MAX_RW_BYTES - total);
-      if (use > 0 && !this.inRange(base, use)) return -ERRNO.EFAULT;
-      total += use;
+      if (!this.inRange(base, length)) return -ERRNO.EFAULT;
+      total += Math.min(length, MAX_RW_BYTES - total);
     }
+    io.wantedBytes = total - skipBytes;
     let skip = skipBytes;
     for (let i = 0; i < count; i++) {
       const base = this.#address(i * 16);
@@ -238,7 +245,6 @@ export class UserMemory {
       if (length === skipped) continue;
       if (!this.#append(base + skipped, length - skipped)) break;
     }
-    if (io.lengthBytes === 0 && total > skipBytes) return -ERRNO.EFAULT;
     return io;
   }
 

@@ -80,9 +80,10 @@ export interface CommonOptions {
   /** Takes what the user should know; default: dropped. */
   readonly warn?: (message: string) => void;
   /**
-   * Answers the program's SAVE(): called with the VM paused, so that it can be
-   * saved. The answer is what SAVE() returns in the program that goes on (0, or
-   * a negative errno), or "stop". Absent: SAVE() fails with ENOSYS.
+   * Answers the program's SAVE(): called with the vCPU stopped, so that it can
+   * be saved. The answer is what SAVE() returns in the program that goes on (0,
+   * or a negative errno), or "stop". When it throws, so does `run`, and the VM
+   * is paused: SAVE() gives EIO if it goes on. Absent: SAVE() gives ENOSYS.
    */
   readonly onSave?: (vm: Vm) => SaveAnswer | Promise<SaveAnswer>;
 }
@@ -113,6 +114,8 @@ export interface SaveOptions {
   readonly compress?: boolean;
   /** Put the content of open files into the image. */
   readonly carryFiles?: boolean;
+  /** End the VM once it is saved: the program goes on elsewhere. */
+  readonly stop?: boolean;
   /** Gives up early; the old image stays. */
   readonly signal?: AbortSignal;
 }
@@ -197,12 +200,14 @@ export class Vm {
   /** The image that memory is mapped from, while it is checked. */
   #checking: Promise<void> | undefined;
   readonly #closing = new AbortController();
-  #end: VmEnd | undefined;
-  readonly #ended = Promise.withResolvers<VmEnd>();
+  #ended = Promise.withResolvers<VmEnd>();
   /** What the check of the image found, when it found damage. */
   #failure: unknown;
   /** The last save; one waits for the other. */
   #saving: Promise<unknown> = Promise.resolve();
+  /** Whether components are being dumped: nothing may run then. */
+  #isDumping = false;
+  /** Whether the program's own SAVE() is being answered. */
   #inSave = false;
 
   private constructor(
@@ -382,9 +387,12 @@ export class Vm {
     return this.#machine.lifecycle.state;
   }
 
-  /** How it ended, when it has. */
+  /** How it ended, when it has; not when it failed. */
   get end(): VmEnd | undefined {
-    return this.#end;
+    if (this.state !== "stopped") return undefined;
+    return this.#linux.savedAndStopped
+      ? { kind: "saved" }
+      : this.#linux.exitStatus;
   }
 
   /** Bytes of memory. */
@@ -401,36 +409,54 @@ export class Vm {
    * Starts the program or lets it go on.
    *
    * @returns how it ended; when it was paused, settles only after it went on
-   * @throws {VmError} unless created or paused; {GuestError}; {ImageError} when
-   * the image it came from turns out to be damaged
+   * @throws {VmError} unless created or paused, or while it is being saved;
+   * {GuestError}; {ImageError} when the image it came from turns out to be
+   * damaged; what `onSave` threw
    */
   run(): Promise<VmEnd> {
+    try {
+      if (this.#isDumping) {
+        throw new VmError("VM_STATE", "Cannot run the VM: it is being saved");
+      }
+      this.#resume();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#ended.promise.then((end) => end);
+  }
+
+  #resume(): void {
     this.#machine.lifecycle.require("run", "created", "paused");
     if (this.#failure !== undefined) throw this.#failure;
     this.#linux.clock.start();
-    const settled = this.#machine.run();
-    settled.then(() => this.#onSettled(), (error) => this.#onFailed(error));
-    return this.#ended.promise;
+    this.#machine.run().then(
+      () => this.#onSettled(),
+      (error) => this.#onFailed(error),
+    );
   }
 
   #onSettled(): void {
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
-    if (this.state !== "stopped") return;
     this.#linux.clock.stop();
-    this.#end = this.#linux.savedAndStopped
-      ? { kind: "saved" }
-      : this.#linux.exitStatus!;
-    this.#ended.resolve(this.#end);
+    if (this.end) this.#ended.resolve(this.end);
   }
 
   #onFailed(error: unknown): void {
     this.#linux.clock.stop();
-    if (this.state !== "stopped") this.#machine.lifecycle.enter("stopped");
+    this.#ended.promise.catch(() => {}); // whoever ran it has one of their own
     this.#ended.reject(error);
+    // It may go on after a save that failed, with a promise of its own.
+    if (this.state === "paused" && this.#failure === undefined) {
+      this.#ended = Promise.withResolvers();
+    } else if (this.state !== "stopped") {
+      this.#machine.lifecycle.enter("stopped");
+    }
   }
 
   /** Stops between two instructions; nothing to do unless it is running. */
   async pause(): Promise<void> {
+    // From within onSave the vCPU is stopped already, and stays so afterwards.
+    if (this.#inSave) return this.#machine.requestPause();
     await this.#machine.pause();
     if (this.state === "paused") this.#linux.clock.stop();
   }
@@ -445,7 +471,8 @@ export class Vm {
   }
 
   /**
-   * Saves the VM to a file. A running VM is paused for it and goes on after.
+   * Saves the VM to a file. A running VM is paused for it and goes on after,
+   * unless it is to stop.
    *
    * @param path the image; an older one there is replaced when the new one is
    * complete
@@ -468,18 +495,31 @@ export class Vm {
       // The program may have ended meanwhile.
       lifecycle.require("save", "paused");
     }
+    this.#isDumping = true;
     try {
-      return await this.#saveNow(path, options);
+      const summary = await this.#saveNow(path, options);
+      if (options.stop) this.#stopAsSaved();
+      return summary;
     } finally {
-      if (wasRunning) this.run();
+      this.#isDumping = false;
+      if (wasRunning && !this.end) this.#resume();
     }
+  }
+
+  #stopAsSaved(): void {
+    if (this.end) return;
+    this.#linux.savedAndStopped = true;
+    this.#machine.lifecycle.enter("stopped");
+    this.#onSettled();
   }
 
   async #saveNow(path: string, options: SaveOptions): Promise<ImageSummary> {
     this.#machine.settle();
+    const { signal } = options;
+    const closing = this.#closing.signal;
     return await saveImageFile(path, this.#components(options), {
       creator: CREATOR,
-      signal: options.signal,
+      signal: signal ? AbortSignal.any([signal, closing]) : closing,
     });
   }
 
@@ -507,6 +547,8 @@ export class Vm {
     try {
       return await onSave(this);
     } finally {
+      // Saves that others began meanwhile read memory, too.
+      for (let last; last !== this.#saving;) await (last = this.#saving);
       this.#inSave = false;
       this.#linux.clock.start();
     }
@@ -514,8 +556,9 @@ export class Vm {
 
   /** Ends the program if it runs, and gives everything back. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
     this.#closing.abort();
+    await this.#saving;
+    await this.kill();
     await this.#checking;
     this.#linux.fds.closeAll();
     this.#linux.paths[Symbol.dispose]();

@@ -172,10 +172,18 @@ function mapKernel(memory: Memory): void {
     // Writable: loading a selector sets its "accessed" bit.
     supervisor(gpa, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
   }
-  for (let g: number = KERNEL_BLOCK.tss; g < KERNEL_BLOCK.tssEnd; g += PAGE_BYTES) {
+  for (
+    let g: number = KERNEL_BLOCK.tss;
+    g < KERNEL_BLOCK.tssEnd;
+    g += PAGE_BYTES
+  ) {
     supervisor(g, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
   }
-  for (let g: number = KERNEL_BLOCK.stack; g < KERNEL_BLOCK.stackEnd; g += PAGE_BYTES) {
+  for (
+    let g: number = KERNEL_BLOCK.stack;
+    g < KERNEL_BLOCK.stackEnd;
+    g += PAGE_BYTES
+  ) {
     supervisor(g, PTE.present | PTE.write, PTE_HIGH_NO_EXECUTE);
   }
   supervisor(KERNEL_BLOCK.exceptionStubs, PTE.present, 0);
@@ -233,7 +241,9 @@ export function bootVcpu(vcpu: KvmVcpu, rip: number, rsp: number): void {
     { index: MSR.syscallMask, value: SYSCALL_FLAG_MASK },
   ]);
   const zero = vcpu.getRegs();
-  for (const name of Object.keys(zero) as (keyof typeof zero)[]) zero[name] = 0n;
+  for (const name of Object.keys(zero) as (keyof typeof zero)[]) {
+    zero[name] = 0n;
+  }
   vcpu.setRegs({
     ...zero,
     rip: BigInt(rip),

@@ -23,8 +23,8 @@ interface Owned<C> {
 
 /** The ports and addresses of one VM. */
 export class Bus {
-  readonly #ports: Owned<PortClaim>[] = [];
-  readonly #mmio: Owned<MmioClaim>[] = [];
+  #ports: Owned<PortClaim>[] = [];
+  #mmio: Owned<MmioClaim>[] = [];
 
   constructor() {
     const stubs = { claim: { first: 0, count: 0 }, owner: "the machine" };
@@ -40,12 +40,15 @@ export class Bus {
 
   /** @throws {VmError} naming both owners when ranges overlap */
   attach(device: Device): void {
+    // All of its ranges or none: a device that is refused leaves nothing.
+    const ports = [...this.#ports];
+    const mmio = [...this.#mmio];
     for (const claim of device.ports ?? []) {
-      add(this.#ports, claim, claim.first, claim.count, 0, 0x1_0000, device.id);
+      add(ports, claim, claim.first, claim.count, 0, 0x1_0000, device.id);
     }
     for (const claim of device.mmio ?? []) {
       add(
-        this.#mmio,
+        mmio,
         claim,
         claim.gpa,
         claim.lengthBytes,
@@ -54,6 +57,8 @@ export class Bus {
         device.id,
       );
     }
+    this.#ports = ports;
+    this.#mmio = mmio;
   }
 
   /** The claim on `port`; the machine's own ports belong to nobody else. */
@@ -85,7 +90,8 @@ function add<C>(
   owner: string,
 ): void {
   const range = `0x${first.toString(16)}+0x${count.toString(16)}`;
-  if (!(count > 0) || first < lowest || first + count > end) {
+  // Not the other way round: NaN is refused too.
+  if (!(count > 0 && first >= lowest && first + count <= end)) {
     throw new VmError(
       "VM_DEVICE",
       `Cannot attach "${owner}": ${range} is not within 0x${

@@ -130,7 +130,8 @@ export class Machine {
   /**
    * Starts or goes on; the promise settles when the guest is paused or stopped.
    *
-   * @throws {VmError} unless created or paused; {GuestError} when KVM cannot go on
+   * @throws {VmError} unless created or paused; {GuestError} when KVM cannot go
+   * on; what {@linkcode Personality.save} throws, which leaves the machine paused
    */
   run(): Promise<void> {
     this.lifecycle.enter("running");
@@ -140,11 +141,16 @@ export class Machine {
     return this.#loop;
   }
 
+  /** Asks a running machine to pause, and does not wait until it has. */
+  requestPause(): void {
+    this.#pauseRequested = true;
+    this.#interrupt.abort();
+  }
+
   /** Stops the vCPU between two instructions. Nothing to do when it is not running. */
   async pause(): Promise<void> {
     if (this.lifecycle.state !== "running") return;
-    this.#pauseRequested = true;
-    this.#interrupt.abort();
+    this.requestPause();
     const loop = this.#loop;
     let settled = false;
     const done = Promise.resolve(loop).catch(() => {}).finally(() => {
@@ -201,7 +207,7 @@ export class Machine {
           return;
         }
         if (outcome === OUTCOME.save) {
-          outcome = await this.#personality.save();
+          outcome = await this.#save();
           continue;
         }
         if (outcome === OUTCOME.device) {
@@ -230,9 +236,22 @@ export class Machine {
         }
       }
     } catch (error) {
-      this.lifecycle.enter("stopped");
+      if (this.lifecycle.state === "running") this.lifecycle.enter("stopped");
       throw error;
     }
+  }
+
+  /** Answers a request to be saved; one that throws leaves the machine paused. */
+  async #save(): Promise<Outcome> {
+    try {
+      const outcome = await this.#personality.save();
+      // It may have been ended meanwhile, and its vCPU be gone.
+      if (this.lifecycle.state === "running") return outcome;
+    } catch (error) {
+      if (this.lifecycle.state === "running") this.lifecycle.enter("paused");
+      throw error;
+    }
+    throw new VmError("VM_STATE", "The VM was ended while it was being saved");
   }
 
   /** Runs in this thread, until something else than an exit is to be done. */
@@ -248,6 +267,7 @@ export class Machine {
         if (result === 0) {
           const outcome = this.#onExit();
           if (outcome !== OUTCOME.run) return outcome;
+          if (this.#pauseRequested) return OUTCOME.run;
           if (
             (++exits & 31) === 0 && performance.now() - started > TURN_MS
           ) return OUTCOME.yield;
@@ -333,7 +353,11 @@ export class Machine {
     for (let i = 0; i < run.ioCount; i++) {
       const at = run.ioDataOffset + i * sizeBytes;
       if (isWrite) {
-        const done = claim.write?.(port, sizeBytes, readSized(run, at, sizeBytes));
+        const done = claim.write?.(
+          port,
+          sizeBytes,
+          readSized(run, at, sizeBytes),
+        );
         if (done) work.push(done);
       } else {
         const value = claim.read ? claim.read(port, sizeBytes) : -1;

@@ -42,7 +42,10 @@ function probe(kvm: Kvm): SyscallBehaviour {
   const blocks = new BlockAllocator(memory.sizeBytes);
   blocks.take(0);
   let table = KERNEL_BLOCK.tables + FIRST_FREE_TABLES * PAGE_BYTES;
-  const tables = new PageTables(memory, () => (table += PAGE_BYTES) - PAGE_BYTES);
+  const tables = new PageTables(
+    memory,
+    () => (table += PAGE_BYTES) - PAGE_BYTES,
+  );
   const code = blocks.allocate();
   const va = 0x40_0000;
   tables.mapPage(va, code, PROT.read | PROT.exec);

@@ -63,19 +63,22 @@ for (const [name, ...args] of SAVERS) {
   for (const variant of ["", "_musl"]) {
     for (const compress of [false, true]) {
       const packed = compress ? ", packed" : "";
-      kvmTest(`freeze: ${name}${variant} thaws at SAVE()${packed}`, async () => {
-        const [program] = await guest(name + variant);
-        if (!program) return console.log(`${name}${variant} is not built`);
-        await using natively = new Scratch();
-        await using inVm = new Scratch();
-        const expected = await native(program, args, natively.path);
-        const got = await throughSaves(program, args, inVm.path, compress);
-        assertEquals(got.stdout, expected.stdout);
-        assertEquals(got.status, expected.status);
-        assert(got.moves > 0, "it was never saved");
-        await Deno.remove(inVm.file("vm.img"));
-        assertEquals(files(inVm.path), files(natively.path));
-      });
+      kvmTest(
+        `freeze: ${name}${variant} thaws at SAVE()${packed}`,
+        async () => {
+          const [program] = await guest(name + variant);
+          if (!program) return console.log(`${name}${variant} is not built`);
+          await using natively = new Scratch();
+          await using inVm = new Scratch();
+          const expected = await native(program, args, natively.path);
+          const got = await throughSaves(program, args, inVm.path, compress);
+          assertEquals(got.stdout, expected.stdout);
+          assertEquals(got.status, expected.status);
+          assert(got.moves > 0, "it was never saved");
+          await Deno.remove(inVm.file("vm.img"));
+          assertEquals(files(inVm.path), files(natively.path));
+        },
+      );
     }
   }
 }
@@ -106,15 +109,18 @@ kvmTest("freeze: SAVE() returns 0 when it goes on, 1 when thawed", async () => {
   assertEquals(second.output.stdout, "1 0\n");
 });
 
-kvmTest("freeze: SAVE() fails with an errno when it cannot be saved", async () => {
-  const [program] = await guest("saves");
-  await using nobody = await TestVm.create({ program });
-  await nobody.run();
-  assertEquals(nobody.output.stdout, "-1 38\n"); // ENOSYS
-  await using fails = await TestVm.create({ program, onSave: () => -5 });
-  await fails.run();
-  assertEquals(fails.output.stdout, "-1 5\n"); // EIO
-});
+kvmTest(
+  "freeze: SAVE() fails with an errno when it cannot be saved",
+  async () => {
+    const [program] = await guest("saves");
+    await using nobody = await TestVm.create({ program });
+    await nobody.run();
+    assertEquals(nobody.output.stdout, "-1 38\n"); // ENOSYS
+    await using fails = await TestVm.create({ program, onSave: () => -5 });
+    await fails.run();
+    assertEquals(fails.output.stdout, "-1 5\n"); // EIO
+  },
+);
 
 /** Waits for a promise, but not longer. */
 async function within(promise: Promise<unknown>, ms: number): Promise<void> {
@@ -126,22 +132,38 @@ async function within(promise: Promise<unknown>, ms: number): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Runs a program to its end, moving it to a new VM at random moments. */
-async function atRandom(
+/** When a VM is paused next: after some time, or some system calls. */
+type Next = { afterMs: number } | { afterCalls: number };
+
+/** Runs a program to its end, moving it to a new VM again and again. */
+async function moving(
   program: string,
   args: string[],
   folder: string,
-  random: () => number,
-  gapMs: number,
+  next: () => Next,
 ): Promise<{ stdout: string; end: VmEnd; moves: number }> {
   const image = `${folder}/vm.img`;
-  const allow = { read: [folder], write: [folder] };
-  let test = await TestVm.create({ program, args, cwd: folder, allow });
+  let callsLeft = 0;
+  const options = {
+    allow: { read: [folder], write: [folder] },
+    tracer: {
+      syscall() {
+        if (--callsLeft === 0) void test.vm.pause();
+      },
+    },
+  };
+  let test = await TestVm.create({ program, args, cwd: folder, ...options });
   test.console.end();
   for (let moves = 0;; moves++) {
+    const when = next();
+    callsLeft = "afterCalls" in when ? when.afterCalls : 0;
     const running = test.run();
-    await within(running, random() * gapMs);
-    await test.vm.pause();
+    if ("afterMs" in when) {
+      await within(running, when.afterMs);
+      await test.vm.pause();
+    } else {
+      while (test.vm.state === "running") await within(running, 1);
+    }
     if (test.vm.end) {
       const end = await running;
       await test[Symbol.asyncDispose]();
@@ -150,31 +172,53 @@ async function atRandom(
     await test.vm.save(image);
     running.catch(() => {});
     await test[Symbol.asyncDispose]();
-    test = await TestVm.restore(image, { allow }, test);
+    test = await TestVm.restore(image, options, test);
   }
+}
+
+/** Compares a program that is moved with the same one natively. */
+async function checkMoving(
+  name: string,
+  args: string[],
+  next: () => Next,
+): Promise<void> {
+  const [program] = await guest(name);
+  if (!program) return console.log(`${name} is not built`);
+  await using natively = new Scratch();
+  await using inVm = new Scratch();
+  const expected = await native(program, args, natively.path);
+  const got = await moving(program, args, inVm.path, next);
+  console.log(`${name}: moved ${got.moves} times`);
+  assert(got.moves > 0, "it was never moved");
+  assertEquals(got.stdout, expected.stdout);
+  assertEquals(statusOf(got.end), expected.status);
 }
 
 for (
   const [name, gapMs, ...args] of [
     ["tight_loop", 20, "400000000"],
-    ["malloc_stack", 4],
-    ["pipe_half", 2],
     ["sleep", 60, "400"],
-    ["files", 3],
   ] as [string, number, ...string[]][]
 ) {
-  kvmTest(`freeze: ${name} is moved at random moments`, async () => {
+  kvmTest(`freeze: ${name} is moved at random moments`, () => {
     const random = seeded(`freeze ${name}`);
-    const [program] = await guest(name);
-    await using natively = new Scratch();
-    await using inVm = new Scratch();
-    const expected = await native(program, args, natively.path);
-    const got = await atRandom(program, args, inVm.path, random, gapMs);
-    assertEquals(got.stdout, expected.stdout);
-    assertEquals(statusOf(got.end), expected.status);
-    console.log(`${name}: moved ${got.moves} times`);
+    return checkMoving(name, args, () => ({ afterMs: random() * gapMs }));
   });
 }
+
+for (const name of ["malloc_stack", "pipe_half", "files", "files_musl"]) {
+  kvmTest(`freeze: ${name} is moved at random system calls`, () => {
+    const random = seeded(`freeze ${name}`);
+    return checkMoving(name, [], () => ({
+      afterCalls: 1 + Math.floor(random() * 8),
+    }));
+  });
+}
+
+kvmTest(
+  "freeze: dup_offset is moved after each system call",
+  () => checkMoving("dup_offset", [], () => ({ afterCalls: 1 })),
+);
 
 kvmTest("freeze: a blocked read is completed after the thaw", async () => {
   const [program] = await guest("blocked_read");
@@ -202,19 +246,22 @@ kvmTest("freeze: a blocked read is completed after the thaw", async () => {
   );
 });
 
-kvmTest("freeze: input that was not read travels with the program", async () => {
-  const [program] = await guest("blocked_read");
-  await using scratch = new Scratch();
-  const image = scratch.file("vm.img");
-  const first = await TestVm.create({ program });
-  first.console.push("early\n");
-  await first.vm.save(image);
-  await first[Symbol.asyncDispose]();
-  await using second = await TestVm.restore(image);
-  second.console.end();
-  await second.run();
-  assertEquals(second.output.stdout, "ready\n1: early\nend after 1\n");
-});
+kvmTest(
+  "freeze: input that was not read travels with the program",
+  async () => {
+    const [program] = await guest("blocked_read");
+    await using scratch = new Scratch();
+    const image = scratch.file("vm.img");
+    const first = await TestVm.create({ program });
+    first.console.push("early\n");
+    await first.vm.save(image);
+    await first[Symbol.asyncDispose]();
+    await using second = await TestVm.restore(image);
+    second.console.end();
+    await second.run();
+    assertEquals(second.output.stdout, "ready\n1: early\nend after 1\n");
+  },
+);
 
 kvmTest("freeze: a poll goes on waiting for what was left", async () => {
   const [program] = await guest("poll_stdin");

@@ -14,42 +14,45 @@ function withoutAddresses(trace: string): string {
 }
 
 for (const name of ["app", "app_pie", "app_musl"]) {
-  kvmTest(`lab: ${name} is saved, then restored in another process`, async () => {
-    const [app] = await guest(name);
-    if (!app) return console.log(`${name} is not built: no musl-gcc`);
-    await using scratch = new Scratch();
-    const trace = "--trace-to=stdout";
-    const saved = await vm(
-      ["run", trace, "--on-save=file:vm.img", app],
-      scratch.path,
-    );
-    assertEquals(saved.stderr, "");
-    assertEquals(
-      withoutAddresses(saved.stdout),
-      "OPEN ./ay_caramba 32834 511 - return 3\n" +
-        "WRITE 3 7ff… 16 - return 16\n" +
-        "SAVE OPERATION\n",
-    );
-    assertEquals(saved.status, 0);
-    assertEquals(
-      await Deno.readTextFile(scratch.file("ay_caramba")),
-      "before the save\n",
-    );
-    const restored = await vm(["restore", trace, "vm.img"], scratch.path);
-    assertEquals(restored.stderr, "");
-    assertEquals(
-      withoutAddresses(restored.stdout),
-      "RESTORE OPERATION\n" +
-        "WRITE 3 7ff… 12 - return 12\n" +
-        "CLOSE 3 - return 0\n" +
-        "EXIT 0\n",
-    );
-    assertEquals(restored.status, 0);
-    assertEquals(
-      await Deno.readTextFile(scratch.file("ay_caramba")),
-      "before the save\nafter it...\n",
-    );
-  });
+  kvmTest(
+    `lab: ${name} is saved, then restored in another process`,
+    async () => {
+      const [app] = await guest(name);
+      if (!app) return console.log(`${name} is not built: no musl-gcc`);
+      await using scratch = new Scratch();
+      const trace = "--trace-to=stdout";
+      const saved = await vm(
+        ["run", trace, "--on-save=file:vm.img", app],
+        scratch.path,
+      );
+      assertEquals(saved.stderr, "");
+      assertEquals(
+        withoutAddresses(saved.stdout),
+        "OPEN ./ay_caramba 32834 511 - return 3\n" +
+          "WRITE 3 7ff… 16 - return 16\n" +
+          "SAVE OPERATION\n",
+      );
+      assertEquals(saved.status, 0);
+      assertEquals(
+        await Deno.readTextFile(scratch.file("ay_caramba")),
+        "before the save\n",
+      );
+      const restored = await vm(["restore", trace, "vm.img"], scratch.path);
+      assertEquals(restored.stderr, "");
+      assertEquals(
+        withoutAddresses(restored.stdout),
+        "RESTORE OPERATION\n" +
+          "WRITE 3 7ff… 12 - return 12\n" +
+          "CLOSE 3 - return 0\n" +
+          "EXIT 0\n",
+      );
+      assertEquals(restored.status, 0);
+      assertEquals(
+        await Deno.readTextFile(scratch.file("ay_caramba")),
+        "before the save\nafter it...\n",
+      );
+    },
+  );
 }
 
 kvmTest("lab: the trace goes to stderr unless told otherwise", async () => {

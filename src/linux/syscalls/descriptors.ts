@@ -4,15 +4,10 @@
  * @module
  */
 
-import {
-  MAX_DESCRIPTORS,
-  O,
-  PipeBuffer,
-  PipeEnd,
-  POLL,
-} from "../../devices/mod.ts";
+import { O, PipeBuffer, PipeEnd, POLL } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import { descriptorLimit, install } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Commands of fcntl (asm-generic/fcntl.h, linux/fcntl.h). */
@@ -57,9 +52,9 @@ function pipe(linux: Linux, va: number, flags: number): number {
   const closeOnExec = (flags & O.closeOnExec) !== 0;
   const reader = new PipeEnd(buffer, O.readOnly | status);
   const writer = new PipeEnd(buffer, O.writeOnly | status);
-  const readFd = linux.fds.install(reader, closeOnExec);
+  const readFd = install(linux, reader, closeOnExec);
   if (readFd < 0) return readFd;
-  const writeFd = linux.fds.install(writer, closeOnExec);
+  const writeFd = install(linux, writer, closeOnExec);
   if (writeFd < 0) {
     linux.fds.close(readFd);
     return writeFd;
@@ -82,7 +77,7 @@ function dupAt(
   closeOnExec: boolean,
 ): number {
   const file = linux.fds.file(from);
-  if (!file || to < 0 || to >= MAX_DESCRIPTORS) return -ERRNO.EBADF;
+  if (!file || to < 0 || to >= descriptorLimit(linux)) return -ERRNO.EBADF;
   linux.fds.installAt(to, file, closeOnExec);
   return to;
 }
@@ -94,7 +89,7 @@ function poll(
   count: number,
   deadlineNs: () => number | null,
 ): number {
-  if (count > MAX_DESCRIPTORS) return -ERRNO.EINVAL;
+  if (count > descriptorLimit(linux)) return -ERRNO.EINVAL;
   const entries = new DataView(new ArrayBuffer(count * 8));
   const bytes = new Uint8Array(entries.buffer);
   if (count > 0 && !linux.user.read(va, bytes)) return -ERRNO.EFAULT;
@@ -118,7 +113,9 @@ function poll(
   const resumed = linux.resumed;
   const deadline = resumed ? resumed.deadlineNs : deadlineNs();
   const expired = deadline !== null && linux.clock.monotonicNs() >= deadline;
-  if (ready === 0 && !expired) return linux.waitFor({ waitsFor, deadlineNs: deadline });
+  if (ready === 0 && !expired) {
+    return linux.waitFor({ waitsFor, deadlineNs: deadline });
+  }
   if (count > 0 && !linux.user.write(va, bytes)) return -ERRNO.EFAULT;
   return ready;
 }
@@ -142,7 +139,7 @@ export const descriptorCalls: SyscallTable = {
   },
   dup(linux, args) {
     const file = linux.fds.file(args.int(0));
-    return file ? linux.fds.install(file, false) : -ERRNO.EBADF;
+    return file ? install(linux, file, false) : -ERRNO.EBADF;
   },
   dup2(linux, args) {
     const from = args.int(0);
@@ -167,9 +164,9 @@ export const descriptorCalls: SyscallTable = {
       case F.dupFd:
       case F.dupFdCloexec: {
         const minimum = args.uint(2);
-        if (minimum >= MAX_DESCRIPTORS) return -ERRNO.EINVAL;
+        if (minimum >= descriptorLimit(linux)) return -ERRNO.EINVAL;
         const closeOnExec = command === F.dupFdCloexec;
-        return linux.fds.install(file, closeOnExec, minimum);
+        return install(linux, file, closeOnExec, minimum);
       }
       case F.getFd:
         return descriptor.closeOnExec ? 1 : 0;
@@ -204,8 +201,7 @@ export const descriptorCalls: SyscallTable = {
       linux,
       args.u64(0),
       args.uint(1),
-      () =>
-        timeoutMs < 0 ? null : linux.clock.monotonicNs() + timeoutMs * 1e6,
+      () => timeoutMs < 0 ? null : linux.clock.monotonicNs() + timeoutMs * 1e6,
     );
   },
   ppoll(linux, args) {

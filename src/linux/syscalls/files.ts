@@ -30,6 +30,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import { hasDescriptorLeft, install } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Flags of unlinkat, statx and faccessat (fcntl.h). */
@@ -40,6 +41,9 @@ const AT_STATX_SYNC_TYPE = 0x6000;
 
 /** Flags that open does not know on purpose are ignored, as Linux does. */
 const O_KNOWN = 0o17777703 | O.temporary;
+
+/** What open takes notice of beside O_PATH. */
+const O_PATH_KNOWN = O.path | O.directory | O.noFollow | O.closeOnExec;
 
 const READ: Access = { read: true };
 const WRITE: Access = { write: true };
@@ -81,15 +85,20 @@ function openAt(
 ): number {
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  // Linux adds O_LARGEFILE for every 64-bit program.
-  const flags = (flagsArgument & O_KNOWN) | O.largeFile;
+  // With O_PATH hardly any other flag means something. Linux adds O_LARGEFILE
+  // for every 64-bit program.
+  const flags = flagsArgument & O.path
+    ? flagsArgument & O_PATH_KNOWN
+    : (flagsArgument & O_KNOWN) | O.largeFile;
+  const left = hasDescriptorLeft(linux);
+  if (left < 0) return left;
   const closeOnExec = (flags & O.closeOnExec) !== 0;
   // Of what was asked, what fcntl(F_GETFL) shows afterwards.
   const status = flags &
     ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
       O.closeOnExec);
   if (isDeviceFile(where.path)) {
-    return linux.fds.install(new DeviceFile(where.path, status), closeOnExec);
+    return install(linux, new DeviceFile(where.path, status), closeOnExec);
   }
   const accessMode = flags & O.accessMode;
   const creates = (flags & (O.create | O.truncate)) !== 0 ||
@@ -114,7 +123,7 @@ function openAt(
       -ERRNO.EACCES,
     );
   }
-  return linux.fds.install(new HostFile(fd, status), closeOnExec);
+  return install(linux, new HostFile(fd, status), closeOnExec);
 }
 
 /** Runs `call` on a descriptor that stands for the path, links followed. */
@@ -169,7 +178,9 @@ function statPath(
 
 /** How a file is looked at: one that is open, or by name. */
 interface Look {
-  file(file: { stat(stat: Uint8Array<ArrayBuffer>): number } & HostFile): number;
+  file(
+    file: { stat(stat: Uint8Array<ArrayBuffer>): number } & HostFile,
+  ): number;
   host(fd: number, name: string, flags: number): number;
 }
 
@@ -202,7 +213,12 @@ function lookAt(
       (fd, name) => look.host(fd, name, AT_SYMLINK_NOFOLLOW),
     );
   }
-  return following(linux, where, LOOK, (fd) => look.host(fd, "", AT_EMPTY_PATH));
+  return following(
+    linux,
+    where,
+    LOOK,
+    (fd) => look.host(fd, "", AT_EMPTY_PATH),
+  );
 }
 
 function accessAt(
@@ -241,7 +257,16 @@ function unlinkAt(
 ): number {
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  return naming(linux, where, WRITE, (fd, name) => unlinkat(fd, name, flags));
+  const isParent = /(^|\/)\.\.\/*$/.test(where.path);
+  return naming(
+    linux,
+    where,
+    WRITE,
+    (fd, name) =>
+      isParent && flags & AT_REMOVEDIR
+        ? -ERRNO.ENOTEMPTY
+        : unlinkat(fd, name, flags),
+  );
 }
 
 function mkdirAt(
@@ -434,9 +459,7 @@ export const fileCalls: SyscallTable = {
       where,
       WRITE,
       (fd) =>
-        HostPaths.isFileOrFolder(fd)
-          ? ftruncate(fd, length)
-          : -ERRNO.EINVAL,
+        HostPaths.isFileOrFolder(fd) ? ftruncate(fd, length) : -ERRNO.EINVAL,
       O.writeOnly,
     );
   },
@@ -444,6 +467,8 @@ export const fileCalls: SyscallTable = {
     const { cwd } = linux.process.state;
     const bytes = new Uint8Array(cwd.length + 1);
     for (let i = 0; i < cwd.length; i++) bytes[i] = cwd.charCodeAt(i);
+    const there = linux.paths.exists(cwd);
+    if (there < 0) return there;
     if (args.u64(1) < bytes.length) return -ERRNO.ERANGE;
     return linux.user.write(args.u64(0), bytes) ? bytes.length : -ERRNO.EFAULT;
   },

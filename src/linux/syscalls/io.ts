@@ -11,6 +11,15 @@ import { SIGNAL } from "../faults.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { SyscallTable } from "./mod.ts";
 
+/** Highest offset in a file (fs.h's MAX_LFS_FILESIZE). */
+const MAX_OFFSET = 0x7fff_ffff_ffff_ffffn;
+
+/** The last way to count from: SEEK_HOLE. */
+const SEEK_MAX = 4;
+
+/** Most bytes of folder entries in one call. */
+const MAX_ENTRIES_BYTES = 65536;
+
 /** Moves bytes between a file and memory that was checked; its own offset. */
 function transfer(
   linux: Linux,
@@ -22,7 +31,11 @@ function transfer(
   const doneBytes = linux.resumed?.doneBytes ?? 0;
   if (typeof io === "number") return doneBytes > 0 ? doneBytes : io;
   const offered = io.lengthBytes;
-  const result = io.into ? file.read(io) : file.write(io);
+  const result = io.isCut && offered === 0
+    ? io.into ? file.readFault() : file.writeFault(io.wantedBytes)
+    : io.into
+    ? file.read(io)
+    : file.write(io);
   const waits = (file.flags & O.nonBlock) === 0;
   if (result === -ERRNO.EAGAIN && waits) {
     const events = io.into ? POLL.in : POLL.out;
@@ -75,10 +88,10 @@ function single(into: boolean): SyscallHandler {
     const fd = args.int(0);
     const file = checked(linux, fd, into);
     if (typeof file === "number") return file;
-    const length = Math.min(args.u64(2), MAX_RW_BYTES);
+    const length = args.u64(2);
     const skip = linux.resumed?.doneBytes ?? 0;
     const io = linux.user.buffer(args.u64(1), length, into, skip);
-    return transfer(linux, fd, file, io, length);
+    return transfer(linux, fd, file, io, Math.min(length, MAX_RW_BYTES));
   };
 }
 
@@ -101,13 +114,18 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
     const offset = args.i64(3);
     if (offset < 0) return -ERRNO.EINVAL;
     const file = linux.fds.file(args.int(0));
-    if (!file) return -ERRNO.EBADF;
+    if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (file.type === "pipe") return -ERRNO.ESPIPE;
     if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
     const io = vector
       ? linux.user.vector(args.u64(1), args.u64(2), into)
       : linux.user.buffer(args.u64(1), args.u64(2), into);
     if (typeof io === "number") return io;
+    // The end of what is moved must be an offset too (2^63 - 1 at most).
+    if (args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET) return -ERRNO.EINVAL;
+    if (io.isCut && io.lengthBytes === 0) {
+      return into ? file.readFault(offset) : file.writeFault(io.wantedBytes);
+    }
     return into ? file.pread(io, offset) : file.pwrite(io, offset);
   };
 }
@@ -124,14 +142,23 @@ export const ioCalls: SyscallTable = {
   pwritev: positioned(false, true),
   lseek(linux, args) {
     const file = linux.fds.file(args.int(0));
-    if (!file) return -ERRNO.EBADF;
-    return file.seek(args.i64(1), args.int(2));
+    if (!file || file.flags & O.path) return -ERRNO.EBADF;
+    const whence = args.uint(2);
+    if (whence > SEEK_MAX) return -ERRNO.EINVAL;
+    return file.seek(args.i64(1), whence);
   },
   getdents64(linux, args) {
     const file = linux.fds.file(args.int(0));
     if (!file) return -ERRNO.EBADF;
-    const buffer = new Uint8Array(Math.min(args.uint(2), 65536));
+    if (file.flags & O.path) return -ERRNO.EBADF;
+    const wanted = Math.min(args.uint(2), MAX_ENTRIES_BYTES);
+    // No more is asked for than the program can take: entries that were read
+    // and cannot be given would be lost.
+    const io = linux.user.buffer(args.u64(1), wanted, true);
+    const room = typeof io === "number" ? 0 : io.lengthBytes;
+    const buffer = new Uint8Array(room);
     const length = file.getdents(buffer);
+    if (length === -ERRNO.EINVAL && room < wanted) return -ERRNO.EFAULT;
     if (length <= 0) return length;
     return linux.user.write(args.u64(1), buffer, length)
       ? length
@@ -141,7 +168,7 @@ export const ioCalls: SyscallTable = {
     const file = linux.fds.file(args.int(0));
     const length = args.i64(1);
     if (length < 0) return -ERRNO.EINVAL;
-    if (!file) return -ERRNO.EBADF;
+    if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (!file.isWritable) return -ERRNO.EINVAL;
     return file.truncate(length);
   },

@@ -5,9 +5,11 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { PAGE_BYTES, USER_END_VA } from "../../vmm/mod.ts";
+import { O } from "../../devices/mod.ts";
+import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
+import type { Registers } from "../registers.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Flags of mmap and mremap (asm-generic/mman-common.h, linux/mman.h). */
@@ -22,6 +24,9 @@ const MAP = {
   fixedNoReplace: 0x10_0000,
 } as const;
 const MREMAP = { mayMove: 1, fixed: 2, dontUnmap: 4 } as const;
+
+/** The last page of a 64-bit address space. */
+const LAST_PAGE = 0xffff_ffff_ffff_f000n;
 
 /** Advice that changes nothing a program can see (madvise(2)). */
 const HARMLESS_ADVICE = new Set([
@@ -38,6 +43,8 @@ const HARMLESS_ADVICE = new Set([
   15, // MADV_NOHUGEPAGE
   16, // MADV_DONTDUMP
   17, // MADV_DODUMP
+  18, // MADV_WIPEONFORK: no process is ever forked
+  19, // MADV_KEEPONFORK
   20, // MADV_COLD
   21, // MADV_PAGEOUT
   25, // MADV_COLLAPSE
@@ -46,10 +53,19 @@ const MADV_DONTNEED = 4;
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
 
-/** Whole pages that a program may name: 0 or a negative errno. */
-function range(va: number, lengthBytes: number): number {
-  if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-  return va + lengthBytes > USER_END_VA ? -ERRNO.ENOMEM : 0;
+/** Whether argument `i` is a multiple of the page size. */
+function isAligned(args: Registers, i: number): boolean {
+  return args.uint(i) % PAGE_BYTES === 0;
+}
+
+/**
+ * Argument `i` in whole pages, as PAGE_ALIGN in 64 bits has it: a length less
+ * than a page below 2^64 becomes zero.
+ */
+function pages(args: Registers, i: number): number {
+  const length = args.u64(i);
+  if (length < Number.MAX_SAFE_INTEGER) return pageCeil(length);
+  return args.big(i) > LAST_PAGE ? 0 : length;
 }
 
 /** Where a mapping goes: an address, or a negative errno. */
@@ -61,8 +77,8 @@ function place(
 ): number {
   const { space } = linux;
   if (flags & (MAP.fixed | MAP.fixedNoReplace)) {
-    if (hint % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
     if (hint + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
+    if (hint % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
     if (
       flags & MAP.fixedNoReplace &&
       space.areas.overlaps(hint, hint + lengthBytes)
@@ -97,6 +113,15 @@ function mapFile(
   return 0;
 }
 
+/** mlock and munlock: whether the pages are there is all that shows. */
+function lock(linux: Linux, args: Registers): number {
+  const va = args.u64(0);
+  const start = va - va % PAGE_BYTES;
+  const end = pageCeil(va + args.u64(1));
+  if (end > USER_END_VA && end > Number.MAX_SAFE_INTEGER) return -ERRNO.EINVAL;
+  return linux.space.areas.covers(start, end) ? 0 : -ERRNO.ENOMEM;
+}
+
 /** Calls on the address space. */
 export const memoryCalls: SyscallTable = {
   brk(linux, args) {
@@ -107,12 +132,13 @@ export const memoryCalls: SyscallTable = {
     const prot = args.int(2);
     const flags = args.int(3);
     const offset = args.u64(5);
-    if (offset % PAGE_BYTES !== 0 || length === 0) return -ERRNO.EINVAL;
+    if (!isAligned(args, 5)) return -ERRNO.EINVAL;
     const type = flags & MAP.type;
     const anonymous = (flags & MAP.anonymous) !== 0;
     const fd = args.int(4);
     const file = linux.fds.file(fd);
-    if (!anonymous && !file) return -ERRNO.EBADF;
+    if (!anonymous && (!file || file.flags & O.path)) return -ERRNO.EBADF;
+    if (length === 0) return -ERRNO.EINVAL;
     if (
       type !== MAP.private && type !== MAP.shared &&
       type !== MAP.sharedValidate
@@ -122,10 +148,17 @@ export const memoryCalls: SyscallTable = {
     const va = place(linux, args.u64(0), bytes, flags);
     if (va < 0) return va;
     if (!anonymous) {
+      // Beyond any file's end.
+      if (offset === Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
+      const writes = type !== MAP.private && (prot & PROT.write) !== 0;
+      if (writes && !file!.isWritable) return -ERRNO.EACCES;
       if (!file!.isReadable) return -ERRNO.EACCES;
       if (file!.type !== "host") return -ERRNO.ENODEV;
       if (type !== MAP.private) {
-        return linux.unsupported("mmap of a file with MAP_SHARED", -ERRNO.ENODEV);
+        return linux.unsupported(
+          "mmap of a file with MAP_SHARED",
+          -ERRNO.ENODEV,
+        );
       }
     }
     const lazy = (flags & MAP.noReserve) !== 0;
@@ -142,19 +175,19 @@ export const memoryCalls: SyscallTable = {
   munmap(linux, args) {
     const va = args.u64(0);
     const length = args.u64(1);
-    if (length === 0 || va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    if (length === 0 || !isAligned(args, 0)) return -ERRNO.EINVAL;
     if (!(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
     return linux.space.unmap(va, pageCeil(length));
   },
   mprotect(linux, args) {
     const va = args.u64(0);
     const prot = args.int(2);
-    if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-    const length = args.u64(1);
-    if (length === 0) return 0;
+    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
+    if (args.u64(1) === 0) return 0;
+    const length = pages(args, 1);
+    if (length === 0 || va === Number.MAX_SAFE_INTEGER) return -ERRNO.ENOMEM;
     if (prot & ~7) return -ERRNO.EINVAL;
-    if (!(va + length <= USER_END_VA)) return -ERRNO.ENOMEM;
-    return linux.space.protect(va, pageCeil(length), prot);
+    return linux.space.protect(va, Math.min(length, USER_END_VA), prot);
   },
   mremap(linux, args) {
     const va = args.u64(0);
@@ -163,10 +196,12 @@ export const memoryCalls: SyscallTable = {
     if (flags & MREMAP.dontUnmap) {
       return linux.unsupported("mremap with MREMAP_DONTUNMAP", -ERRNO.EINVAL);
     }
-    if (flags & ~known || va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-    if ((flags & MREMAP.fixed) && !(flags & MREMAP.mayMove)) return -ERRNO.EINVAL;
-    const oldBytes = pageCeil(args.u64(1));
-    const newBytes = pageCeil(args.u64(2));
+    if (flags & ~known || !isAligned(args, 0)) return -ERRNO.EINVAL;
+    if ((flags & MREMAP.fixed) && !(flags & MREMAP.mayMove)) {
+      return -ERRNO.EINVAL;
+    }
+    const oldBytes = pages(args, 1);
+    const newBytes = pages(args, 2);
     if (newBytes === 0 || oldBytes === 0) return -ERRNO.EINVAL;
     if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
     const { space } = linux;
@@ -175,7 +210,7 @@ export const memoryCalls: SyscallTable = {
     if (flags & MREMAP.fixed) {
       const to = args.u64(4);
       if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-      if (range(to, newBytes) < 0) return -ERRNO.EINVAL;
+      if (to + newBytes > USER_END_VA) return -ERRNO.EINVAL;
       if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
       return space.move(va, oldBytes, to, newBytes);
     }
@@ -199,8 +234,9 @@ export const memoryCalls: SyscallTable = {
   },
   madvise(linux, args) {
     const va = args.u64(0);
-    if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-    const length = pageCeil(args.u64(1));
+    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
+    const length = pages(args, 1);
+    if (length === 0 && args.u64(1) !== 0) return -ERRNO.EINVAL;
     const advice = args.int(2);
     const known = HARMLESS_ADVICE.has(advice) || advice === MADV_DONTNEED ||
       advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
@@ -222,7 +258,7 @@ export const memoryCalls: SyscallTable = {
         const write = advice === MADV_POPULATE_WRITE;
         const gpa = linux.user.translate(at, write);
         if (gpa < 0) {
-          return space.areas.find(at) ? -ERRNO.EFAULT : -ERRNO.ENOMEM;
+          return space.areas.find(at) ? -ERRNO.EINVAL : -ERRNO.ENOMEM;
         }
       }
     }
@@ -231,16 +267,16 @@ export const memoryCalls: SyscallTable = {
   msync(linux, args) {
     const va = args.u64(0);
     const flags = args.int(2);
-    if (va % PAGE_BYTES !== 0 || flags & ~7 || (flags & 5) === 5) {
+    if (!isAligned(args, 0) || flags & ~7 || (flags & 5) === 5) {
       return -ERRNO.EINVAL;
     }
-    const length = pageCeil(args.u64(1));
+    const length = pages(args, 1);
     return linux.space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
   },
   mincore(linux, args) {
     const va = args.u64(0);
-    if (va % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-    const length = pageCeil(args.u64(1));
+    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
+    const length = pages(args, 1);
     if (!(va + length <= USER_END_VA)) return -ERRNO.ENOMEM;
     if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
     const one = new Uint8Array(1);
@@ -251,6 +287,6 @@ export const memoryCalls: SyscallTable = {
     return 0;
   },
   // Nothing of a guest's memory is ever swapped by the VM.
-  mlock: () => 0,
-  munlock: () => 0,
+  mlock: lock,
+  munlock: lock,
 };

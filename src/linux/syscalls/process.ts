@@ -6,9 +6,9 @@
 
 import { fillRandom } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { STACK_BYTES } from "../address_space.ts";
 import type { Linux, SyscallHandler } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
+import { limitOf, RLIM_COUNT } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Codes of arch_prctl (asm/prctl.h). */
@@ -21,17 +21,6 @@ const PR = {
   getName: 16,
   getNoNewPrivs: 39,
 } as const;
-
-/** Resource limits (asm-generic/resource.h), and how many there are. */
-const RLIM_COUNT = 16;
-const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
-const DEFAULT_LIMITS: Record<number, readonly [bigint, bigint]> = {
-  3: [BigInt(STACK_BYTES), RLIM_INFINITY], // RLIMIT_STACK
-  4: [0n, RLIM_INFINITY], // RLIMIT_CORE
-  7: [1024n, 1024n], // RLIMIT_NOFILE
-  13: [0n, 0n], // RLIMIT_NICE
-  14: [0n, 0n], // RLIMIT_RTPRIO
-};
 
 /** First address that no base may have: the end of the lower half. */
 const BASE_END = 0x7fff_ffff_f000n;
@@ -61,12 +50,6 @@ function constant(result: (linux: Linux) => number): SyscallHandler {
 const uid = constant((linux) => linux.ids.uid);
 const gid = constant((linux) => linux.ids.gid);
 const pid = constant((linux) => linux.process.state.pid);
-
-/** The limit numbered `which`, for getrlimit and prlimit64. */
-function limitOf(linux: Linux, which: number): readonly [bigint, bigint] {
-  return linux.process.limits.get(which) ?? DEFAULT_LIMITS[which] ??
-    [RLIM_INFINITY, RLIM_INFINITY];
-}
 
 function writeLimit(linux: Linux, which: number, va: number): number {
   const [soft, hard] = limitOf(linux, which);
@@ -156,7 +139,10 @@ export const processCalls: SyscallTable = {
     const signature = args.uint(3);
     const registered = state.rseq.address !== 0;
     if (flags & RSEQ.unregister) {
-      if (flags !== RSEQ.unregister || address !== state.rseq.address || !registered) {
+      if (
+        flags !== RSEQ.unregister || address !== state.rseq.address ||
+        !registered
+      ) {
         return -ERRNO.EINVAL;
       }
       if (args.uint(1) !== RSEQ.bytes) return -ERRNO.EINVAL;
@@ -244,6 +230,7 @@ export const processCalls: SyscallTable = {
     if (length === 0) return 0;
     const io = linux.user.buffer(args.u64(0), length, true);
     if (typeof io === "number") return io;
+    if (io.lengthBytes === 0) return -ERRNO.EFAULT;
     io.forEach(fillRandom);
     return io.lengthBytes;
   },

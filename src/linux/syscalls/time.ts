@@ -85,6 +85,9 @@ function sleep(
   if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
     return -ERRNO.EINVAL;
   }
+  if (clock === CLOCK.processCpu) {
+    return linux.unsupported("sleeping by CPU time", -ERRNO.EOPNOTSUPP);
+  }
   let deadlineNs = linux.resumed?.deadlineNs;
   if (deadlineNs === undefined || deadlineNs === null) {
     if (!absolute) deadlineNs = linux.clock.deadlineNs(seconds, nanoseconds);
@@ -143,10 +146,10 @@ export const timeCalls: SyscallTable = {
   clock_nanosleep(linux, args) {
     const clock = args.int(0);
     const flags = args.int(1);
-    if (!isClock(clock) || clock === CLOCK.threadCpu) return -ERRNO.EINVAL;
+    if (!isClock(clock)) return -ERRNO.EINVAL;
     if (
       clock !== CLOCK.realtime && clock !== CLOCK.monotonic &&
-      clock !== CLOCK.boottime
+      clock !== CLOCK.boottime && clock !== CLOCK.processCpu
     ) return -ERRNO.EOPNOTSUPP;
     return sleep(linux, clock, (flags & TIMER_ABSTIME) !== 0, args.u64(2));
   },
