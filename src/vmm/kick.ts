@@ -43,7 +43,7 @@ function installHandler(): void {
 
 /** Interrupts KVM_RUN on the thread that made it, again and again while armed. */
 export class SliceTimer {
-  readonly #timer: number;
+  readonly #timer: bigint;
   readonly #armed: Uint8Array<ArrayBuffer>;
   readonly #disarmed = new Uint8Array(32);
   #open = true;
@@ -65,8 +65,10 @@ export class SliceTimer {
         new Uint8Array(id.buffer),
       ),
     );
-    // glibc's timer_t is a pointer-sized handle.
-    this.#timer = Number(BigInt.asIntN(64, id[0]));
+    // glibc's timer_t is a pointer-sized handle. It stays a bigint: optimized
+    // code takes no number for a 64-bit parameter, and the run loop, which arms
+    // the timer, would be thrown back to unoptimized code at each slice.
+    this.#timer = id[0];
     // struct itimerspec: interval and value, seconds and nanoseconds each.
     const spec = new BigInt64Array(4);
     const nanoseconds = BigInt(Math.round(sliceMs * 1e6));
