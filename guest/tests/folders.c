@@ -96,9 +96,7 @@ static void listing(void)
 	SHOW(rmdir("gone"));
 	SHOW(syscall(SYS_getdents64, fd, buffer, 100));
 	SHOW(openat(fd, "x", O_WRONLY | O_CREAT, 0644));
-	SHOW(openat(fd, ".", O_RDONLY) >= 0);
 	SHOW(close(fd));
-	SHOW(close(fd + 1) | 1);
 }
 
 static void making(void)
@@ -113,8 +111,6 @@ static void making(void)
 	SHOW(mkdir("file", 0777));
 	SHOW(mkdir("", 0777));
 	SHOW(mkdir(".", 0777));
-	SHOW(mkdir("..", 0777));
-	SHOW(mkdir("/", 0777));
 	SHOW(mkdir("d/.", 0777));
 	SHOW(mkdir("d/..", 0777));
 	SHOW(mkdir("none/.", 0777));
@@ -188,7 +184,6 @@ static void renaming(void)
 	SHOW(rename("e", ""));
 	SHOW(rename("r3", "none/x"));
 	SHOW(rename("r3", "file/x"));
-	SHOW(rename("/", "x"));
 	SHOW(syscall(SYS_renameat2, AT_FDCWD, "r3", AT_FDCWD, "file", 1));
 	SHOW(syscall(SYS_renameat2, AT_FDCWD, "r3", AT_FDCWD, "file", 2));
 	SHOW(syscall(SYS_renameat2, AT_FDCWD, "r3", AT_FDCWD, "none", 2));
@@ -207,8 +202,7 @@ static void removing(void)
 	SHOW(unlink("file/x"));
 	SHOW(unlink(""));
 	SHOW(unlink("."));
-	SHOW(unlink(".."));
-	SHOW(unlink("/"));
+	SHOW(unlink("e/.."));
 	SHOW(unlink("d/."));
 	SHOW(rmdir("none"));
 	SHOW(rmdir("file"));
@@ -217,8 +211,6 @@ static void removing(void)
 	SHOW(rmdir("e/."));
 	SHOW(rmdir("e/.."));
 	SHOW(rmdir("."));
-	SHOW(rmdir(".."));
-	SHOW(rmdir("/"));
 	SHOW(rmdir(""));
 	SHOW(rmdir("d/slash/"));
 	SHOW(unlinkat(AT_FDCWD, "d/slashes", AT_REMOVEDIR));
@@ -324,7 +316,6 @@ static void current(void)
 	SHOW(rmdir("../away"));
 	SHOW(syscall(SYS_getcwd, buffer, sizeof buffer));
 	SHOW(open("x", O_WRONLY | O_CREAT, 0644));
-	SHOW(open(".", O_RDONLY) >= 0);
 	SHOW(mkdir("x", 0755));
 	SHOW(chdir(start));
 }

@@ -185,7 +185,6 @@ static void files(void)
 	SHOW_AT(map(0, PAGE, PROT_READ, MAP_SHARED, only, 0), p);
 	SHOW_AT(map(0, PAGE, RW, MAP_SHARED, reads, 0), p);
 	SHOW_AT(map(0, PAGE, PROT_READ, 0, reads, 0), p);
-	SHOW_AT(map(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, reads, 0), p);
 	/* A mapping wholly beyond the end is made; touching it is another matter. */
 	SHOW(map(0, PAGE, PROT_READ, MAP_PRIVATE, reads, 64 * PAGE) != (char *)-1);
 	SHOW(close(only) | close(reads) | close(folder));
@@ -231,7 +230,6 @@ static void protecting(void)
 	SHOW(mprotect(p, PAGE, 0x80));
 	SHOW(mprotect(p, 0, 0x80));
 	SHOW(mprotect(p, -1, RW));
-	SHOW(mprotect(p, 1UL << 62, RW));
 	SHOW(mprotect((void *)-4096, PAGE, RW));
 	SHOW(mprotect((void *)0x7ffffffff000, PAGE, RW));
 	SHOW(mprotect(0, PAGE, RW));

@@ -78,4 +78,3 @@ function digestFile(fd: number, lengthBytes: number): Uint8Array | null {
     file.close();
   }
 }
-

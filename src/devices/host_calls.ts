@@ -9,71 +9,71 @@ import { errno, type TakingNumbers } from "../kvm/mod.ts";
 
 /** libc, as files need it; the C prototype's types above each symbol. */
 const SYMBOLS = {
-    // int fd, const struct iovec *, int count
-    readv: { parameters: ["i32", "buffer", "i32"], result: "i64" },
-    writev: { parameters: ["i32", "buffer", "i32"], result: "i64" },
-    // …, off_t offset
-    preadv: { parameters: ["i32", "buffer", "i32", "i64"], result: "i64" },
-    pwritev: { parameters: ["i32", "buffer", "i32", "i64"], result: "i64" },
-    // …, off_t offset, int flags
-    pwritev2: {
-      parameters: ["i32", "buffer", "i32", "i64", "i32"],
-      result: "i64",
-    },
-    // int fd, void *, size_t, off_t
-    pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
-    lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
-    close: { parameters: ["i32"], result: "i32" },
-    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-    fsync: { parameters: ["i32"], result: "i32" },
-    fdatasync: { parameters: ["i32"], result: "i32" },
-    // int fd, const char *path, struct stat *, int flags
-    fstatat: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
-    fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
-    // int fd, const char *path, int flags, unsigned mask, struct statx *
-    statx: {
-      parameters: ["i32", "buffer", "i32", "u32", "buffer"],
-      result: "i32",
-    },
-    getdents64: { parameters: ["i32", "buffer", "usize"], result: "i64" },
-    unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-    mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-    renameat2: {
-      parameters: ["i32", "buffer", "i32", "buffer", "u32"],
-      result: "i32",
-    },
-    readlinkat: {
-      parameters: ["i32", "buffer", "buffer", "usize"],
-      result: "i64",
-    },
-    // struct pollfd *, nfds_t, int timeoutMs
-    poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
-    pollAsync: {
-      name: "poll",
-      parameters: ["buffer", "u64", "i32"],
-      result: "i32",
-      nonblocking: true,
-    },
-    eventfd: { parameters: ["u32", "i32"], result: "i32" },
-    // long number; int dirfd, const char *path, struct open_how *, size_t
-    openat2: {
-      name: "syscall",
-      parameters: ["i64", "i32", "buffer", "buffer", "usize"],
-      result: "i64",
-    },
-    // long number; int dirfd, const char *path, int mode, int flags
-    faccessat2: {
-      name: "syscall",
-      parameters: ["i64", "i32", "buffer", "i32", "i32"],
-      result: "i64",
-    },
-    // int fd, unsigned long request, void *
-    ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
-    // int fd, int command, int argument
-    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
-    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-    open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
-    write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  // int fd, const struct iovec *, int count
+  readv: { parameters: ["i32", "buffer", "i32"], result: "i64" },
+  writev: { parameters: ["i32", "buffer", "i32"], result: "i64" },
+  // …, off_t offset
+  preadv: { parameters: ["i32", "buffer", "i32", "i64"], result: "i64" },
+  pwritev: { parameters: ["i32", "buffer", "i32", "i64"], result: "i64" },
+  // …, off_t offset, int flags
+  pwritev2: {
+    parameters: ["i32", "buffer", "i32", "i64", "i32"],
+    result: "i64",
+  },
+  // int fd, void *, size_t, off_t
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  close: { parameters: ["i32"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  fsync: { parameters: ["i32"], result: "i32" },
+  fdatasync: { parameters: ["i32"], result: "i32" },
+  // int fd, const char *path, struct stat *, int flags
+  fstatat: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
+  // int fd, const char *path, int flags, unsigned mask, struct statx *
+  statx: {
+    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+  },
+  getdents64: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  renameat2: {
+    parameters: ["i32", "buffer", "i32", "buffer", "u32"],
+    result: "i32",
+  },
+  readlinkat: {
+    parameters: ["i32", "buffer", "buffer", "usize"],
+    result: "i64",
+  },
+  // struct pollfd *, nfds_t, int timeoutMs
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  pollAsync: {
+    name: "poll",
+    parameters: ["buffer", "u64", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // long number; int dirfd, const char *path, struct open_how *, size_t
+  openat2: {
+    name: "syscall",
+    parameters: ["i64", "i32", "buffer", "buffer", "usize"],
+    result: "i64",
+  },
+  // long number; int dirfd, const char *path, int mode, int flags
+  faccessat2: {
+    name: "syscall",
+    parameters: ["i64", "i32", "buffer", "i32", "i32"],
+    result: "i64",
+  },
+  // int fd, unsigned long request, void *
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  // int fd, int command, int argument
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const c: TakingNumbers<Deno.StaticForeignLibraryInterface<typeof SYMBOLS>> =

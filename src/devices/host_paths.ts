@@ -191,7 +191,13 @@ export class HostPaths {
     const where = this.#below(cwd, path, access);
     if (typeof where === "number") return where;
     const fd = where.path === `${name}` || !where.path.includes("/")
-      ? openat2(where.fd, ".", O.path | O.directory | O.closeOnExec, 0, where.resolve)
+      ? openat2(
+        where.fd,
+        ".",
+        O.path | O.directory | O.closeOnExec,
+        0,
+        where.resolve,
+      )
       : this.open(cwd, folder, O.path | O.directory, 0, access);
     if (fd < 0) return fd;
     const suffix = path.length > trimmed.length ? "/" : "";
@@ -262,7 +268,9 @@ function below(
   root: readonly string[],
 ): string[] | undefined {
   const at: string[] = [];
-  let rest: string[] | undefined = root.length === 0 ? [...components] : undefined;
+  let rest: string[] | undefined = root.length === 0
+    ? [...components]
+    : undefined;
   components.forEach((name, i) => {
     if (name === "..") at.pop();
     else at.push(name);

@@ -133,7 +133,9 @@ function cannotOpen(
   if (result === -ERRNO.ENOENT || result === -ERRNO.ENOTDIR) {
     return new FilesError(
       "FILES_MISSING",
-      `${name(state, fd)}: expected a file of ${state.identity.sizeBytes} bytes, found none (${why})`,
+      `${
+        name(state, fd)
+      }: expected a file of ${state.identity.sizeBytes} bytes, found none (${why})`,
       {
         hint: state.isCarried
           ? "the image carries its content: restore with --files=carry"
@@ -161,8 +163,7 @@ function check(
       "FILES_CHANGED",
       `${name(state, fd)}: expected ${what}, found ${found}`,
       {
-        hint:
-          "restore with --files=trust to go on with the file as it is now",
+        hint: "restore with --files=trust to go on with the file as it is now",
       },
     );
   const found = identityOf(hostFd, expected.sizeBytes);
@@ -202,7 +203,9 @@ function check(
     if (result < 0) {
       throw new FilesError(
         "FILES_DENIED",
-        `${name(state, fd)}: it cannot be cut back to ${expected.sizeBytes} bytes (${
+        `${
+          name(state, fd)
+        }: it cannot be cut back to ${expected.sizeBytes} bytes (${
           errnoName(-result)
         })`,
       );
@@ -243,7 +246,9 @@ function* carried(
   if (offset !== state.identity.sizeBytes) {
     throw new FilesError(
       "FILES_STATE",
-      `${name(state, fd)}: the image carries ${offset} of its ${state.identity.sizeBytes} bytes`,
+      `${
+        name(state, fd)
+      }: the image carries ${offset} of its ${state.identity.sizeBytes} bytes`,
     );
   }
 }

@@ -223,10 +223,12 @@ export class UserMemory {
     if (!(count >= 0 && count <= IOV_MAX)) return -ERRNO.EINVAL;
     const bytes = new Uint8Array(this.#iovecs.buffer, 0, count * 16);
     if (!this.read(va, bytes)) return -ERRNO.EFAULT;
-    let total = 0;
     for (let i = 0; i < count; i++) {
       const lengthHigh = this.#iovecs.getUint32(i * 16 + 12, true);
       if (lengthHigh >= 0x8000_0000) return -ERRNO.EINVAL;
+    }
+    let total = 0;
+    for (let i = 0; i < count; i++) {
       const base = this.#address(i * 16);
       const length = this.#address(i * 16 + 8);
       if (!this.inRange(base, length)) return -ERRNO.EFAULT;

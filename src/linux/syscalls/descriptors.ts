@@ -101,7 +101,7 @@ function poll(
     let got = 0;
     if (fd >= 0) {
       const file = linux.fds.file(fd);
-      if (!file) got = POLL.nval;
+      if (!file || file.flags & O.path) got = POLL.nval;
       else {
         got = file.poll(events);
         waitsFor.push({ descriptor: fd, events });
@@ -118,6 +118,13 @@ function poll(
   }
   if (count > 0 && !linux.user.write(va, bytes)) return -ERRNO.EFAULT;
   return ready;
+}
+
+/** A signal mask argument: 0 when there is none, or it can be read. */
+function checkMask(linux: Linux, va: number, lengthBytes: number): number {
+  if (va === 0) return 0;
+  if (lengthBytes !== 8) return -ERRNO.EINVAL;
+  return linux.user.readStruct(va, 8) ? 0 : -ERRNO.EFAULT;
 }
 
 /** Calls on descriptors. */
@@ -206,7 +213,10 @@ export const descriptorCalls: SyscallTable = {
   },
   ppoll(linux, args) {
     const timeVa = args.u64(2);
+    // The mask is of signals that a handler would take: none is ever called.
+    const maskFault = checkMask(linux, args.u64(3), args.u64(4));
     if (timeVa === 0) {
+      if (maskFault < 0) return maskFault;
       return poll(linux, args.u64(0), args.uint(1), () => null);
     }
     const time = linux.user.readStruct(timeVa, 16);
@@ -216,6 +226,7 @@ export const descriptorCalls: SyscallTable = {
     if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
       return -ERRNO.EINVAL;
     }
+    if (maskFault < 0) return maskFault;
     const end = linux.clock.deadlineNs(seconds, nanoseconds);
     return poll(linux, args.u64(0), args.uint(1), () => end);
   },

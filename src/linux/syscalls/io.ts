@@ -11,6 +11,9 @@ import { SIGNAL } from "../faults.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { SyscallTable } from "./mod.ts";
 
+/** SIG_DFL. */
+const DEFAULT = 0n;
+
 /** Highest offset in a file (fs.h's MAX_LFS_FILESIZE). */
 const MAX_OFFSET = 0x7fff_ffff_ffff_ffffn;
 
@@ -64,7 +67,7 @@ function brokenPipe(linux: Linux, doneBytes: number): number {
   if (doneBytes > 0) return doneBytes;
   const action = linux.process.signalActions.get(SIGNAL.SIGPIPE);
   const blocked = linux.process.state.signalMask >> 12n & 1n;
-  if (!action && !blocked) {
+  if ((action?.handler ?? DEFAULT) === DEFAULT && !blocked) {
     return linux.kill({
       signal: SIGNAL.SIGPIPE,
       what: "broken pipe",
@@ -102,7 +105,7 @@ function vectored(into: boolean): SyscallHandler {
     const file = checked(linux, fd, into);
     if (typeof file === "number") return file;
     const skip = linux.resumed?.doneBytes ?? 0;
-    const io = linux.user.vector(args.u64(1), args.u64(2), into, skip);
+    const io = linux.user.vector(args.u64(1), args.uint(2), into, skip);
     const length = typeof io === "number" ? 0 : io.lengthBytes + skip;
     return transfer(linux, fd, file, io, length);
   };
@@ -118,7 +121,7 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
     if (file.type === "pipe") return -ERRNO.ESPIPE;
     if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
     const io = vector
-      ? linux.user.vector(args.u64(1), args.u64(2), into)
+      ? linux.user.vector(args.u64(1), args.uint(2), into)
       : linux.user.buffer(args.u64(1), args.u64(2), into);
     if (typeof io === "number") return io;
     // The end of what is moved must be an offset too (2^63 - 1 at most).

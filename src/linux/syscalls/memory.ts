@@ -276,8 +276,8 @@ export const memoryCalls: SyscallTable = {
   mincore(linux, args) {
     const va = args.u64(0);
     if (!isAligned(args, 0)) return -ERRNO.EINVAL;
+    if (!linux.user.inRange(va, args.u64(1))) return -ERRNO.ENOMEM;
     const length = pages(args, 1);
-    if (!(va + length <= USER_END_VA)) return -ERRNO.ENOMEM;
     if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
     const one = new Uint8Array(1);
     for (let page = 0; page < length / PAGE_BYTES; page++) {

@@ -59,10 +59,11 @@ function writeLimit(linux: Linux, which: number, va: number): number {
   return linux.user.writeStruct(va, view);
 }
 
-/** Reads a new limit and checks it; sets it when `apply`. */
+/** Reads a new limit, checks it and sets it. */
 function setLimit(linux: Linux, which: number, va: number): number {
   const view = linux.user.readStruct(va, 16);
   if (!view) return -ERRNO.EFAULT;
+  if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
   const soft = view.getBigUint64(0, true);
   const hard = view.getBigUint64(8, true);
   if (soft > hard) return -ERRNO.EINVAL;
@@ -167,8 +168,9 @@ export const processCalls: SyscallTable = {
     const which = args.uint(1);
     const newVa = args.u64(2);
     const oldVa = args.u64(3);
-    if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
+    if (newVa !== 0 && !linux.user.readStruct(newVa, 16)) return -ERRNO.EFAULT;
     if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
+    if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
     // The old limit is what it was before the call.
     const old = limitOf(linux, which);
     if (newVa !== 0) {
@@ -187,9 +189,7 @@ export const processCalls: SyscallTable = {
     return writeLimit(linux, which, args.u64(1));
   },
   setrlimit(linux, args) {
-    const which = args.uint(0);
-    if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
-    return setLimit(linux, which, args.u64(1));
+    return setLimit(linux, args.uint(0), args.u64(1));
   },
   getrusage(linux, args) {
     const who = args.int(0);

@@ -1,0 +1,10 @@
+/**
+ * System calls on descriptors, compared with Linux.
+ *
+ * @module
+ */
+
+import { compareTest } from "./compare.ts";
+
+compareTest("descriptors", "dup, fcntl and close answer as Linux's");
+compareTest("poll", "poll and ppoll answer as Linux's");

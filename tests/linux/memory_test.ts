@@ -1,0 +1,41 @@
+/**
+ * System calls on the address space, compared with Linux.
+ *
+ * @module
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest, Scratch } from "../support.ts";
+import { compareTest, runInVm } from "./compare.ts";
+
+compareTest("memory", "the address space's calls answer as Linux's");
+
+/** Ways in which an access is taken away; each ends the program. */
+const FAULTS = [
+  "write-read-only",
+  "read-none",
+  "hole",
+  "moved",
+  "shrunk",
+  "replaced",
+  "heap",
+  "execute",
+  "beyond-the-end",
+];
+
+for (const how of FAULTS) {
+  compareTest("memory", `${how}: the access ends the program as on Linux`, {
+    args: [how],
+  });
+}
+
+kvmTest("memory: sharing a file's pages is refused, and said", async () => {
+  const [program] = await guest("shared_file");
+  await using scratch = new Scratch();
+  const run = await runInVm(program, {}, scratch.path);
+  assertMatch(run.stdout, /MAP_SHARED.* -1 19$/m); // ENODEV
+  assertEquals(run.warnings, [
+    "mmap of a file with MAP_SHARED is not supported",
+  ]);
+});
