@@ -30,6 +30,7 @@ const DIGEST_BYTES = 64 * 1024 * 1024;
 /** What is known of the file behind a host descriptor. */
 export function identityOf(fd: number, digestOf?: number): {
   identity: FileIdentity;
+  isRegular: boolean;
   isFolder: boolean;
   isUnlinked: boolean;
 } | number {
@@ -39,6 +40,8 @@ export function identityOf(fd: number, digestOf?: number): {
   const sizeBytes = Number(stat.getBigInt64(48, true));
   const type = stat.getUint32(24, true) & S_IF.mask;
   const isFolder = type === S_IF.directory;
+  // Opening a pipe to read it would wait for a writer.
+  const isRegular = type === S_IF.regular;
   const modifiedNs = stat.getBigInt64(88, true) * 1_000_000_000n +
     stat.getBigInt64(96, true);
   return {
@@ -47,8 +50,9 @@ export function identityOf(fd: number, digestOf?: number): {
       inode: `${stat.getBigUint64(8, true)}`,
       sizeBytes: isFolder ? 0 : sizeBytes,
       modifiedNs: `${modifiedNs}`,
-      digest: isFolder ? null : digestFile(fd, digestOf ?? sizeBytes),
+      digest: isRegular ? digestFile(fd, digestOf ?? sizeBytes) : null,
     },
+    isRegular,
     isFolder,
     isUnlinked: stat.getBigUint64(16, true) === 0n,
   };

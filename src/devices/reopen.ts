@@ -14,11 +14,11 @@ import { identityOf } from "./file_identity.ts";
 import {
   close,
   ftruncate,
-  lseek,
   memfdCreate,
   O,
   open as openHost,
   pathOf,
+  seekTo,
 } from "./host_calls.ts";
 import { HostFile } from "./host_file.ts";
 
@@ -63,6 +63,12 @@ export class FilesError extends Error {
   }
 }
 
+/**
+ * A change of a file of the host that restoring makes. It waits until every
+ * file was found as it must be: a restore that is refused changes nothing.
+ */
+export type FileChange = () => void;
+
 /** Flags that make or change a file when it is opened: not a second time. */
 const ONCE = O.create | O.exclusive | O.truncate;
 
@@ -72,6 +78,7 @@ const ONCE = O.create | O.exclusive | O.truncate;
  * @param state what the image says
  * @param fd the program's descriptor, for messages
  * @param content the parts with its content, if the image carries it
+ * @param changes what is to be done once all files were checked is added here
  * @throws {FilesError} naming descriptor, path, expected and found
  */
 export function reopenHostFile(
@@ -79,10 +86,15 @@ export function reopenHostFile(
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
+  changes: FileChange[],
 ): HostFile {
   if (state.isUnlinked) return reopenUnlinked(state, fd, content);
   const { policy } = options;
   const carries = policy === "carry" && state.isCarried;
+  if (carries) {
+    // All of it must be there before what the file holds now is given up.
+    for (const _ of carried(state, fd, content));
+  }
   let hostFd = openAgain(state, options, carries ? O.create : 0);
   if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
   try {
@@ -93,7 +105,12 @@ export function reopenHostFile(
       writeContent(state, fd, content, options);
       hostFd = openAgain(state, options, 0);
       if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
-    } else if (policy !== "trust") check(state, fd, hostFd, policy);
+    } else if (policy !== "trust") {
+      const isLonger = check(state, fd, hostFd);
+      if (isLonger && policy === "rollback") {
+        changes.push(() => cutBack(state, fd, options));
+      }
+    }
     if (!(state.flags & O.path)) seek(state, fd, hostFd);
     return new HostFile(hostFd, state.flags);
   } catch (error) {
@@ -150,13 +167,8 @@ function cannotOpen(
   );
 }
 
-/** Compares a file with what it was. */
-function check(
-  state: HostFileState,
-  fd: number,
-  hostFd: number,
-  policy: FilesPolicy,
-): void {
+/** Compares a file with what it was; returns whether it is longer now. */
+function check(state: HostFileState, fd: number, hostFd: number): boolean {
   const expected = state.identity;
   const changed = (what: string, found: string) =>
     new FilesError(
@@ -174,7 +186,8 @@ function check(
       found.isFolder ? "a folder" : "a file",
     );
   }
-  if (state.isFolder) return;
+  if (state.isFolder) return false;
+  if (!found.isRegular) throw changed("a file", "a pipe or a device");
   const { identity } = found;
   if (identity.sizeBytes < expected.sizeBytes) {
     throw changed(
@@ -198,19 +211,29 @@ function check(
       `${identity.sizeBytes} bytes changed last at ${identity.modifiedNs} ns`,
     );
   }
-  if (policy === "rollback" && identity.sizeBytes > expected.sizeBytes) {
-    const result = ftruncate(hostFd, expected.sizeBytes);
-    if (result < 0) {
-      throw new FilesError(
-        "FILES_DENIED",
-        `${
-          name(state, fd)
-        }: it cannot be cut back to ${expected.sizeBytes} bytes (${
-          errnoName(-result)
-        })`,
-      );
-    }
-  }
+  return identity.sizeBytes > expected.sizeBytes;
+}
+
+/** Cuts a file back to its length at the save. */
+function cutBack(
+  state: HostFileState,
+  fd: number,
+  { paths }: RestoreFilesOptions,
+): void {
+  const { sizeBytes } = state.identity;
+  // A descriptor of its own: the program's may be for reading only.
+  const flags = O.writeOnly | O.largeFile;
+  const own = paths.open("/", pathOf(state.path), flags, 0, { write: true });
+  const result = own < 0 ? own : ftruncate(own, sizeBytes);
+  if (own >= 0) close(own);
+  if (result >= 0) return;
+  throw new FilesError(
+    "FILES_DENIED",
+    `${name(state, fd)}: it cannot be cut back to ${sizeBytes} bytes (${
+      errnoName(-result)
+    })`,
+    { hint: "allow its folder with --allow-write" },
+  );
 }
 
 function hex(digest: Uint8Array): string {
@@ -222,8 +245,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function seek(state: HostFileState, fd: number, hostFd: number): void {
-  const result = lseek(hostFd, state.offset, 0);
-  if (result === state.offset) return;
+  if (seekTo(hostFd, state.offset)) return;
   throw new FilesError(
     "FILES_STATE",
     `${name(state, fd)}: its offset cannot be ${state.offset}`,
@@ -294,7 +316,7 @@ function reopenUnlinked(
       O.closeOnExec;
     const hostFd = openHost(`/proc/self/fd/${memory}`, flags);
     if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
-    seek(state, fd, hostFd);
+    if (!(state.flags & O.path)) seek(state, fd, hostFd);
     return new HostFile(hostFd, state.flags);
   } finally {
     close(memory);
