@@ -13,17 +13,26 @@ import {
   type Dump,
   type Part,
   type StateSchema,
+  u64,
 } from "../state/mod.ts";
 import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
 import { fileIdentity, identityOf } from "./file_identity.ts";
-import { lseek, O } from "./host_calls.ts";
+import { O, offsetOf } from "./host_calls.ts";
 import { HostFile } from "./host_file.ts";
 import { HostPaths } from "./host_paths.ts";
 import type { OpenFile } from "./open_file.ts";
 import { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
-import { FilesError, type FilesPolicy, reopenHostFile } from "./reopen.ts";
+import {
+  type FileChange,
+  FilesError,
+  type FilesPolicy,
+  reopenHostFile,
+} from "./reopen.ts";
+
+/** How much console input that was not read yet an image may hold. */
+const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
 
 const flags = v.pipe(v.number(), v.integer());
 
@@ -32,7 +41,8 @@ const hostFile = v.object({
   flags,
   /** Path on the host. */
   path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
-  offset: count,
+  /** Of a folder: a number of the file system's own, up to 63 bits. */
+  offset: v.pipe(u64, v.maxValue(0x7fff_ffff_ffff_ffffn)),
   isFolder: v.boolean(),
   identity: fileIdentity,
   /** Whether the file had no name any more. */
@@ -88,7 +98,7 @@ export const filesState = {
         v.maxLength(MAX_DESCRIPTORS),
       ),
       /** Input that a script gave and the program has not read. */
-      consoleInput: bytes(1 << 20),
+      consoleInput: bytes(MAX_CONSOLE_INPUT_BYTES),
       consoleEnded: v.boolean(),
     }),
     v.object({
@@ -126,6 +136,14 @@ export class FilesSaver implements Component {
 
   /** Answers with the table, and the content of files that are carried. */
   dump(): Dump {
+    const consoleInput = this.#console?.unread() ?? new Uint8Array();
+    if (consoleInput.length > MAX_CONSOLE_INPUT_BYTES) {
+      return {
+        answer: "cannot",
+        why:
+          `${consoleInput.length} bytes of input wait to be read, must be <= ${MAX_CONSOLE_INPUT_BYTES}`,
+      };
+    }
     const files = this.#fds.files();
     const pipes: PipeBuffer[] = [];
     const states: FileState[] = [];
@@ -148,7 +166,7 @@ export class FilesSaver implements Component {
         writeEndOpen: pipe.open.write,
         content: pipe.content(),
       })),
-      consoleInput: this.#console?.unread() ?? new Uint8Array(),
+      consoleInput,
       consoleEnded: this.#console?.ended ?? false,
     };
     return { answer: "many", parts: parts(table, files) };
@@ -207,8 +225,10 @@ function describeHostFile(file: HostFile, carry: boolean): FileState | string {
     return `${path} cannot be looked at (${errnoName(-found)})`;
   }
   const { isFolder, isUnlinked } = found;
-  const offset = file.flags & O.path ? 0 : lseek(fd, 0, 1);
-  if (offset < 0) return `${path} has no offset (${errnoName(-offset)})`;
+  const offset = file.flags & O.path ? 0n : offsetOf(fd);
+  if (offset < 0n) {
+    return `${path} has no offset (${errnoName(-Number(offset))})`;
+  }
   if (isUnlinked && isFolder) return `the folder ${path} was removed`;
   if (path.includes("\ufffd")) return `the path ${path} is not UTF-8`;
   return {
@@ -254,10 +274,6 @@ export function restoreFiles(
   const [first, ...content] = parts;
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
-  if (options.console) {
-    if (table.consoleInput.length > 0) options.console.push(table.consoleInput);
-    if (table.consoleEnded) options.console.end();
-  }
   const fds = new FdTable();
   const pipes = table.pipes.map((p) => {
     const pipe = new PipeBuffer(p.inode, p.content);
@@ -266,11 +282,13 @@ export function restoreFiles(
     return pipe;
   });
   const files: OpenFile[] = [];
+  const changes: FileChange[] = [];
   try {
-    for (const [index, state] of table.files.entries()) {
+    // What is only checked comes before what is changed.
+    for (const [index, state] of carriedLast(table.files, options.policy)) {
       const fd = table.descriptors.find((d) => d.file === index)?.fd;
       if (fd === undefined) throw malformed(`nothing points to file ${index}`);
-      files.push(open(state, index, fd, pipes, content, options));
+      files[index] = open(state, index, fd, pipes, content, options, changes);
     }
     for (const { fd, file, closeOnExec } of table.descriptors) {
       if (!files[file] || fds.get(fd)) {
@@ -278,12 +296,27 @@ export function restoreFiles(
       }
       fds.installAt(fd, files[file], closeOnExec);
     }
-    return fds;
+    for (const change of changes) change();
   } catch (error) {
     fds.closeAll();
-    for (const file of files) if (file.references === 0) file.close();
+    for (const file of files) if (file?.references === 0) file.close();
     throw error;
   }
+  if (options.console) {
+    if (table.consoleInput.length > 0) options.console.push(table.consoleInput);
+    if (table.consoleEnded) options.console.end();
+  }
+  return fds;
+}
+
+/** Files and their numbers, those whose content is written at the end. */
+function carriedLast(
+  files: readonly FileState[],
+  policy: FilesPolicy,
+): [index: number, state: FileState][] {
+  const writes = (state: FileState) =>
+    Number(policy === "carry" && state.type === "host" && state.isCarried);
+  return [...files.entries()].sort((a, b) => writes(a[1]) - writes(b[1]));
 }
 
 function malformed(what: string): FilesError {
@@ -297,6 +330,7 @@ function open(
   pipes: readonly PipeBuffer[],
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
+  changes: FileChange[],
 ): OpenFile {
   switch (state.type) {
     case "pipe":
@@ -318,7 +352,7 @@ function open(
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return reopenHostFile(state, fd, own, options);
+      return reopenHostFile(state, fd, own, options, changes);
     }
   }
 }

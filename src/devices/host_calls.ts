@@ -157,6 +157,19 @@ export const preadByte = (fd: number, offset: number): number =>
 export const lseek = (fd: number, offset: number, whence: number): number =>
   result(c.lseek(fd, offset, whence));
 
+/**
+ * Where the offset of `fd` is, all 63 bits: that of a folder is a number of the
+ * file system's own. A negative errno when it has none.
+ */
+export function offsetOf(fd: number): bigint {
+  const offset = BigInt(c.lseek(fd, 0, 1));
+  return offset === -1n ? BigInt(-errno()) : offset;
+}
+
+/** Moves the offset of `fd` to `offset`; returns whether it is there now. */
+export const seekTo = (fd: number, offset: bigint): boolean =>
+  BigInt(c.lseek(fd, offset, 0)) === offset;
+
 /** close(2). */
 export const close = (fd: number): number => result(c.close(fd));
 

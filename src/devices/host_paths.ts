@@ -190,6 +190,11 @@ export class HostPaths {
     // entry that is allowed by itself is found through its folder too.
     const where = this.#below(cwd, path, access);
     if (typeof where === "number") return where;
+    if (where.path === "." || where.path === "./") {
+      // An allowed folder itself: the one that holds it is not the program's.
+      const fd = this.open(cwd, path, O.path | O.directory, 0, access);
+      return fd < 0 ? fd : { fd, name: "." };
+    }
     const fd = where.path === `${name}` || !where.path.includes("/")
       ? openat2(
         where.fd,

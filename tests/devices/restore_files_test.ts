@@ -1,0 +1,413 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  FdTable,
+  FilesError,
+  type FilesPart,
+  type FilesPolicy,
+  FilesSaver,
+  filesState,
+  HostFile,
+  HostPaths,
+  IoVector,
+  O,
+  pathOf,
+  PipeBuffer,
+  PipeEnd,
+  restoreFiles,
+  ScriptConsole,
+  ScriptStream,
+} from "../../src/devices/mod.ts";
+import { decodeState, toSection } from "../../src/state/mod.ts";
+import { Memory } from "../../src/vmm/mod.ts";
+import { resources, Scratch } from "../support.ts";
+import { holds } from "../vmm/property.ts";
+
+/** A table of open files below a folder, and how it is saved and restored. */
+class Files implements Disposable {
+  readonly memory = new Memory(4 * 1024 * 1024);
+  readonly io = new IoVector(this.memory);
+  readonly paths: HostPaths;
+  fds = new FdTable();
+  console = new ScriptConsole();
+
+  constructor(readonly folder: string) {
+    this.paths = new HostPaths({ read: [folder], write: [folder] });
+  }
+
+  open(name: string, flags: number): number {
+    const path = pathOf(`${this.folder}/${name}`);
+    const access = { read: true, write: (flags & O.accessMode) !== 0 };
+    const fd = this.paths.open("/", path, flags, 0o644, access);
+    assert(fd >= 0, `${name}: ${fd}`);
+    return this.fds.install(new HostFile(fd, flags), false);
+  }
+
+  write(fd: number, text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    this.io.reset(false);
+    this.io.add(0, bytes.length);
+    this.memory.write(0, bytes);
+    assertEquals(this.fds.file(fd)!.write(this.io), bytes.length);
+  }
+
+  read(fd: number, lengthBytes = 100): string {
+    this.io.reset(true);
+    this.io.add(0, lengthBytes);
+    const got = this.fds.file(fd)!.read(this.io);
+    assert(got >= 0, `errno ${-got}`);
+    return new TextDecoder().decode(this.memory.bytes(0, got).slice());
+  }
+
+  /** The parts of a save, through CBOR and the schema. */
+  save(carry = false): FilesPart[] {
+    const saver = new FilesSaver(this.fds, this.console, carry);
+    const dump = saver.dump();
+    if (dump.answer === "cannot") throw new Error(dump.why);
+    assert(dump.answer === "many");
+    return [...dump.parts].map(({ value, data = [] }, i) => {
+      const bytes = new Uint8Array(data.reduce((n, d) => n + d.length, 0));
+      let at = 0;
+      for (const piece of data) {
+        bytes.set(piece, at);
+        at += piece.length;
+      }
+      return {
+        state: decodeState(filesState, toSection(saver, value, i)),
+        data: () => bytes,
+      };
+    });
+  }
+
+  /** Closes everything, as the end of the process would. */
+  close(): void {
+    this.fds.closeAll();
+    this.fds = new FdTable();
+    this.console = new ScriptConsole();
+  }
+
+  restore(parts: readonly FilesPart[], policy: FilesPolicy = "check"): void {
+    const { paths, console } = this;
+    this.fds = restoreFiles(parts, { paths, console, policy });
+  }
+
+  refuse(
+    parts: readonly FilesPart[],
+    policy: FilesPolicy = "check",
+  ): FilesError {
+    const before = resources().fds;
+    const { paths, console } = this;
+    const error = assertThrows(
+      () => restoreFiles(parts, { paths, console, policy }),
+      FilesError,
+    );
+    assertEquals(resources().fds, before);
+    return error;
+  }
+
+  [Symbol.dispose](): void {
+    this.fds.closeAll();
+    this.paths[Symbol.dispose]();
+    this.memory[Symbol.dispose]();
+  }
+}
+
+Deno.test("restore_files: a descriptor goes on at its offset, with its flags, dup'd ones together", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.truncate | O.exclusive | O.readWrite);
+  files.write(fd, "0123456789");
+  files.fds.file(fd)!.seek(4, 0);
+  const copy = files.fds.install(files.fds.file(fd)!, true, { minimum: 7 });
+  const append = files.open("a", O.writeOnly | O.append);
+  const parts = files.save();
+  files.close();
+  files.restore(parts);
+  assertEquals([...files.fds.entries()].map(([n, d]) => [n, d.closeOnExec]), [
+    [fd, false],
+    [append, false],
+    [copy, true],
+  ]);
+  assertEquals(files.read(copy, 2), "45");
+  assertEquals(files.read(fd, 2), "67");
+  files.write(append, "ab");
+  assertEquals(Deno.readTextFileSync(scratch.file("a")), "0123456789ab");
+  assertEquals(files.fds.file(fd)!.references, 2);
+});
+
+Deno.test("restore_files: a folder goes on where its listing was", async () => {
+  await using scratch = new Scratch();
+  const names = Array.from({ length: 400 }, (_, i) => `file${i}`);
+  for (const name of names) Deno.writeTextFileSync(scratch.file(name), "");
+  using files = new Files(scratch.path);
+  const fd = files.open(".", O.readOnly | O.directory);
+  const seen: string[] = [];
+  // Until the end, where some file systems have 2^63 - 1 as offset.
+  for (let round = 0;; round++) {
+    const buffer = new Uint8Array(2000);
+    const got = files.fds.file(fd)!.getdents(buffer);
+    assert(got >= 0);
+    const view = new DataView(buffer.buffer);
+    for (let at = 0; at < got; at += view.getUint16(at + 16, true)) {
+      const name = buffer.subarray(at + 19, buffer.indexOf(0, at + 19));
+      seen.push(new TextDecoder().decode(name));
+    }
+    const parts = files.save();
+    files.close();
+    files.restore(parts);
+    if (got === 0) break;
+    assert(round < 100);
+  }
+  assertEquals(seen.sort(), [...names, ".", ".."].sort());
+});
+
+Deno.test("restore_files: a file that became shorter, longer, other or missing is found out", async () => {
+  await using scratch = new Scratch();
+  const path = scratch.file("a");
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "hello world");
+  const parts = files.save();
+  files.close();
+
+  Deno.writeTextFileSync(path, "hello");
+  let error = files.refuse(parts);
+  assertEquals(error.code, "FILES_CHANGED");
+  assertEquals(
+    error.message,
+    `Cannot restore descriptor 0 (${path}): expected at least 11 bytes, found 5 bytes: it became shorter`,
+  );
+  Deno.writeTextFileSync(path, "hellO world");
+  error = files.refuse(parts);
+  assertEquals(error.code, "FILES_CHANGED");
+  assert(error.message.includes("expected content with SHA-256"));
+  assertEquals(files.refuse(parts, "rollback").code, "FILES_CHANGED");
+  Deno.removeSync(path);
+  error = files.refuse(parts);
+  assertEquals(error.code, "FILES_MISSING");
+  assert(error.message.includes(`descriptor 0 (${path})`));
+  assert(error.message.includes("expected a file of 11 bytes, found none"));
+  assertEquals(files.refuse(parts, "trust").code, "FILES_MISSING");
+  Deno.mkdirSync(path);
+  assertEquals(files.refuse(parts).code, "FILES_DENIED");
+  Deno.removeSync(path);
+  // What was there at the save is there still: it may have grown.
+  Deno.writeTextFileSync(path, "hello world, and more");
+  files.restore(parts);
+  files.write(fd, "!");
+  assertEquals(Deno.readTextFileSync(path), "hello world! and more");
+});
+
+Deno.test("restore_files: trust takes a file as it is", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "hello world");
+  const parts = files.save();
+  files.close();
+  Deno.writeTextFileSync(scratch.file("a"), "HELLO");
+  files.restore(parts, "trust");
+  assertEquals(files.read(fd), "");
+  files.fds.file(fd)!.seek(0, 0);
+  assertEquals(files.read(fd), "HELLO");
+});
+
+Deno.test("restore_files: rollback cuts back what was written since, also through a reader", async () => {
+  await using scratch = new Scratch();
+  for (
+    const [first, second] of [[O.readOnly, O.writeOnly], [
+      O.writeOnly,
+      O.readOnly,
+    ]]
+  ) {
+    using files = new Files(scratch.path);
+    Deno.writeTextFileSync(scratch.file("a"), "12345");
+    const one = files.open("a", first);
+    const two = files.open("a", second);
+    const [reader, writer] = first === O.readOnly ? [one, two] : [two, one];
+    files.fds.file(writer)!.seek(0, 2);
+    files.write(writer, "678");
+    const parts = files.save();
+    files.write(writer, "since");
+    files.close();
+    files.restore(parts, "rollback");
+    assertEquals(Deno.readTextFileSync(scratch.file("a")), "12345678");
+    assertEquals(files.read(reader), "12345678");
+    files.write(writer, "9");
+    assertEquals(files.read(reader), "9");
+  }
+});
+
+Deno.test("restore_files: carried content comes back where the file is missing or other", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "carried along");
+  files.fds.file(fd)!.seek(8, 0);
+  Deno.writeTextFileSync(scratch.file("r"), "read only");
+  const reader = files.open("r", O.readOnly);
+  assertEquals(files.read(reader, 5), "read ");
+  const parts = files.save(true);
+  files.close();
+  Deno.removeSync(scratch.file("a"));
+  Deno.writeTextFileSync(scratch.file("r"), "something else entirely");
+  files.restore(parts, "carry");
+  assertEquals(Deno.readTextFileSync(scratch.file("a")), "carried along");
+  assertEquals(files.read(fd), "along");
+  assertEquals(files.read(reader), "only");
+});
+
+Deno.test("restore_files: a restore that is refused changes no file", async () => {
+  for (const policy of ["rollback", "carry"] as const) {
+    await using scratch = new Scratch();
+    using files = new Files(scratch.path);
+    const fd = files.open("a", O.create | O.readWrite);
+    const other = files.open("b", O.create | O.readWrite);
+    files.write(fd, "first");
+    files.write(other, "other");
+    files.console.push("typed");
+    const parts = files.save(policy === "carry");
+    files.close();
+    Deno.writeTextFileSync(scratch.file("a"), "first, and what came later");
+    Deno.writeTextFileSync(scratch.file("b"), "x");
+    // With carry: the last part of the image is missing.
+    const error = policy === "carry"
+      ? files.refuse(parts.slice(0, -1), policy)
+      : files.refuse(parts, policy);
+    assert(["FILES_CHANGED", "FILES_STATE"].includes(error.code));
+    assertEquals(Deno.readTextFileSync(scratch.file("b")), "x");
+    if (policy === "rollback") {
+      assertEquals(
+        Deno.readTextFileSync(scratch.file("a")),
+        "first, and what came later",
+      );
+    }
+    // Nor is input given to the program that there is not.
+    assertEquals(files.console.unread().length, 0);
+  }
+});
+
+Deno.test("restore_files: a file without a name comes back with its content and offset", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("gone", O.create | O.readWrite);
+  const path = files.open("gone", O.path);
+  files.write(fd, "temporary");
+  files.fds.file(fd)!.seek(4, 0);
+  Deno.removeSync(scratch.file("gone"));
+  const parts = files.save();
+  files.close();
+  files.restore(parts);
+  assertEquals(files.read(fd), "orary");
+  assertEquals([...Deno.readDirSync(scratch.path)], []);
+  assert(files.fds.file(path)!.flags & O.path);
+});
+
+Deno.test("restore_files: what the user does not allow is not opened", async () => {
+  await using scratch = new Scratch();
+  await using elsewhere = new Scratch();
+  let parts: FilesPart[];
+  {
+    using files = new Files(scratch.path);
+    const fd = files.open("a", O.create | O.readWrite);
+    files.write(fd, "x");
+    parts = files.save(true);
+  }
+  using files = new Files(elsewhere.path);
+  for (const policy of ["check", "trust", "rollback", "carry"] as const) {
+    const error = files.refuse(parts, policy);
+    assertEquals(error.code, "FILES_DENIED");
+    assert(error.hint!.includes("--allow-read"));
+  }
+  assertEquals(Deno.readTextFileSync(scratch.file("a")), "x");
+});
+
+Deno.test("restore_files: a pipe half full, its ends, and console input travel", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const pipe = new PipeBuffer(77, new TextEncoder().encode("waiting"));
+  const reader = files.fds.install(new PipeEnd(pipe, O.readOnly), false);
+  const writer = files.fds.install(new PipeEnd(pipe, O.writeOnly), true);
+  const stdin = files.fds.install(new ScriptStream(files.console, 0), false);
+  files.console.push("line\n");
+  files.console.end();
+  const parts = files.save();
+  files.close();
+  files.restore(parts);
+  assertEquals(files.read(reader, 4), "wait");
+  files.write(writer, "!");
+  assertEquals(files.read(reader), "ing!");
+  files.fds.close(writer);
+  assertEquals(files.read(reader), "");
+  assertEquals(files.read(stdin), "line\n");
+  assertEquals(files.read(stdin), "");
+});
+
+Deno.test("restore_files: as much input as can be saved can be restored", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const mebibyte = new Uint8Array(1024 * 1024).fill(65);
+  for (let i = 0; i < 8; i++) files.console.push(mebibyte);
+  const parts = files.save();
+  files.close();
+  files.restore(parts);
+  assertEquals(files.console.unread().length, 8 * mebibyte.length);
+  files.console.push("x");
+  const error = assertThrows(() => files.save(), Error);
+  assert(error.message.includes("input wait to be read"), error.message);
+});
+
+Deno.test("restore_files: a table with random mistakes is restored or refused, never half", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "content");
+  files.fds.install(files.fds.file(fd)!, false);
+  const pipe = new PipeBuffer(5);
+  files.fds.install(new PipeEnd(pipe, O.readOnly), false);
+  files.fds.install(new PipeEnd(pipe, O.writeOnly), false);
+  const parts = files.save();
+  files.close();
+  const [{ state }] = parts;
+  assert(state.part === "table");
+  const index = fc.integer({ min: 0, max: 5 });
+  const mistakes = fc.record({
+    descriptors: fc.array(
+      fc.record({ fd: fc.nat(1023), file: index, closeOnExec: fc.boolean() }),
+      { maxLength: 5 },
+    ),
+    pipe: index,
+    flags: fc.oneof(fc.integer(), fc.maxSafeInteger()),
+    offset: fc.bigInt(0n, 2n ** 63n - 1n),
+    path: fc.constantFrom(
+      `${scratch.path}/a`,
+      `${scratch.path}/../a`,
+      `${scratch.path}/a\0b`,
+      "/etc/passwd",
+      "/",
+      `${scratch.path}`,
+      "/proc/self/mem",
+    ),
+  });
+  const before = resources().fds;
+  holds("restore_files", 300, mistakes, (m) => {
+    const table = structuredClone(state);
+    if (m.descriptors.length > 0) table.descriptors = m.descriptors;
+    for (const file of table.files) {
+      file.flags = m.flags;
+      if (file.type === "pipe") file.pipe = m.pipe;
+      if (file.type === "host") {
+        file.path = m.path;
+        file.offset = m.offset;
+      }
+    }
+    try {
+      files.restore([{ ...parts[0], state: table }]);
+      files.close();
+    } catch (error) {
+      assert(error instanceof FilesError, `${error}`);
+    }
+    assertEquals(resources().fds, before);
+    assertEquals(Deno.readTextFileSync(scratch.file("a")), "content");
+  });
+});
