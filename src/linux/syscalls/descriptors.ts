@@ -39,15 +39,24 @@ const FIONBIO = 0x5421;
 const FIONCLEX = 0x5450;
 const FIOCLEX = 0x5451;
 
-/** First inode of a pipe; what it is says nothing. */
-let nextPipeInode = 0x1000;
+/** The lowest inode of a pipe; what it is says nothing. */
+const FIRST_PIPE_INODE = 0x1000;
+
+/** An inode that no open pipe has, one from before a thaw included. */
+function freePipeInode(linux: Linux): number {
+  let inode = FIRST_PIPE_INODE;
+  for (const [, { file }] of linux.fds.entries()) {
+    if (file instanceof PipeEnd) inode = Math.max(inode, file.pipe.inode + 1);
+  }
+  return inode;
+}
 
 function pipe(linux: Linux, va: number, flags: number): number {
   if (flags & ~(O.closeOnExec | O.nonBlock | O.direct)) return -ERRNO.EINVAL;
   if (flags & O.direct) {
     return linux.unsupported("pipe2 with O_DIRECT", -ERRNO.EINVAL);
   }
-  const buffer = new PipeBuffer(nextPipeInode++);
+  const buffer = new PipeBuffer(freePipeInode(linux));
   const status = flags & O.nonBlock;
   const closeOnExec = (flags & O.closeOnExec) !== 0;
   const reader = new PipeEnd(buffer, O.readOnly | status);
