@@ -122,13 +122,6 @@ kvmTest(
     const test = await TestVm.create({
       program,
       args: ["64"],
-      onSave: () => 0,
-    });
-    await test.run().then(() => {}, () => {});
-    await test[Symbol.asyncDispose]();
-    const other = await TestVm.create({
-      program,
-      args: ["64"],
       onSave: (vm) => {
         const save = vm.save(image);
         saved = save.then(() => "saved", () => "given up");
