@@ -126,7 +126,7 @@ static const struct call calls[] = {
 	{ "prlimit64", SYS_prlimit64, { N(0), N(0), FROM(16, limit), TO(16) } },
 	{ "getrandom", 318, { TO(64), LEN(64), N(0) } },
 	{ "getcpu", SYS_getcpu, { TO(4), TO(4), N(0) } },
-	{ "sched_getaffinity", SYS_sched_getaffinity, { N(0), N(128), TO(8) } },
+	{ "sched_getaffinity", SYS_sched_getaffinity, { N(0), N(128), TO(1024) } },
 	{ "prctl PR_SET_NAME", SYS_prctl, { N(15), FROM(16, "a name") } },
 	{ "prctl PR_GET_NAME", SYS_prctl, { N(16), TO(16) } },
 	{ "arch_prctl ARCH_GET_FS", SYS_arch_prctl, { N(0x1003), TO(8) } },
@@ -249,10 +249,15 @@ static void wrong_pointers(const struct call *c, int i)
 		memset(at, 'n', 2 * PAGE);
 		at[2 * PAGE - 1] = 0;
 		show(c, i, "too long", (long)at);
-		memset(at, '/', PAGE);
-		strcpy(at + PAGE - 1 - strlen(a->data), a->data);
-		at[PAGE] = 0;
-		show(c, i, "of slashes", (long)at + 1);
+		/* The longest path there is, and one byte more. */
+		for (int more = 0; more < 2; more++) {
+			char *name = at + PAGE - 1 - strlen(a->data) + more;
+
+			memset(at, '/', PAGE);
+			*at = '.';
+			strcpy(name, a->data);
+			show(c, i, more ? "4096 bytes" : "4095 bytes", (long)at);
+		}
 	}
 }
 

@@ -154,7 +154,9 @@ export const ioCalls: SyscallTable = {
     const file = linux.fds.file(args.int(0));
     if (!file) return -ERRNO.EBADF;
     if (file.flags & O.path) return -ERRNO.EBADF;
-    const wanted = Math.min(args.uint(2), MAX_ENTRIES_BYTES);
+    // The kernel counts the room that is left in an int.
+    if (args.int(2) < 0) return -ERRNO.EINVAL;
+    const wanted = Math.min(args.int(2), MAX_ENTRIES_BYTES);
     // No more is asked for than the program can take: entries that were read
     // and cannot be given would be lost.
     const io = linux.user.buffer(args.u64(1), wanted, true);
