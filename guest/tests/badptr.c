@@ -305,7 +305,7 @@ static void all_wrong(long n)
 {
 	static const struct { const char *name; long value; } all[] = {
 		{ "0", 0 },
-		{ "low", 0x2000000001000 },
+		{ "beyond user space", 0x2000001000000 },
 		{ "kernel's", (long)0xffff8000f0003000 },
 		{ "not canonical", 0x12345678f0000000 },
 		{ "end of user space", 0x7ffffffff000 },

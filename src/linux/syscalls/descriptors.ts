@@ -125,6 +125,7 @@ function poll(
   if (ready === 0 && !expired) {
     return linux.waitFor({ waitsFor, deadlineNs: deadline });
   }
+  if (!linux.user.inRange(va, 0)) return -ERRNO.EFAULT;
   if (count > 0 && !linux.user.write(va, bytes)) return -ERRNO.EFAULT;
   return ready;
 }

@@ -42,6 +42,9 @@ const AT_STATX_SYNC_TYPE = 0x6000;
 /** Flags that open does not know on purpose are ignored, as Linux does. */
 const O_KNOWN = 0o17777703 | O.temporary;
 
+/** Flags of renameat2 (linux/fs.h). */
+const RENAME = { exchange: 2, all: 7 } as const;
+
 /** What open takes notice of beside O_PATH. */
 const O_PATH_KNOWN = O.path | O.directory | O.noFollow | O.closeOnExec;
 
@@ -435,7 +438,13 @@ export const fileCalls: SyscallTable = {
   renameat2(linux, args) {
     const paths = { fromVa: args.u64(1), toVa: args.u64(3) };
     const at = { from: args.int(0), to: args.int(2), ...paths };
-    return renameAt(linux, at, args.uint(4));
+    const flags = args.uint(4);
+    const exchanges = (flags & RENAME.exchange) !== 0;
+    if (
+      flags > RENAME.all ||
+      (exchanges && flags !== RENAME.exchange)
+    ) return -ERRNO.EINVAL;
+    return renameAt(linux, at, flags);
   },
   readlink(linux, args) {
     return readlinkAt(linux, AT_FDCWD, args.u64(0), args.u64(1), args.int(2));

@@ -125,7 +125,10 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
       : linux.user.buffer(args.u64(1), args.u64(2), into);
     if (typeof io === "number") return io;
     // The end of what is moved must be an offset too (2^63 - 1 at most).
-    if (args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET) return -ERRNO.EINVAL;
+    if (
+      offset === Number.MAX_SAFE_INTEGER &&
+      args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET
+    ) return -ERRNO.EINVAL;
     if (io.isCut && io.lengthBytes === 0) {
       return into ? file.readFault(offset) : file.writeFault(io.wantedBytes);
     }

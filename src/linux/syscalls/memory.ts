@@ -68,6 +68,11 @@ function pages(args: Registers, i: number): number {
   return args.big(i) > LAST_PAGE ? 0 : length;
 }
 
+/** Whether the range that arguments 0 and 1 name ends above 2^64. */
+function isBeyond64Bits(args: Registers): boolean {
+  return args.big(0) + args.big(1) > LAST_PAGE;
+}
+
 /** Where a mapping goes: an address, or a negative errno. */
 function place(
   linux: Linux,
@@ -118,7 +123,7 @@ function lock(linux: Linux, args: Registers): number {
   const va = args.u64(0);
   const start = va - va % PAGE_BYTES;
   const end = pageCeil(va + args.u64(1));
-  if (end > USER_END_VA && end > Number.MAX_SAFE_INTEGER) return -ERRNO.EINVAL;
+  if (isBeyond64Bits(args)) return -ERRNO.EINVAL;
   return linux.space.areas.covers(start, end) ? 0 : -ERRNO.ENOMEM;
 }
 
@@ -185,7 +190,7 @@ export const memoryCalls: SyscallTable = {
     if (!isAligned(args, 0)) return -ERRNO.EINVAL;
     if (args.u64(1) === 0) return 0;
     const length = pages(args, 1);
-    if (length === 0 || va === Number.MAX_SAFE_INTEGER) return -ERRNO.ENOMEM;
+    if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
     if (prot & ~7) return -ERRNO.EINVAL;
     return linux.space.protect(va, Math.min(length, USER_END_VA), prot);
   },

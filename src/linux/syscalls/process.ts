@@ -93,7 +93,7 @@ export const processCalls: SyscallTable = {
   geteuid: uid,
   getgid: gid,
   getegid: gid,
-  getgroups: () => 0,
+  getgroups: (_linux, args) => args.int(0) < 0 ? -ERRNO.EINVAL : 0,
   getresuid: (linux, args) =>
     [0, 1, 2].reduce(
       (r, i) => r < 0 ? r : linux.user.writeU32(args.u64(i), linux.ids.uid),
@@ -244,9 +244,9 @@ export const processCalls: SyscallTable = {
   sched_yield: () => 0,
   sched_getaffinity(linux, args) {
     const target = args.int(0);
-    if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
     const length = args.uint(1);
     if (length < 8 || length % 8 !== 0) return -ERRNO.EINVAL;
+    if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
     const mask = new Uint8Array(8);
     mask[0] = 1;
     return linux.user.write(args.u64(2), mask) ? 8 : -ERRNO.EFAULT;

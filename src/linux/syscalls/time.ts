@@ -21,6 +21,10 @@ const CLOCK = {
 } as const;
 const TIMER_ABSTIME = 1;
 
+/** Negative numbers of clocks: of a descriptor, or else of a process. */
+const CLOCK_FD_MASK = 7;
+const CLOCK_FD = 3;
+
 /** Scratch for a `struct timespec` or `timeval`. */
 const pair = new DataView(new ArrayBuffer(16));
 
@@ -146,6 +150,11 @@ export const timeCalls: SyscallTable = {
   clock_nanosleep(linux, args) {
     const clock = args.int(0);
     const flags = args.int(1);
+    if (clock < 0 && (clock & CLOCK_FD_MASK) !== CLOCK_FD) {
+      // The CPU time of a process or thread: of one that is not there.
+      const request = linux.user.readStruct(args.u64(2), 16);
+      return request ? -ERRNO.EINVAL : -ERRNO.EFAULT;
+    }
     if (!isClock(clock)) return -ERRNO.EINVAL;
     if (
       clock !== CLOCK.realtime && clock !== CLOCK.monotonic &&
