@@ -117,6 +117,9 @@ export function pathText(path: string): string | undefined {
   }
 }
 
+// Fast calls take nothing but bigint for a 64-bit parameter: a number would make
+// V8 leave the optimized code that they are part of, each time.
+//
 // SAFETY, for all below: buffers are passed as typed arrays that the kernel
 // fills no further than the length it is told; iovecs name guest memory that
 // IoVector has checked.
@@ -139,15 +142,15 @@ export const writev = (fd: number, io: Iovecs): number =>
 
 /** preadv(2). */
 export const preadv = (fd: number, io: Iovecs, offset: number): number =>
-  result(c.preadv(fd, io.iovecs, io.count, offset));
+  result(c.preadv(fd, io.iovecs, io.count, BigInt(offset)));
 
 /** pwritev(2). */
 export const pwritev = (fd: number, io: Iovecs, offset: number): number =>
-  result(c.pwritev(fd, io.iovecs, io.count, offset));
+  result(c.pwritev(fd, io.iovecs, io.count, BigInt(offset)));
 
 /** pwritev2(2) that does not wait; EOPNOTSUPP where the file cannot say. */
 export const writevNoWait = (fd: number, io: Iovecs): number =>
-  result(c.pwritev2(fd, io.iovecs, io.count, -1, RWF_NOWAIT));
+  result(c.pwritev2(fd, io.iovecs, io.count, -1n, RWF_NOWAIT));
 
 /** pread(2) of one byte that nobody wants: 1, 0 at the end, or an errno. */
 export const preadByte = (fd: number, offset: number): number =>
@@ -155,7 +158,7 @@ export const preadByte = (fd: number, offset: number): number =>
 
 /** lseek(2). */
 export const lseek = (fd: number, offset: number, whence: number): number =>
-  result(c.lseek(fd, offset, whence));
+  result(c.lseek(fd, BigInt(offset), whence));
 
 /**
  * Where the offset of `fd` is, all 63 bits: that of a folder is a number of the
@@ -175,7 +178,7 @@ export const close = (fd: number): number => result(c.close(fd));
 
 /** ftruncate(2). */
 export const ftruncate = (fd: number, lengthBytes: number): number =>
-  result(c.ftruncate(fd, lengthBytes));
+  result(c.ftruncate(fd, BigInt(lengthBytes)));
 
 /** fsync(2), or fdatasync(2). */
 export const fsync = (fd: number, dataOnly: boolean): number =>

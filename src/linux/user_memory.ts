@@ -7,7 +7,7 @@
 
 import { ERRNO } from "../kvm/mod.ts";
 import { IoVector } from "../devices/mod.ts";
-import { BLOCK_BYTES, type Memory, PAGE_BYTES, PROT } from "../vmm/mod.ts";
+import { type Memory, PAGE_BYTES, PROT } from "../vmm/mod.ts";
 import type { AddressSpace } from "./address_space.ts";
 
 /** Longest path, with its terminating zero (limits.h's PATH_MAX). */
@@ -46,22 +46,13 @@ export class UserMemory {
     return this.#space.tables.translate(va, write);
   }
 
-  /** Bytes from `va` to the end of the page that holds it. */
-  #pageRemainder(va: number): number {
-    return this.#space.tables.isLarge(va)
-      ? BLOCK_BYTES - va % BLOCK_BYTES
-      : PAGE_BYTES - va % PAGE_BYTES;
-  }
-
   /** Copies the program's bytes into `bytes`; false when it may not read all. */
   read(va: number, bytes: Uint8Array): boolean {
+    const { tables } = this.#space;
     for (let done = 0; done < bytes.length;) {
       const gpa = this.translate(va + done, false);
       if (gpa < 0) return false;
-      const length = Math.min(
-        bytes.length - done,
-        this.#pageRemainder(va + done),
-      );
+      const length = tables.extent(va + done, false, bytes.length - done);
       if (length <= 64) {
         const u8 = this.#memory.u8;
         for (let i = 0; i < length; i++) bytes[done + i] = u8[gpa + i];
@@ -80,13 +71,11 @@ export class UserMemory {
    * the page it may not write is written, as by the kernel's copy_to_user
    */
   write(va: number, bytes: Uint8Array, lengthBytes = bytes.length): boolean {
+    const { tables } = this.#space;
     for (let done = 0; done < lengthBytes;) {
       const gpa = this.translate(va + done, true);
       if (gpa < 0) return false;
-      const length = Math.min(
-        lengthBytes - done,
-        this.#pageRemainder(va + done),
-      );
+      const length = tables.extent(va + done, true, lengthBytes - done);
       if (length <= 64) {
         const u8 = this.#memory.u8;
         for (let i = 0; i < length; i++) u8[gpa + i] = bytes[done + i];
@@ -195,16 +184,14 @@ export class UserMemory {
   /** Appends a buffer to the I/O vector; returns whether all of it fit. */
   #append(va: number, lengthBytes: number): boolean {
     const io = this.#io;
+    const { tables } = this.#space;
     for (let done = 0; done < lengthBytes;) {
       const gpa = this.translate(va + done, io.into);
       if (gpa < 0) {
         io.isCut = true;
         return false;
       }
-      const length = Math.min(
-        lengthBytes - done,
-        this.#pageRemainder(va + done),
-      );
+      const length = tables.extent(va + done, io.into, lengthBytes - done);
       if (!io.add(gpa, length)) return false;
       done += length;
     }

@@ -272,10 +272,33 @@ export class PageTables {
     return this.#address(page) + va % PAGE_BYTES;
   }
 
-  /** Bytes from `va` to the end of its page, small or large. */
-  pageRemainder(va: number): number {
-    return this.isLarge(va)
-      ? BLOCK_BYTES - va % BLOCK_BYTES
-      : PAGE_BYTES - va % PAGE_BYTES;
+  /**
+   * How many bytes from `va` on lie one after the other in memory and may be
+   * read (or written, with `write`): at least to the end of its page, at most
+   * to the end of its block and `mostBytes`. Only where {@linkcode translate}
+   * finds `va`.
+   */
+  extent(va: number, write: boolean, mostBytes: number): number {
+    const u32 = this.#memory.u32;
+    const inBlock = va % BLOCK_BYTES;
+    const most = Math.min(mostBytes, BLOCK_BYTES - inBlock);
+    const entry = this.#directoryEntry((va / BLOCK_BYTES) | 0, false);
+    if (u32[entry] & PTE.large) return most;
+    const need = PTE.present | PTE.user | (write ? PTE.write : 0);
+    let page = this.#address(entry) / 4 + ((inBlock >>> 12) << 1);
+    let low = u32[page] & 0xffff_f000;
+    const high = u32[page + 1] & 0xfffff;
+    const start = high * 0x1_0000_0000 + (low >>> 0) + va % PAGE_BYTES;
+    let bytes = PAGE_BYTES - va % PAGE_BYTES;
+    for (; bytes < most; bytes += PAGE_BYTES) {
+      page += 2;
+      low = (low + PAGE_BYTES) | 0;
+      const next = u32[page];
+      if (
+        (next & need) !== need || (next & 0xffff_f000) !== low ||
+        (u32[page + 1] & 0xfffff) !== high
+      ) break;
+    }
+    return Math.min(bytes, most, this.#memory.sizeBytes - start);
   }
 }

@@ -163,11 +163,15 @@ function compare(fixture: Fixture, model: Map<number, Page>, va: number): void {
     writable ? expected.gpa + 5 : -1,
     at,
   );
+  const extent = tables.extent(va + 5, false, BLOCK_BYTES);
+  const last = 5 + extent - 1;
+  assert(extent >= walked!.pageBytes - (va + 5) % walked!.pageBytes, at);
   assertEquals(
-    tables.pageRemainder(va + 5),
-    walked!.pageBytes - (va + 5) % walked!.pageBytes,
+    Math.floor((va + last) / BLOCK_BYTES),
+    Math.floor(va / BLOCK_BYTES),
     at,
   );
+  assertEquals(tables.translate(va + last, false), expected.gpa + last, at);
 }
 
 Deno.test("page_tables: the CPU's accessed and dirty bits survive a split", () => {
