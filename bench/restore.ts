@@ -152,6 +152,15 @@ async function measure(context: Context, mib: number): Promise<Row[]> {
   ];
 }
 
+/** Adds by how much a larger image takes longer to restore. */
+function comparedWithSmallest(row: Row, index: number, rows: Row[]): Row {
+  if (index === 0) return row;
+  const median = ({ samples }: Row) => spreadOf(samples.ours ?? []).median;
+  const times = (median(row) / median(rows[0])).toFixed(2);
+  const note = `${times} x the time of the smallest (aim: the same for all)`;
+  return { ...row, notes: [...row.notes ?? [], note] };
+}
+
 /** Restoring. */
 export const restore: Benchmark = {
   name: "restore",
@@ -162,6 +171,9 @@ export const restore: Benchmark = {
       rows.push(...await measure(context, mib));
     }
     // By what is measured, so that the sizes are below each other.
-    return [0, 1, 2].flatMap((kind) => rows.filter((_, i) => i % 3 === kind));
+    const kinds = [0, 1, 2].map((kind) =>
+      rows.filter((_, i) => i % 3 === kind)
+    );
+    return [...kinds[0].map(comparedWithSmallest), ...kinds[1], ...kinds[2]];
   },
 };
