@@ -31,9 +31,9 @@ export class Registers {
     this.#i32 = run.syncRegs;
   }
 
-  /** The number of the system call; one above 2^32 is no call's. */
+  /** The number of the system call: a C int, as the kernel takes it. */
   get callNumber(): number {
-    return this.#u32[REG.rax + 1] === 0 ? this.#u32[REG.rax] : -1;
+    return this.#i32[REG.rax];
   }
 
   /** Argument `i` as a C int. */
