@@ -168,7 +168,9 @@ function dynamic(
   lengthBytes: number,
 ): ProgramError {
   const bytes = head.subarray(offset, offset + Math.min(lengthBytes, 256));
-  const loader = new TextDecoder().decode(bytes).replace(/\0.*$/s, "");
+  // What is not printable could do things to the terminal that shows it.
+  const loader = new TextDecoder().decode(bytes).replace(/\0.*$/s, "")
+    .replace(/[^\x20-\x7e]/g, "?");
   return new ProgramError(
     "PROGRAM_DYNAMIC",
     `Cannot run ${path}: it is dynamically linked${
