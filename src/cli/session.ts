@@ -37,8 +37,10 @@ export function commonOptions(
 function errnoOf(error: unknown): number {
   for (let e = error; e instanceof Error; e = e.cause) {
     const { code } = e as { code?: string };
-    const number = (constants.errno as Record<string, number>)[code ?? ""];
-    if (number !== undefined) return number;
+    const number = (constants.errno as Record<string, number>)[code ?? ""] ??
+      // Deno has no code for some: "File too large (os error 27)".
+      /\(os error (\d+)\)/.exec(e.message)?.[1];
+    if (number !== undefined) return Number(number);
   }
   return constants.errno.EIO;
 }
@@ -83,6 +85,9 @@ export async function session(
     ["SIGINT", stop(STATUS.interrupted)],
     ["SIGTERM", stop(143)],
     ["SIGUSR2", saveNow],
+    // Without a listener it would end the VMM: a write that is too long for
+    // `ulimit -f` is to fail with EFBIG.
+    ["SIGXFSZ", () => {}],
   ];
   for (const [name, listener] of signals) {
     Deno.addSignalListener(name, listener);

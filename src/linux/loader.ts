@@ -79,24 +79,9 @@ export function loadProgram(
   user: UserMemory,
   start: ProgramStart,
 ): LoadedProgram {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(start.path);
-  } catch (cause) {
-    throw new ProgramError(
-      "PROGRAM_NOT_FOUND",
-      `Cannot run ${start.path}: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
+  const file = openProgram(start.path);
   try {
     const info = file.statSync();
-    if (!info.isFile) {
-      throw new ProgramError(
-        "PROGRAM_NOT_ELF",
-        `Cannot run ${start.path}: it is not a file`,
-      );
-    }
     const head = new Uint8Array(Math.min(info.size, 2 * PAGE_BYTES));
     readFully(file, 0, head, start.path);
     const elf = readElf(start.path, head, info.size);
@@ -120,6 +105,27 @@ export function loadProgram(
   } finally {
     file.close();
   }
+}
+
+/** Opens the file of a program. */
+function openProgram(path: string): Deno.FsFile {
+  try {
+    // Before it is opened: opening a pipe would wait for a writer.
+    if (Deno.statSync(path).isFile) return Deno.openSync(path);
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : (cause as Error).message;
+    throw new ProgramError(
+      "PROGRAM_NOT_FOUND",
+      `Cannot run ${path}: ${why}`,
+      { cause },
+    );
+  }
+  throw new ProgramError(
+    "PROGRAM_NOT_ELF",
+    `Cannot run ${path}: it is not a file`,
+  );
 }
 
 function readFully(
