@@ -1,7 +1,8 @@
 /*
  * process.c [HOW ARG…]: the process: ids, limits, random bytes, signals' own
  * tables, and how it was started; with HOW "exit" or "exit_group" and a number
- * it ends with that status, with "raise" by that signal.
+ * it ends with that status, with "raise" by that signal, with "unblock" by that
+ * signal after it waited.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -250,6 +251,34 @@ static void signals(void)
 	SHOW(before.ss_flags);
 }
 
+/* Signals that are raised while blocked wait. */
+static void blocked(void)
+{
+	struct action ignored = { 1, 0, 0, 0 }, usual = { 0, 0, 0, 0 };
+	unsigned long mask = 1UL << (SIGUSR2 - 1) | 1UL << (SIGCHLD - 1), was;
+
+	SHOW(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8));
+	SHOW(kill(getpid(), SIGUSR2));
+	SHOW(kill(getpid(), SIGCHLD));
+	SHOW(syscall(SYS_rt_sigpending, &was, 8));
+	SHOW(was);
+	was = 0;
+	SHOW(syscall(SYS_rt_sigpending, &was, 2));
+	SHOW(was);
+	SHOW(action(SIGUSR2, &ignored, 0, 8));
+	SHOW(action(SIGCHLD, &usual, 0, 8));
+	SHOW(syscall(SYS_rt_sigpending, &was, 8));
+	SHOW(was);
+	SHOW(kill(getpid(), SIGUSR2));
+	SHOW(syscall(SYS_rt_sigpending, &was, 8));
+	SHOW(was);
+	mask = 0;
+	SHOW(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8));
+	SHOW(syscall(SYS_rt_sigpending, &was, 8));
+	SHOW(was);
+	SHOW(action(SIGUSR2, &usual, 0, 8));
+}
+
 /* How it was started; addresses and what depends on the machine left out. */
 static void start(int argc, char **argv)
 {
@@ -314,6 +343,17 @@ int main(int argc, char **argv)
 		syscall(SYS_exit_group, number);
 	if (!strcmp(how, "raise"))
 		kill(getpid(), number);
+	if (!strcmp(how, "unblock")) {
+		unsigned long mask = 1UL << (number - 1);
+
+		syscall(SYS_rt_sigprocmask, SIG_BLOCK, &mask, 0, 8);
+		kill(getpid(), number);
+		printf("it waits\n");
+		fflush(stdout);
+		syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, 0, 8);
+		printf("it is gone\n");
+		return 0;
+	}
 	if (!strcmp(how, "return"))
 		return number;
 	start(argc, argv);
@@ -323,5 +363,6 @@ int main(int argc, char **argv)
 	randomness();
 	registers();
 	signals();
+	blocked();
 	return 0;
 }

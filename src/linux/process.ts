@@ -54,6 +54,8 @@ export const processState = {
     rseq: v.object({ address: count, signature: count }),
     /** Blocked signals, bit n-1 for signal n. */
     signalMask: u64,
+    /** Signals that were raised while blocked, in the same form. */
+    signalsPending: v.optional(u64, 0n),
     /** sigaltstack(2): address, size and flags. */
     signalStack: v.object({ address: count, sizeBytes: count, flags: count }),
     /** What was set for signals that are not at their default. */
@@ -113,6 +115,7 @@ export class Process implements Component {
       robustList: 0,
       rseq: { address: 0, signature: 0 },
       signalMask: 0n,
+      signalsPending: 0n,
       signalStack: { address: 0, sizeBytes: 0, flags: 2 },
       signalActions: [],
       limits: [],

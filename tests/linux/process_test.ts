@@ -22,6 +22,12 @@ for (const how of ["exit", "exit_group", "return"]) {
   }
 }
 
+for (const signal of [6, 9, 13, 15, 17, 28]) {
+  compareTest("process", `signal ${signal} waits until it is unblocked`, {
+    args: ["unblock", `${signal}`],
+  });
+}
+
 /** Signals whose default is to end the program, and some that it is not. */
 const RAISED = [
   1,

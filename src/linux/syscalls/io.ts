@@ -6,13 +6,11 @@
 
 import { type IoVector, O, type OpenFile, POLL } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import type { Linux, SyscallHandler } from "../linux.ts";
+import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { SyscallTable } from "./mod.ts";
-
-/** SIG_DFL. */
-const DEFAULT = 0n;
+import { raise } from "./signals.ts";
 
 /** Highest offset in a file (fs.h's MAX_LFS_FILESIZE). */
 const MAX_OFFSET = 0x7fff_ffff_ffff_ffffn;
@@ -62,19 +60,11 @@ function transfer(
   return total;
 }
 
-/** A write that nobody will read: SIGPIPE, unless it is ignored or handled. */
+/** A write that nobody will read. */
 function brokenPipe(linux: Linux, doneBytes: number): number {
-  if (doneBytes > 0) return doneBytes;
-  const action = linux.process.signalActions.get(SIGNAL.SIGPIPE);
-  const blocked = linux.process.state.signalMask >> 12n & 1n;
-  if ((action?.handler ?? DEFAULT) === DEFAULT && !blocked) {
-    return linux.kill({
-      signal: SIGNAL.SIGPIPE,
-      what: "broken pipe",
-      rip: linux.registers.rip,
-    });
-  }
-  return -ERRNO.EPIPE;
+  const raised = raise(linux, SIGNAL.SIGPIPE, "broken pipe");
+  if (raised === LEFT) return LEFT;
+  return doneBytes > 0 ? doneBytes : -ERRNO.EPIPE;
 }
 
 /** The file behind argument 0, if it may be read (or written, `into` false). */

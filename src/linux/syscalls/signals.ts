@@ -7,7 +7,7 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import { SIGNAL, signalName } from "../faults.ts";
-import type { Linux } from "../linux.ts";
+import { LEFT, type Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** SIG_IGN. */
@@ -33,10 +33,27 @@ const IGNORED_BY_DEFAULT = new Set<number>([
 const SS_DISABLE = 2;
 const MINSIGSTKSZ = 2048;
 
-/** Sends `signal` to the program, by itself. */
-function raise(linux: Linux, signal: number): number {
+/**
+ * Sends `signal` to the program.
+ *
+ * @param what why, for the user
+ * @returns 0, LEFT when it ended the program, or a negative errno when it would
+ * have to do what is not supported
+ */
+export function raise(
+  linux: Linux,
+  signal: number,
+  what = "raised by the program",
+): number {
   if (signal === 0) return 0;
+  const { state } = linux.process;
   const action = linux.process.signalActions.get(signal);
+  const bit = bitOf(signal);
+  // Blocked ones wait, even those that would be ignored: that can change.
+  if (state.signalMask & bit) {
+    state.signalsPending |= bit;
+    return 0;
+  }
   if (action && action.handler === IGNORE) return 0;
   if (action && action.handler !== 0n) {
     return linux.unsupported(
@@ -45,18 +62,25 @@ function raise(linux: Linux, signal: number): number {
     );
   }
   if (IGNORED_BY_DEFAULT.has(signal)) return 0;
-  const bit = 1n << BigInt(signal - 1);
-  if (linux.process.state.signalMask & bit & ~UNBLOCKABLE) {
-    return linux.unsupported(
-      `a blocked signal that waits (${signalName(signal)})`,
-      -ERRNO.ENOSYS,
-    );
+  return linux.kill({ signal, what, rip: linux.registers.rip });
+}
+
+/** Raises the signals that waited and are blocked no longer. */
+function raisePending(linux: Linux): number {
+  const { state } = linux.process;
+  for (let signal = 1; signal <= 64; signal++) {
+    const bit = bitOf(signal);
+    if (!(state.signalsPending & ~state.signalMask & bit)) continue;
+    state.signalsPending &= ~bit;
+    const result = raise(linux, signal);
+    if (result === LEFT) return result;
   }
-  return linux.kill({
-    signal,
-    what: "raised by the program",
-    rip: linux.registers.rip,
-  });
+  return 0;
+}
+
+/** The signal's bit in a mask. */
+function bitOf(signal: number): bigint {
+  return 1n << BigInt(signal - 1);
 }
 
 function isSignal(signal: number): boolean {
@@ -91,6 +115,10 @@ export const signalCalls: SyscallTable = {
         action.restorer === 0n && action.mask === 0n;
       if (isDefault) signalActions.delete(signal);
       else signalActions.set(signal, action);
+      // What would be ignored waits no longer.
+      const ignored = action.handler === IGNORE ||
+        (action.handler === 0n && IGNORED_BY_DEFAULT.has(signal));
+      if (ignored) linux.process.state.signalsPending &= ~bitOf(signal);
     }
     if (oldVa === 0) return 0;
     const view = new DataView(new ArrayBuffer(32));
@@ -118,15 +146,21 @@ export const signalCalls: SyscallTable = {
       else return -ERRNO.EINVAL;
       state.signalMask = mask & ~UNBLOCKABLE & 0xffff_ffff_ffff_ffffn;
     }
-    if (oldVa === 0) return 0;
     const view = new DataView(new ArrayBuffer(8));
     view.setBigUint64(0, old, true);
-    return linux.user.writeStruct(oldVa, view);
+    const written = oldVa === 0 ? 0 : linux.user.writeStruct(oldVa, view);
+    const raised = raisePending(linux);
+    return raised < 0 ? raised : written;
   },
   rt_sigpending(linux, args) {
-    if (args.u64(1) > 8) return -ERRNO.EINVAL;
-    const none = new Uint8Array(args.u64(1));
-    return linux.user.write(args.u64(0), none) ? 0 : -ERRNO.EFAULT;
+    const length = args.u64(1);
+    if (length > 8) return -ERRNO.EINVAL;
+    const { signalsPending, signalMask } = linux.process.state;
+    const bytes = new DataView(new ArrayBuffer(8));
+    bytes.setBigUint64(0, signalsPending & signalMask, true);
+    return linux.user.write(args.u64(0), new Uint8Array(bytes.buffer), length)
+      ? 0
+      : -ERRNO.EFAULT;
   },
   sigaltstack(linux, args) {
     const newVa = args.u64(0);
