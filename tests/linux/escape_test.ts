@@ -1,0 +1,179 @@
+/**
+ * Paths that lead out of the folders that a program may use: every call that
+ * takes one is refused, and nothing outside changes.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { ERRNO, errnoName } from "../../mod.ts";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest, Scratch } from "../support.ts";
+import { listFolder, runInVm } from "./compare.ts";
+
+/** A folder that the program may use, inside of one that it may not. */
+class Cage implements AsyncDisposable {
+  readonly #scratch = new Scratch();
+  /** What is around it: nothing here may change. */
+  readonly outside = this.#scratch.path;
+  /** Its path. */
+  readonly inside = this.#scratch.file("inside");
+
+  /** Makes it. */
+  constructor() {
+    Deno.mkdirSync(this.inside);
+    Deno.writeTextFileSync(`${this.outside}/secret`, "secret");
+    Deno.mkdirSync(`${this.outside}/folder`);
+    Deno.writeTextFileSync(`${this.outside}/folder/other`, "other");
+    Deno.writeTextFileSync(`${this.inside}/mine`, "mine");
+    Deno.mkdirSync(`${this.inside}/sub`);
+    Deno.symlinkSync("../secret", `${this.inside}/to-secret`);
+    Deno.symlinkSync(`${this.outside}/secret`, `${this.inside}/to-secret-too`);
+    Deno.symlinkSync("../new", `${this.inside}/to-new`);
+    Deno.symlinkSync("../folder", `${this.inside}/to-folder`);
+    Deno.symlinkSync("..", `${this.inside}/sub/up`);
+    Deno.symlinkSync("/", `${this.inside}/to-root`);
+  }
+
+  /** Everything around the folder. */
+  look(): string[] {
+    return listFolder(this.outside).filter((line) =>
+      !line.startsWith("inside")
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scratch[Symbol.asyncDispose]();
+  }
+}
+
+/** Paths whose last name, too, is outside. */
+const OUTSIDE: [what: string, path: (cage: Cage) => string][] = [
+  ["an absolute path", ({ outside }) => `${outside}/secret`],
+  ["a path up", () => "../secret"],
+  ["a path up and up", () => "sub/../../secret"],
+  ["a path up by way of another", ({ inside }) => `${inside}/sub/../../secret`],
+  ["a path up to what is not there", () => "../new"],
+  ["a link to a folder outside", () => "to-folder/other"],
+  ["a link to a folder outside, to what is not there", () => "to-folder/new"],
+  ["a link to a folder outside, and up", () => "to-folder/../secret"],
+  ["a link up, twice", () => "sub/up/../secret"],
+  ["the root by a link", () => "to-root/etc/passwd"],
+  ["a file of the system", () => "/etc/passwd"],
+  ["a device", () => "/dev/kvm"],
+  ["memory of the VMM", () => "/proc/self/mem"],
+  ["the VMM's own files", () => "/proc/self/fd/0"],
+  ["the root of the VMM", () => "/proc/self/root/etc/passwd"],
+  ["the current folder of the VMM", () => "/proc/self/cwd/deno.json"],
+  ["a place for new files", ({ outside }) => `${outside}/folder/new`],
+];
+
+/** What each call may answer: to be refused, or never to have been there. */
+const REFUSED: number[] = [ERRNO.EACCES, ERRNO.ENOSYS];
+
+/** Lines of escape.c that do not depend on the path. */
+const OWN = "mine is there still";
+
+for (const [what, path] of OUTSIDE) {
+  kvmTest(`escape: ${what} is refused by every call`, async () => {
+    const [program] = await guest("escape");
+    await using cage = new Cage();
+    const before = cage.look();
+    const args = [path(cage)];
+    const run = await runInVm(program, { args }, cage.inside);
+    assertEquals(cage.look(), before);
+    assertEquals(run.status, 0);
+    const wrong = run.stdout.split("\n").filter((line) => {
+      const [, call, result, errno] = /^(.*) (-1|ok) (\d+)$/.exec(line) ?? [];
+      if (call === undefined || call === OWN) return false;
+      return result === "ok" || !REFUSED.includes(Number(errno));
+    });
+    assertEquals(
+      wrong,
+      [],
+      wrong.map((l) => errnoName(Number(l.split(" ").at(-1)))).join(),
+    );
+    assert(run.stdout.includes(`${OWN} ok 0`));
+    assertEquals(
+      Deno.readTextFileSync(`${cage.inside}/mine`),
+      "mine",
+    );
+  });
+}
+
+/** Links inside whose target is outside: the link itself is the program's. */
+const LINKS = ["to-secret", "to-secret-too", "to-new", "to-folder", "to-root"];
+
+for (const link of LINKS) {
+  kvmTest(`escape: nothing is reached through the link ${link}`, async () => {
+    const [program] = await guest("escape");
+    await using cage = new Cage();
+    const before = cage.look();
+    const run = await runInVm(program, { args: [link] }, cage.inside);
+    assertEquals(cage.look(), before);
+    assertEquals(run.status, 0);
+    const of = (call: string) => {
+      const line = run.stdout.split("\n").find((l) => l.startsWith(`${call} `));
+      return line?.slice(call.length + 1);
+    };
+    const denied = `-1 ${ERRNO.EACCES}`;
+    for (
+      const call of [
+        "open",
+        "open for writing",
+        "open O_PATH",
+        "open O_DIRECTORY",
+        "create",
+        "create and cut",
+        "openat",
+        "creat",
+        "stat",
+        "access",
+        "access for writing",
+        "truncate",
+        "chdir",
+      ]
+    ) assertEquals(of(call), denied, call);
+    assertEquals(of("create anew"), `-1 ${ERRNO.EEXIST}`);
+    assertEquals(of("readlink"), "ok 0");
+    assertEquals(of("lstat"), "ok 0");
+  });
+}
+
+kvmTest(
+  "escape: a link that is swapped while it is used leads nowhere",
+  async () => {
+    const [program] = await guest("swapped");
+    await using cage = new Cage();
+    const before = cage.look();
+    const run = await runInVm(program, {}, cage.inside);
+    assertEquals(cage.look(), before);
+    assertEquals(run.status, 0);
+    assertEquals(run.stdout, "it never left\n");
+  },
+);
+
+kvmTest("escape: what may be read may not be written", async () => {
+  const [program] = await guest("escape");
+  await using cage = new Cage();
+  const before = listFolder(cage.inside);
+  const run = await runInVm(program, {
+    args: ["mine", "sub", "sub/new"],
+    vm: { allow: { read: [cage.inside], write: [] } },
+  }, cage.inside);
+  assertEquals(listFolder(cage.inside), before);
+  assertEquals(run.status, 0);
+});
+
+kvmTest("escape: one file that is allowed is all that is", async () => {
+  const [program] = await guest("escape");
+  await using cage = new Cage();
+  const before = listFolder(cage.outside);
+  const run = await runInVm(program, {
+    args: ["sub/up/mine", "to-secret", "mine/../to-secret", "mine/../sub"],
+    vm: { allow: { read: [`${cage.inside}/mine`], write: [] } },
+  }, cage.inside);
+  assertEquals(listFolder(cage.outside), before);
+  const reached = run.stdout.split("\n").filter((line) => / ok 0$/.test(line));
+  assertEquals([...new Set(reached)], [`${OWN} ok 0`]);
+});
