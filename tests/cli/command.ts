@@ -25,6 +25,10 @@ export function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Before a command of root's: gives up all that an owner of files may not do. */
+export const AS_OWNER: string =
+  "setpriv --securebits +noroot,+noroot_locked --inh-caps=-all --bounding-set=-all";
+
 /** How to start a command. */
 export interface StartOptions {
   /** The folder it starts in. */

@@ -1,0 +1,89 @@
+/**
+ * Machines where /dev/kvm is missing, not permitted, or something else.
+ *
+ * @module
+ */
+
+import { assertMatch } from "@std/assert";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest, type Outcome, Scratch } from "../support.ts";
+import { AS_OWNER, assertRefused, quoted, shell, vmText } from "./command.ts";
+import { saveTiny } from "./hostile_image.ts";
+
+/** In a mount namespace of its own, with a /dev of only the ordinary files. */
+const BARE_DEV =
+  "mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && " +
+  "mknod -m 666 /dev/zero c 1 5 && mknod -m 666 /dev/urandom c 1 9";
+
+/** Runs a command after `prepare`, in a mount namespace; undefined if it cannot. */
+async function inNamespace(
+  prepare: string,
+  command: string,
+): Promise<Outcome | undefined> {
+  const within = (script: string) => `unshare --mount sh -c ${quoted(script)}`;
+  const can = await shell(within(prepare));
+  if (can.status !== 0) {
+    console.log(`SKIPPED: this needs root and unshare: ${can.stderr}`);
+    return undefined;
+  }
+  return await shell(within(`${prepare} && exec ${command}`));
+}
+
+kvmTest("no KVM: a missing /dev/kvm gives status 5 and a hint", async () => {
+  const [hello] = await guest("hello");
+  await using scratch = new Scratch();
+  const image = await saveTiny(scratch.path);
+  for (const command of [vmText("run", hello), vmText("restore", image)]) {
+    const outcome = await inNamespace(BARE_DEV, command);
+    if (!outcome) return;
+    assertRefused(outcome, 5, /^vm: Cannot open \/dev\/kvm: ENOENT$/m);
+    assertMatch(
+      outcome.stderr,
+      /^hint: load the kvm_intel or kvm_amd module;/m,
+    );
+  }
+});
+
+kvmTest(
+  "no KVM: a /dev/kvm that is not permitted gives status 5 and a hint",
+  async () => {
+    const [hello] = await guest("hello");
+    const prepare = `${BARE_DEV} && : > /dev/kvm && chown 65534 /dev/kvm && ` +
+      `chmod 600 /dev/kvm && ${AS_OWNER} true`;
+    const outcome = await inNamespace(
+      prepare,
+      `${AS_OWNER} ${vmText("run", hello)}`,
+    );
+    if (!outcome) return;
+    assertRefused(
+      outcome,
+      5,
+      /^vm: Cannot open \/dev\/kvm: permission denied \(EACCES\)$/m,
+    );
+    assertMatch(outcome.stderr, /^hint: .*usermod -aG kvm/m);
+  },
+);
+
+kvmTest(
+  "no KVM: a /dev/kvm that is something else gives status 5",
+  async () => {
+    const [hello] = await guest("hello");
+    const prepare = `${BARE_DEV} && ln -s null /dev/kvm`;
+    const outcome = await inNamespace(prepare, vmText("run", hello));
+    if (!outcome) return;
+    assertRefused(
+      outcome,
+      5,
+      /^vm: Cannot use \/dev\/kvm: it is not KVM \(ENOTTY\)$/m,
+    );
+  },
+);
+
+kvmTest("no KVM: an image can be inspected all the same", async () => {
+  await using scratch = new Scratch();
+  const image = await saveTiny(scratch.path);
+  const outcome = await inNamespace(BARE_DEV, vmText("inspect", image));
+  if (!outcome) return;
+  assertMatch(outcome.stdout, /^\S+tiny\.img: ScratchVM /);
+  assertMatch(outcome.stdout, / memory .* memory /);
+});
