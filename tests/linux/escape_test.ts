@@ -8,7 +8,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ERRNO, errnoName } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, Scratch } from "../support.ts";
+import { guest, native, Scratch } from "../support.ts";
 import { listFolder, runInVm } from "./compare.ts";
 
 /** A folder that the program may use, inside of one that it may not. */
@@ -141,15 +141,23 @@ for (const link of LINKS) {
 }
 
 kvmTest(
-  "escape: a link that is swapped while it is used leads nowhere",
+  "escape: a link that another process puts in place leads nowhere",
   async () => {
     const [program] = await guest("swapped");
     await using cage = new Cage();
     const before = cage.look();
-    const run = await runInVm(program, {}, cage.inside);
+    await native(program, ["make"], cage.inside);
+    const swapper = new Deno.Command(program, {
+      args: ["swap"],
+      cwd: cage.inside,
+      stdin: "null",
+    }).spawn();
+    const run = await runInVm(program, { args: ["open"] }, cage.inside);
+    swapper.kill("SIGKILL");
+    await swapper.status;
     assertEquals(cage.look(), before);
-    assertEquals(run.status, 0);
     assertEquals(run.stdout, "it never left\n");
+    assertEquals(run.status, 0);
   },
 );
 
