@@ -72,8 +72,13 @@ export class HostPaths {
    */
   constructor(allowed: Allowed) {
     this.allowed = allowed;
-    for (const path of allowed.read) this.#allow(path, { read: true });
-    for (const path of allowed.write) this.#allow(path, { write: true });
+    try {
+      for (const path of allowed.read) this.#allow(path, { read: true });
+      for (const path of allowed.write) this.#allow(path, { write: true });
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   #allow(path: string, access: Access): void {

@@ -1,0 +1,255 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { close, fstatat, HostPaths, O, pathOf } from "../../src/devices/mod.ts";
+import { ERRNO } from "../../src/kvm/mod.ts";
+import { resources, Scratch } from "../support.ts";
+import { holds } from "../vmm/property.ts";
+
+const NAMES = ["a", "b", "c"];
+
+/** Where a descriptor leads; it is closed. */
+function whereIs(fd: number): string {
+  const path = HostPaths.pathOfFd(fd)!;
+  close(fd);
+  return path;
+}
+
+function isWithin(path: string, root: string): boolean {
+  return path === root || path.startsWith(`${root}/`);
+}
+
+/** A path of some names, with `..`, `.` and empty ones among them. */
+const relative = fc.array(
+  fc.constantFrom(
+    ...NAMES,
+    ...NAMES,
+    "..",
+    "..",
+    ".",
+    "",
+    "outside",
+    "in",
+    "ro",
+  ),
+  { minLength: 1, maxLength: 5 },
+).map((parts) => parts.join("/"));
+
+/** What is in a tree of files: made in order, where it can be. */
+const entries = fc.array(
+  fc.record({
+    path: relative.map((path) => `in/${path}`),
+    what: fc.constantFrom("folder", "folder", "file", "link", "link"),
+    target: fc.tuple(fc.constantFrom("", "/ROOT/", "/ROOT/in/", "/"), relative)
+      .map(([start, rest]) => start + rest),
+  }),
+  { maxLength: 25 },
+);
+
+/** Makes the tree below `root`, going nowhere else. */
+function make(root: string, tree: Entry[]): void {
+  for (const { path, what, target } of tree) {
+    const names = path.split("/").filter((n) =>
+      n !== "" && n !== "." && n !== ".."
+    );
+    const full = `${root}/${names.join("/")}`;
+    try {
+      if (!isWithin(Deno.realPathSync(parent(full)), root)) continue;
+      if (what === "folder") Deno.mkdirSync(full);
+      else if (what === "file") {
+        Deno.writeTextFileSync(full, "content", { createNew: true });
+      } else Deno.symlinkSync(target.replace("/ROOT", root), full);
+    } catch {
+      // Something is there, or its folder is not.
+    }
+  }
+}
+type Entry = typeof entries extends fc.Arbitrary<(infer T)[]> ? T : never;
+
+function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}
+
+Deno.test("host_paths: whatever the links, no path leads out of the allowed folders", async () => {
+  await using scratch = new Scratch();
+  const asks = fc.array(
+    fc.record({
+      cwd: fc.constantFrom("/in", "/in", "/in/a", "", "/outside", "/ro"),
+      path: fc.tuple(
+        fc.constantFrom("", "", "", "/ROOT/in/", "/ROOT/in/", "/ROOT/", "/"),
+        relative,
+      ).map(([start, rest]) => start + rest),
+      write: fc.boolean(),
+      flags: fc.constantFrom(
+        0,
+        O.path,
+        O.directory,
+        O.noFollow,
+        O.create,
+        O.create | O.exclusive,
+        O.truncate,
+        O.path | O.noFollow,
+      ),
+    }),
+    { minLength: 1, maxLength: 20 },
+  );
+  let number = 0;
+  let opened = 0;
+  const before = resources().fds;
+  holds("host_paths", 150, fc.tuple(entries, asks), ([tree, all]) => {
+    const root = scratch.file(`${number++}`);
+    for (const name of ["", "/in", "/ro", "/outside"]) {
+      Deno.mkdirSync(`${root}${name}`);
+    }
+    Deno.mkdirSync(`${root}/in/a/b`, { recursive: true });
+    Deno.symlinkSync("../b", `${root}/in/a/c`);
+    Deno.symlinkSync("../outside", `${root}/in/outside`);
+    Deno.symlinkSync("a/b/../../..", `${root}/in/in`);
+    Deno.writeTextFileSync(`${root}/outside/a`, "secret");
+    Deno.writeTextFileSync(`${root}/ro/a`, "read only");
+    make(root, tree);
+    const untouched = listing(`${root}/outside`);
+    const readOnly = listing(`${root}/ro`);
+    using paths = new HostPaths({
+      read: [`${root}/in`, `${root}/ro`],
+      write: [`${root}/in`],
+    });
+    for (const { cwd, path, write, flags } of all) {
+      const access = { read: !write, write: write || (flags & O.create) !== 0 };
+      const mode = write ? O.writeOnly : O.readOnly;
+      const name = pathOf(path.replace("/ROOT", root));
+      const where = pathOf(`${root}${cwd}`);
+      const writes = write || (flags & (O.create | O.truncate)) !== 0;
+      const what = { read: true, write: writes };
+      const fd = paths.open(where, name, mode | flags, 0o600, what);
+      const at = `${cwd} ${path} ${JSON.stringify(access)} ${flags}`;
+      if (fd >= 0) {
+        opened++;
+        const real = whereIs(fd);
+        const roots = writes ? [`${root}/in`] : [`${root}/in`, `${root}/ro`];
+        assert(roots.some((r) => isWithin(real, r)), `${at}: ${real}`);
+      }
+      // The folder that holds the entry, for calls that change it.
+      const held = paths.openParent(where, name, what);
+      if (typeof held !== "number") {
+        const real = whereIs(held.fd);
+        const roots = writes ? [`${root}/in`] : [`${root}/in`, `${root}/ro`];
+        assert(roots.some((r) => isWithin(real, r)), `parent, ${at}: ${real}`);
+        assert(!held.name.replace(/\/$/, "").includes("/"), held.name);
+        assert(held.name.replace(/\/$/, "") !== "..", at);
+      }
+    }
+    assertEquals(listing(`${root}/outside`), untouched);
+    assertEquals(listing(`${root}/ro`), readOnly);
+  });
+  assertEquals(resources().fds, before);
+  console.log(`${opened} opened`);
+  assert(opened > 0);
+});
+
+/** Every file below a folder with its content or link. */
+function listing(folder: string): string[] {
+  const found: string[] = [];
+  for (const { name, isDirectory, isSymlink } of Deno.readDirSync(folder)) {
+    const path = `${folder}/${name}`;
+    if (isSymlink) found.push(`${path} -> ${Deno.readLinkSync(path)}`);
+    else if (isDirectory) found.push(`${path}/`, ...listing(path));
+    else found.push(`${path}: ${Deno.readTextFileSync(path)}`);
+  }
+  return found.sort();
+}
+
+Deno.test("host_paths: an allowed folder's own entry is itself, not one inside of that name", async () => {
+  await using scratch = new Scratch();
+  const folder = scratch.file("data");
+  Deno.mkdirSync(`${folder}/data`, { recursive: true });
+  Deno.writeTextFileSync(`${folder}/data/inner`, "");
+  using paths = new HostPaths({ read: [folder], write: [folder] });
+  for (
+    const path of [folder, `${folder}/`, `${folder}/data/..`, `${folder}/.`]
+  ) {
+    const held = paths.openParent("/", pathOf(path), { read: true });
+    assert(typeof held !== "number", path);
+    const stat = new Uint8Array(144);
+    assertEquals(fstatat(held.fd, held.name, stat, 0), 0, path);
+    const inode = new DataView(stat.buffer).getBigUint64(8, true);
+    assertEquals(inode, BigInt(Deno.statSync(folder).ino!), path);
+    close(held.fd);
+  }
+});
+
+Deno.test("host_paths: a single file is allowed by itself, and nothing beside it", async () => {
+  await using scratch = new Scratch();
+  Deno.writeTextFileSync(scratch.file("yes"), "content");
+  Deno.writeTextFileSync(scratch.file("no"), "secret");
+  Deno.symlinkSync(scratch.file("no"), scratch.file("link"));
+  using paths = new HostPaths({ read: [scratch.file("yes")], write: [] });
+  const open = (name: string, access = { read: true, write: false }) => {
+    const flags = access.write ? O.readWrite : O.readOnly;
+    const fd = paths.open(pathOf(scratch.path), pathOf(name), flags, 0, access);
+    return fd < 0 ? fd : whereIs(fd);
+  };
+  assertEquals(open("yes"), scratch.file("yes"));
+  assertEquals(open("./yes"), scratch.file("yes"));
+  for (
+    const name of [
+      "no",
+      "link",
+      ".",
+      "..",
+      "yes/../no",
+      "/etc/passwd",
+      "yes/no",
+    ]
+  ) {
+    assertEquals(open(name), -ERRNO.EACCES, name);
+  }
+  assertEquals(open("yes", { read: true, write: true }), -ERRNO.EACCES);
+  // It was put in the link's place afterwards: still not followed out.
+  Deno.removeSync(scratch.file("yes"));
+  Deno.symlinkSync(scratch.file("no"), scratch.file("yes"));
+  assertEquals(open("yes"), -ERRNO.EACCES);
+});
+
+Deno.test("host_paths: windows into processes stay closed, whatever is allowed", () => {
+  using paths = new HostPaths({ read: ["/"], write: [] });
+  for (
+    const path of [
+      "/proc/self/mem",
+      "/proc/self/environ",
+      "/proc/self/fd/0",
+      "/proc/self/root/etc/passwd",
+      "/proc/1/maps",
+    ]
+  ) {
+    const fd = paths.open("/", path, O.readOnly, 0, { read: true });
+    assert(fd < 0, `${path}: ${fd}`);
+  }
+  const fd = paths.open("/", "/etc/passwd", O.readOnly, 0, { read: true });
+  assertEquals(whereIs(fd), "/etc/passwd");
+});
+
+Deno.test("host_paths: an allowed path that is not there is an error, and nothing stays open", () => {
+  const before = resources().fds;
+  assertThrows(
+    () => new HostPaths({ read: ["/", "/no/such/folder"], write: [] }),
+    Deno.errors.NotFound,
+  );
+  assertEquals(resources().fds, before);
+});
+
+Deno.test("host_paths: a file that is made has the mode that the program asked for", async () => {
+  await using scratch = new Scratch();
+  using paths = new HostPaths({ read: [], write: [scratch.path] });
+  const umask = Deno.umask(0o077);
+  try {
+    const flags = O.create | O.writeOnly;
+    const name = pathOf(scratch.file("new"));
+    const fd = paths.open("/", name, flags, 0o640, { write: true });
+    assert(fd >= 0);
+    close(fd);
+    assertEquals(Deno.statSync(scratch.file("new")).mode! & 0o777, 0o640);
+    assertEquals(Deno.umask(), 0o077);
+  } finally {
+    Deno.umask(umask);
+  }
+});
