@@ -172,4 +172,19 @@ function statxFromStat(stat: DataView, statx: DataView): void {
   statx.setBigUint64(32, stat.getBigUint64(8, true), true); // ino
   statx.setBigUint64(40, stat.getBigUint64(48, true), true); // size
   statx.setBigUint64(48, stat.getBigUint64(64, true), true); // blocks
+  // Access, change of the inode, change of the content: seconds, nanoseconds.
+  for (const [from, to] of [[72, 64], [104, 96], [88, 112]]) {
+    statx.setBigInt64(to, stat.getBigInt64(from, true), true);
+    statx.setUint32(to + 8, Number(stat.getBigUint64(from + 8, true)), true);
+  }
+  writeDevice(statx, 128, stat.getBigUint64(40, true)); // rdev
+  writeDevice(statx, 136, stat.getBigUint64(0, true)); // dev
+}
+
+/** Writes a device's two numbers apart (sys/sysmacros.h's major and minor). */
+function writeDevice(statx: DataView, at: number, device: bigint): void {
+  const major = device >> 8n & 0xfffn | device >> 32n & ~0xfffn;
+  const minor = device & 0xffn | device >> 12n & ~0xffn;
+  statx.setUint32(at, Number(BigInt.asUintN(32, major)), true);
+  statx.setUint32(at + 4, Number(BigInt.asUintN(32, minor)), true);
 }

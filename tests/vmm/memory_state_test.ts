@@ -131,6 +131,36 @@ Deno.test("memory_state: pages of zeros and blocks not in use are left out", () 
   ]]);
 });
 
+Deno.test("memory_state: blocks without a zero page come first, at 2 MiB boundaries", async () => {
+  using memory = new Memory(MEMORY_BYTES);
+  const blocks = new BlockAllocator(MEMORY_BYTES);
+  for (const block of [1, 2, 4, 5]) blocks.take(block * BLOCK_BYTES);
+  for (const block of [1, 4, 5]) {
+    memory.u8.fill(block, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
+  }
+  memory.u8[2 * BLOCK_BYTES] = 1;
+  const saver = new MemorySaver(memory, blocks);
+  const parts = dumped(saver.dump());
+  assertEquals(parts.map(({ value }) => value.runs), [
+    [[BLOCK_BYTES, 512], [4 * BLOCK_BYTES, 1024]],
+    [[2 * BLOCK_BYTES, 1]],
+  ]);
+  await using scratch = new Scratch();
+  const path = scratch.file("memory.img");
+  await saveImageFile(path, [saver], { creator: CREATOR });
+  using image = await ImageFile.open(path);
+  assertEquals(image.sections[0].dataOffset % BLOCK_BYTES, 0);
+  using again = new Memory(MEMORY_BYTES);
+  mapImageFile(again, partsOf(image), image);
+  for (const block of [0, 1, 2, 3, 4, 5, 6]) {
+    const gpa = block * BLOCK_BYTES;
+    const same = memory.bytes(gpa, BLOCK_BYTES).every((byte, i) =>
+      again.u8[gpa + i] === byte
+    );
+    assert(same, `block ${block}`);
+  }
+});
+
 Deno.test("memory_state: empty memory is one part without data that says its size", () => {
   using memory = new Memory(MEMORY_BYTES);
   const blocks = new BlockAllocator(MEMORY_BYTES);
@@ -180,9 +210,12 @@ Deno.test("memory_state: parts that do not fit memory or each other are refused"
     ]],
     ["out of place", [part({ ...good, runs: [[0, 2], [PAGE_BYTES, 1]] })]],
     ["out of place", [part(good), part(good)]],
-    ["out of place", [part({ ...good, runs: [[0, 2 ** 52]] })]],
+    ["a part has", [part({ ...good, runs: [[0, 2 ** 52]] })]],
     ["out of place", [part({ ...good, runs: [[2 ** 53 - 4096, 1]] })]],
-    ["a part has", [part({ ...good, runs: [[0, 2049]] })]],
+    ["a part has", [part({ ...good, runs: [[0, 16385]] })]],
+    ["a part has", [
+      part({ ...good, encoding: "zstd", runs: [[0, 2049]] }, new Uint8Array(9)),
+    ]],
     ["bytes of data", [part(good, new Uint8Array(5))]],
   ];
   for (const [what, parts] of wrong) {
@@ -220,7 +253,8 @@ Deno.test("memory_state: random parts are refused, or all of them is memory", ()
         return;
       }
       let last = 0;
-      for (const [gpa, pages] of states.flatMap(({ runs }) => runs)) {
+      const runs = states.flatMap(({ runs }) => runs);
+      for (const [gpa, pages] of runs.sort((a, b) => a[0] - b[0])) {
         assert(gpa >= last);
         last = gpa + pages * PAGE_BYTES;
         assert(last <= sizeBytes);
