@@ -124,7 +124,7 @@ export interface SaveOptions {
 const DEFAULT_MEMORY_BYTES = 1024 ** 3;
 
 /** Up to so many bytes of an image are checked before the VM runs. */
-const VERIFY_FIRST_BYTES = 64 * 1024 * 1024;
+const VERIFY_FIRST_BYTES = 8 * 1024 * 1024;
 
 /** How the machine's configuration travels. */
 const machineState = {

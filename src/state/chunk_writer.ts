@@ -14,6 +14,9 @@ const DIRECT_BYTES = 64 * 1024;
 /** How much is gathered before it is written. */
 const GATHER_BYTES = 1024 * 1024;
 
+/** How much is written at once; a multiple of a large page. */
+const MOST_BYTES = 8 * 1024 * 1024;
+
 /** How much is written before the event loop gets a turn. */
 const YIELD_BYTES = 16 * 1024 * 1024;
 
@@ -51,7 +54,9 @@ export class ChunkWriter {
     this.#offset += chunk.length;
     if (chunk.length >= DIRECT_BYTES) {
       await this.flush();
-      await this.#pass(chunk);
+      for (let done = 0; done < chunk.length; done += MOST_BYTES) {
+        await this.#pass(chunk.subarray(done, done + MOST_BYTES));
+      }
       return;
     }
     let rest = chunk;

@@ -9,12 +9,18 @@ export interface Part {
   /** What CBOR can hold: plain objects with named fields, bytes, bigints. */
   readonly value: unknown;
   /**
-   * Bulk bytes, stored one after the other and page aligned in the image; for
-   * memory they are whole pages. At most `MAX_DATA_BYTES` together. They are
+   * Bulk bytes, stored one after the other and aligned in the image; for memory
+   * they are whole pages. At most `MAX_DATA_BYTES` together. They are
    * read when the part is written, and may change once the next part is asked
    * for.
    */
   readonly data?: readonly Uint8Array[];
+  /**
+   * What the data is aligned to in the image: a power of two, from 4096 (where
+   * nothing is said) to 2 MiB, with which a file system that has large pages in
+   * its cache can map them as such.
+   */
+  readonly dataAlignBytes?: number;
 }
 
 /** What a component answers when it is asked for its state. */

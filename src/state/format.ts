@@ -10,8 +10,11 @@ export const FORMAT_VERSION = 1;
 /** The oldest version a reader must know to read what is written. */
 export const MIN_READER_VERSION = 1;
 
-/** What data is aligned to, so that it can be mapped. */
+/** What data is aligned to at least, so that it can be mapped. */
 export const PAGE_SIZE_BYTES = 4096;
+
+/** What data may be aligned to at most: a large page. */
+export const MAX_DATA_ALIGN_BYTES: number = 2 * 1024 ** 2;
 
 /** What section headers and the trailer are aligned to. */
 export const ALIGN_BYTES = 8;
@@ -26,9 +29,9 @@ export const INDEX_KIND = "index";
 export const MAX_PAYLOAD_BYTES: number = 16 * 1024 ** 2;
 
 /** Most bytes of data that a section may have. */
-export const MAX_DATA_BYTES: number = 8 * 1024 ** 2;
+export const MAX_DATA_BYTES: number = 64 * 1024 ** 2;
 
-/** Most sections, without the index: 512 GiB of data. */
+/** Most sections, without the index: 4 TiB of data. */
 export const MAX_SECTIONS = 65_536;
 
 /** Most bytes that the payloads of one image may have together. */
@@ -64,7 +67,8 @@ export const SECTION = {
   dataBytes: 32,
   kind: 40,
   id: 64,
-  reserved: 112,
+  dataAlignBytes: 112,
+  reserved: 116,
   crc: 124,
   sizeBytes: 128,
 } as const;

@@ -9,9 +9,16 @@ import { cannotRead, FileSource, readAt } from "./byte_source.ts";
 import { yieldToEventLoop } from "./chunk_writer.ts";
 import { ImageError } from "./errors.ts";
 import type { ImageHeader } from "./header.ts";
-import { dataDamaged, walkImage } from "./image_walk.ts";
+import { isZero } from "./fields.ts";
+import { PAGE_SIZE_BYTES } from "./format.ts";
+import { dataDamaged, paddingDamaged, walkImage } from "./image_walk.ts";
 import type { ImageSummary } from "./image_writer.ts";
-import { describeSection, type Section, type SectionInfo } from "./section.ts";
+import {
+  describeSection,
+  payloadEnd,
+  type Section,
+  type SectionInfo,
+} from "./section.ts";
 
 /** How much data is checked between two turns of the event loop. */
 const VERIFY_BYTES = 1024 * 1024;
@@ -147,6 +154,7 @@ export class ImageFile implements Disposable {
     const buffer = new Uint8Array(Math.min(VERIFY_BYTES, largest));
     let checkedBytes = 0;
     for (const section of this.sections) {
+      this.#checkPadding(section, name);
       let crc = 0;
       for (let done = 0; done < section.dataBytes;) {
         await yieldToEventLoop();
@@ -165,6 +173,19 @@ export class ImageFile implements Disposable {
       }
       if (crc !== section.dataCrc) throw dataDamaged(name, section);
     }
+  }
+
+  /** Checks what is between a section's payload and its data. */
+  #checkPadding(section: SectionInfo, name: string): void {
+    // Below that it was looked at on the way through the image.
+    if (section.dataAlignBytes <= PAGE_SIZE_BYTES) return;
+    this.#checkOpen(section);
+    const offset = payloadEnd(section);
+    const padding = new Uint8Array(section.dataOffset - offset);
+    if (
+      readAt(this.#file, offset, padding, name) < padding.length ||
+      !isZero(padding)
+    ) throw paddingDamaged(name, describeSection(section), offset);
   }
 
   #checkOpen(section: SectionInfo): void {

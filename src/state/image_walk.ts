@@ -19,6 +19,7 @@ import {
   MAX_PAYLOAD_BYTES,
   MAX_SECTIONS,
   MAX_TOTAL_PAYLOAD_BYTES,
+  PAGE_SIZE_BYTES,
   SECTION,
   TRAILER,
 } from "./format.ts";
@@ -189,7 +190,16 @@ class Walk {
         offset,
       );
     }
-    await this.#padding(info.dataOffset || alignUp(this.#offset, ALIGN_BYTES));
+    const next = info.dataOffset || alignUp(this.#offset, ALIGN_BYTES);
+    if (this.#source.skip && info.dataAlignBytes > PAGE_SIZE_BYTES) {
+      // As long as data may be, and looked at where data is.
+      const padding = next - this.#offset;
+      const passed = this.#source.skip(padding);
+      this.#offset += passed;
+      if (passed < padding) throw this.#truncated("the padding after ");
+    } else {
+      await this.#padding(next);
+    }
     return payload;
   }
 
@@ -226,10 +236,7 @@ class Walk {
     const padding = new Uint8Array(end - start);
     await this.#fill(padding, "the padding after ");
     if (!isZero(padding)) {
-      throw this.#corrupt(
-        `the padding after ${this.#where} at byte ${start} is damaged`,
-        start,
-      );
+      throw paddingDamaged(this.#source.name, this.#where, start);
     }
   }
 
@@ -302,6 +309,19 @@ class Walk {
       offset,
     });
   }
+}
+
+/** The error of padding that is not zero. */
+export function paddingDamaged(
+  name: string,
+  section: string,
+  offset: number,
+): ImageError {
+  return new ImageError(
+    "IMAGE_CORRUPT",
+    `Cannot read ${name}: the padding after ${section} at byte ${offset} is damaged`,
+    { section, offset },
+  );
 }
 
 /** The error of a section whose data does not fit its checksum. */

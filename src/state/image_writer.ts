@@ -25,7 +25,7 @@ import { encodeHeader } from "./header.ts";
 import type { ImageSink } from "./image_sink.ts";
 import { encodeIndex, INDEX_VERSION } from "./index_section.ts";
 import { encodePayload } from "./payload.ts";
-import { dataOffsetOf, encodeSectionHeader } from "./section.ts";
+import { dataOffsetOf, encodeSectionHeader, isDataAlign } from "./section.ts";
 import type { SectionInfo } from "./section.ts";
 import { encodeTrailer } from "./trailer.ts";
 
@@ -82,8 +82,8 @@ export async function writeImage(
   for (const { component, dump } of dumps) {
     const parts = dump.answer === "payload" ? [dump] : dump.parts;
     let part = 0;
-    for (const { value, data } of parts as Iterable<Part>) {
-      await writer.section(component, part++, value, data);
+    for (const piece of parts as Iterable<Part>) {
+      await writer.section(component, part++, piece);
       onProgress?.({
         component: component.id,
         writtenBytes: writer.offset,
@@ -171,8 +171,7 @@ class SectionWriter {
   async section(
     component: Component,
     part: number,
-    value: unknown,
-    data: readonly Uint8Array[] = [],
+    { value, data = [], dataAlignBytes = PAGE_SIZE_BYTES }: Part,
   ): Promise<void> {
     let payload: Uint8Array;
     try {
@@ -189,11 +188,17 @@ class SectionWriter {
       ? `the image would have more than ${MAX_TOTAL_PAYLOAD_BYTES} bytes of state beside its data`
       : this.#written.length >= MAX_SECTIONS
       ? `the image would have more than ${MAX_SECTIONS} sections`
+      : !isDataAlign(dataAlignBytes)
+      ? `data cannot be aligned to ${dataAlignBytes} bytes`
       : undefined;
     if (excess !== undefined) throw cannotSave(component, excess);
     const { kind, id, version } = component;
     this.#written.push(
-      await this.#put({ kind, id, version, part }, payload, data, dataBytes),
+      await this.#put({ kind, id, version, part }, payload, {
+        data,
+        dataBytes,
+        dataAlignBytes: dataBytes > 0 ? dataAlignBytes : 0,
+      }),
     );
     this.#dataBytes += dataBytes;
   }
@@ -204,8 +209,7 @@ class SectionWriter {
     await this.#put(
       { kind: INDEX_KIND, id: INDEX_KIND, version: INDEX_VERSION, part: 0 },
       encodeIndex(this.#written),
-      [],
-      0,
+      { data: [], dataBytes: 0, dataAlignBytes: 0 },
     );
     const totalBytes = this.#out.offset + TRAILER.sizeBytes;
     const digest = this.#digest.digest();
@@ -222,9 +226,13 @@ class SectionWriter {
   async #put(
     name: Pick<SectionInfo, "kind" | "id" | "version" | "part">,
     payload: Uint8Array,
-    data: readonly Uint8Array[],
-    dataBytes: number,
+    bulk: {
+      data: readonly Uint8Array[];
+      dataBytes: number;
+      dataAlignBytes: number;
+    },
   ): Promise<SectionInfo> {
+    const { data, dataBytes, dataAlignBytes } = bulk;
     let dataCrc = 0;
     for (const chunk of data) dataCrc = crc32(chunk, dataCrc);
     const offset = this.#out.offset;
@@ -234,6 +242,7 @@ class SectionWriter {
       payloadBytes: payload.length,
       payloadCrc: crc32(payload),
       dataBytes,
+      dataAlignBytes,
       dataCrc,
     };
     encodeSectionHeader(this.#headerBytes, header);
@@ -241,7 +250,7 @@ class SectionWriter {
     await this.#out.write(this.#headerBytes);
     await this.#out.write(payload);
     if (dataBytes > 0) {
-      await this.#out.pad(PAGE_SIZE_BYTES);
+      await this.#out.pad(dataAlignBytes);
       for (const chunk of data) await this.#out.write(chunk);
     }
     await this.#out.pad(ALIGN_BYTES);

@@ -9,6 +9,7 @@ import { crcFits, getText, getU64, hasMagic } from "./fields.ts";
 import { putCrc, putText, viewOf } from "./fields.ts";
 import {
   alignUp,
+  MAX_DATA_ALIGN_BYTES,
   PAGE_SIZE_BYTES,
   SECTION,
   SECTION_MAGIC,
@@ -33,7 +34,9 @@ export interface SectionInfo {
   readonly payloadBytes: number;
   /** CRC-32 of the payload. */
   readonly payloadCrc: number;
-  /** Where its data starts, a multiple of the page size; 0 without data. */
+  /** What its data is aligned to: a power of two; 0 without data. */
+  readonly dataAlignBytes: number;
+  /** Where its data starts, a multiple of that; 0 without data. */
   readonly dataOffset: number;
   /** How many bytes of data there are. */
   readonly dataBytes: number;
@@ -55,12 +58,18 @@ export function payloadEnd(info: SectionInfo): number {
 /** Where the data of a section starts that begins at `offset`; 0 without. */
 export function dataOffsetOf(
   offset: number,
-  header: Pick<SectionHeader, "payloadBytes" | "dataBytes">,
+  header: Pick<SectionHeader, "payloadBytes" | "dataBytes" | "dataAlignBytes">,
 ): number {
   return header.dataBytes === 0 ? 0 : alignUp(
     offset + SECTION.sizeBytes + header.payloadBytes,
-    PAGE_SIZE_BYTES,
+    header.dataAlignBytes,
   );
+}
+
+/** Whether data may be aligned to `bytes`. */
+export function isDataAlign(bytes: number): boolean {
+  return bytes >= PAGE_SIZE_BYTES && bytes <= MAX_DATA_ALIGN_BYTES &&
+    (bytes & (bytes - 1)) === 0;
 }
 
 /** How a section is called in messages: `memory "ram" part 3`. */
@@ -86,6 +95,7 @@ export function encodeSectionHeader(
   view.setUint32(SECTION.payloadCrc, header.payloadCrc, true);
   view.setUint32(SECTION.dataCrc, header.dataCrc, true);
   view.setBigUint64(SECTION.dataBytes, BigInt(header.dataBytes), true);
+  view.setUint32(SECTION.dataAlignBytes, header.dataAlignBytes, true);
   putText(bytes, SECTION.kind, header.kind);
   putText(bytes, SECTION.id, header.id);
   putCrc(bytes.subarray(0, SECTION.sizeBytes), SECTION.crc);
@@ -106,9 +116,11 @@ export function decodeSectionHeader(
   const id = getText(bytes, SECTION.id, SECTION_TEXT_BYTES.id);
   const dataBytes = getU64(view, SECTION.dataBytes);
   const version = view.getUint32(SECTION.version, true);
+  const dataAlignBytes = view.getUint32(SECTION.dataAlignBytes, true);
   if (
     !hasMagic(bytes, SECTION_MAGIC) || kind === undefined ||
-    id === undefined || dataBytes === undefined || version === 0
+    id === undefined || dataBytes === undefined || version === 0 ||
+    !(dataBytes === 0 ? dataAlignBytes === 0 : isDataAlign(dataAlignBytes))
   ) {
     return "damaged";
   }
@@ -123,6 +135,7 @@ export function decodeSectionHeader(
     payloadBytes: view.getUint32(SECTION.payloadBytes, true),
     payloadCrc: view.getUint32(SECTION.payloadCrc, true),
     dataBytes,
+    dataAlignBytes,
     dataCrc: view.getUint32(SECTION.dataCrc, true),
   };
 }

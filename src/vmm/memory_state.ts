@@ -1,5 +1,5 @@
 /**
- * How memory travels: the pages that are not zero, in parts of a few MiB.
+ * How memory travels: the pages that are not zero, in parts.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export const memoryState = {
     sizeBytes: count,
     /** Whether the data are the pages themselves or one zstd frame of them. */
     encoding: v.picklist(["raw", "zstd"]),
-    /** Pairs: gpa of the first page, how many pages; in order. */
+    /** Pairs: gpa of the first page, how many pages. */
     runs: v.pipe(
       v.array(v.tuple([count, v.pipe(count, v.minValue(1))])),
       v.maxLength(BLOCK_BYTES),
@@ -39,8 +39,11 @@ export const memoryState = {
 /** The state of a part of memory, version 1. */
 export type MemoryPartV1 = v.InferOutput<typeof memoryState.schema>;
 
-/** Most bytes of pages in one part. */
-const PART_BYTES = 4 * BLOCK_BYTES;
+/** Most bytes of pages in one part: few parts, so that restore is short. */
+const PART_BYTES = 32 * BLOCK_BYTES;
+
+/** Most bytes of pages in one part that is packed, which takes memory. */
+const PACKED_PART_BYTES = 4 * BLOCK_BYTES;
 
 /** How much is looked at as a whole before page by page. */
 const SPAN_BYTES = 64 * 1024;
@@ -66,29 +69,26 @@ export class MemorySaver implements Component {
     return { answer: "many", parts: this.#parts() };
   }
 
+  /**
+   * Blocks without a page of zeros first, aligned so that they can be mapped as
+   * large pages; then the pages of the other blocks.
+   */
   *#parts(): Generator<Part> {
-    let runs: [number, number][] = [];
-    let bytes = 0;
-    for (const [gpa, pages] of this.#runs()) {
-      let at = gpa;
-      for (let left = pages; left > 0;) {
-        const take = Math.min(left, (PART_BYTES - bytes) / PAGE_BYTES);
-        runs.push([at, take]);
-        bytes += take * PAGE_BYTES;
-        at += take * PAGE_BYTES;
-        left -= take;
-        if (bytes === PART_BYTES) {
-          yield this.#part(runs, bytes);
-          runs = [];
-          bytes = 0;
-        }
+    const { whole, rest } = this.#runs();
+    if (!this.#compress) {
+      for (const runs of split(whole, PART_BYTES)) {
+        yield { ...this.#part(runs), dataAlignBytes: BLOCK_BYTES };
       }
     }
-    // The last part is there even if it is empty: it says how much memory.
-    yield this.#part(runs, bytes);
+    const others = this.#compress ? [...whole, ...rest].sort(byGpa) : rest;
+    const most = this.#compress ? PACKED_PART_BYTES : PART_BYTES;
+    for (const runs of split(others, most)) yield this.#part(runs);
+    // An empty part at least: it says how much memory there is.
+    if (whole.length + rest.length === 0) yield this.#part([]);
   }
 
-  #part(runs: [number, number][], bytes: number): Part {
+  #part(runs: Run[]): Part {
+    const bytes = bytesOf(runs);
     const data = runs.map(([gpa, pages]) =>
       this.#memory.bytes(gpa, pages * PAGE_BYTES)
     );
@@ -112,41 +112,64 @@ export class MemorySaver implements Component {
     return { value: { sizeBytes, encoding: "zstd", runs }, data: [frame] };
   }
 
-  /** Runs of pages that are not zero: gpa and how many pages. */
-  *#runs(): Generator<[number, number]> {
+  /** Runs of pages that are not zero: of whole blocks, and of the others. */
+  #runs(): { whole: Run[]; rest: Run[] } {
     const memory = this.#memory;
-    let from = -1;
-    let end = -1;
+    const whole: Run[] = [];
+    const rest: Run[] = [];
     for (const block of this.#blocks.used()) {
-      if (end !== block && from >= 0) {
-        yield [from, (end - from) / PAGE_BYTES];
-        from = -1;
-      }
-      const blockEnd = block + BLOCK_BYTES;
-      if (memory.isZero(block, BLOCK_BYTES)) {
-        if (from >= 0) yield [from, (end - from) / PAGE_BYTES];
-        from = -1;
-        continue;
-      }
-      for (let span = block; span < blockEnd; span += SPAN_BYTES) {
-        const zeroSpan = memory.isZero(span, SPAN_BYTES);
-        for (
-          let page = span;
-          page < span + SPAN_BYTES;
-          page += PAGE_BYTES
-        ) {
-          const zero = zeroSpan || memory.isZero(page, PAGE_BYTES);
-          if (!zero && from < 0) from = page;
-          else if (zero && from >= 0) {
-            yield [from, (page - from) / PAGE_BYTES];
-            from = -1;
-          }
+      if (memory.isZero(block, BLOCK_BYTES)) continue;
+      const runs: Run[] = [];
+      for (let span = block; span < block + BLOCK_BYTES; span += SPAN_BYTES) {
+        if (memory.isZero(span, SPAN_BYTES)) continue;
+        for (let page = span; page < span + SPAN_BYTES; page += PAGE_BYTES) {
+          if (!memory.isZero(page, PAGE_BYTES)) append(runs, page, 1);
         }
       }
-      end = blockEnd;
+      if (runs[0][1] === PAGES_PER_BLOCK) append(whole, ...runs[0]);
+      else for (const run of runs) append(rest, ...run);
     }
-    if (from >= 0) yield [from, (end - from) / PAGE_BYTES];
+    return { whole, rest };
   }
+}
+
+/** A run of pages: gpa of the first, and how many. */
+type Run = [gpa: number, pages: number];
+
+const PAGES_PER_BLOCK = BLOCK_BYTES / PAGE_BYTES;
+
+/** Adds pages to a list of runs, to the last one where they follow it. */
+function append(runs: Run[], gpa: number, pages: number): void {
+  const last = runs.at(-1);
+  if (last && last[0] + last[1] * PAGE_BYTES === gpa) last[1] += pages;
+  else runs.push([gpa, pages]);
+}
+
+/** Cuts runs into lists of at most so many bytes. */
+function* split(runs: readonly Run[], mostBytes: number): Generator<Run[]> {
+  let part: Run[] = [];
+  let room = mostBytes / PAGE_BYTES;
+  for (const [gpa, pages] of runs) {
+    for (let done = 0; done < pages;) {
+      const take = Math.min(pages - done, room);
+      part.push([gpa + done * PAGE_BYTES, take]);
+      done += take;
+      room -= take;
+      if (room > 0) continue;
+      yield part;
+      part = [];
+      room = mostBytes / PAGE_BYTES;
+    }
+  }
+  if (part.length > 0) yield part;
+}
+
+function byGpa(a: Run, b: Run): number {
+  return a[0] - b[0];
+}
+
+function bytesOf(runs: readonly Run[]): number {
+  return runs.reduce((pages, run) => pages + run[1], 0) * PAGE_BYTES;
 }
 
 /** Where a part's data is in an image file. */
@@ -184,24 +207,27 @@ export function checkMemoryParts(parts: readonly PartInFile[]): number {
   const wrong = (what: string) =>
     new VmError("VM_MEMORY", `Cannot restore "memory": ${what}`);
   const sizeBytes = parts[0]?.state.sizeBytes ?? 0;
-  let last = 0;
   for (const { state, dataBytes } of parts) {
     if (state.sizeBytes !== sizeBytes) throw wrong("its parts differ in size");
-    let bytes = 0;
-    for (const [gpa, pages] of state.runs) {
-      const end = gpa + pages * PAGE_BYTES;
-      if (gpa % PAGE_BYTES !== 0 || gpa < last || end > sizeBytes) {
-        throw wrong(
-          `a run of pages at gpa 0x${gpa.toString(16)} is out of place`,
-        );
-      }
-      last = end;
-      bytes += pages * PAGE_BYTES;
+    const bytes = bytesOf(state.runs);
+    const isPacked = state.encoding === "zstd";
+    if (bytes > (isPacked ? PACKED_PART_BYTES : PART_BYTES)) {
+      throw wrong(`a part has ${bytes} bytes of pages`);
     }
-    if (bytes > PART_BYTES) throw wrong(`a part has ${bytes} bytes of pages`);
-    if (state.encoding === "raw" && bytes !== dataBytes) {
+    if (!isPacked && bytes !== dataBytes) {
       throw wrong(`a part has ${dataBytes} bytes of data, must be ${bytes}`);
     }
+  }
+  const runs = parts.flatMap(({ state }) => state.runs).sort(byGpa);
+  let last = 0;
+  for (const [gpa, pages] of runs) {
+    const end = gpa + pages * PAGE_BYTES;
+    if (gpa % PAGE_BYTES !== 0 || gpa < last || end > sizeBytes) {
+      throw wrong(
+        `a run of pages at gpa 0x${gpa.toString(16)} is out of place`,
+      );
+    }
+    last = end;
   }
   return sizeBytes;
 }
@@ -288,7 +314,7 @@ class MappableFile {
 
 /** The pages of a compressed part. */
 function unpack(state: MemoryPartV1, frame: Uint8Array): Uint8Array {
-  const bytes = state.runs.reduce((n, [, pages]) => n + pages, 0) * PAGE_BYTES;
+  const bytes = bytesOf(state.runs);
   let whole: Uint8Array;
   try {
     whole = zstdDecompressSync(frame, { maxOutputLength: bytes });

@@ -144,6 +144,27 @@ Deno.test("image: damaged data is found when it is read or checked, not before",
   }
 });
 
+Deno.test("image: damaged padding before aligned data is found with the data", async () => {
+  const dataAlignBytes = 2 * 1024 ** 2;
+  const image = await imageOf([
+    component("m", "m", {
+      answer: "many",
+      parts: [{ value: 1, data: [pattern(4096, 1)], dataAlignBytes }],
+    }),
+  ]);
+  for (const at of [300, 70_000, dataAlignBytes - 1]) {
+    const damaged = image.slice();
+    damaged[at] ^= 1;
+    const { file, stream } = await errorsOf(damaged);
+    assertEquals([file.code, stream.code], ["IMAGE_CORRUPT", "IMAGE_CORRUPT"]);
+    assertStringIncludes(file.message, "the padding after");
+    assertEquals(
+      file.message.replace(/"[^"]*damaged.img"/, "the stream"),
+      stream.message,
+    );
+  }
+});
+
 Deno.test("image: the data of a file that became shorter is damaged", async () => {
   using folder = new Folder();
   const path = folder.path("vm.img");

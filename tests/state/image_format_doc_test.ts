@@ -116,7 +116,7 @@ async function readByTheBook(image: Bytes): Promise<Found[]> {
     const payload = image.subarray(at + 128, payloadEnd);
     assertEquals(u32(at + 24), crc32(payload));
     const dataBytes = u64(at + 32);
-    const start = dataBytes > 0 ? up(payloadEnd, 4096) : payloadEnd;
+    const start = dataBytes > 0 ? up(payloadEnd, u32(at + 112)) : payloadEnd;
     const data = image.subarray(start, start + dataBytes);
     assertEquals(u32(at + 28), crc32(data));
     zeros(payloadEnd, start);

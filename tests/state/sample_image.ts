@@ -75,7 +75,11 @@ export function sampleComponents(): Component[] {
     component("nothing", "idle0", { answer: "nothing" }),
     component("blob", "blob0", {
       answer: "many",
-      parts: [{ value: { name: "odd" }, data: [pattern(101, 4)] }],
+      parts: [{
+        value: { name: "odd" },
+        data: [pattern(101, 4)],
+        dataAlignBytes: 16384,
+      }],
     }, 7),
     payload("register", "vcpu0", {
       rax: 0xffff_ffff_ffff_ffffn,

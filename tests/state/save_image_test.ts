@@ -13,9 +13,12 @@ import {
   component,
   CREATOR,
   Folder,
+  imageOf,
   openDescriptors,
+  pattern,
   payload,
   readFile,
+  readStream,
   sampleComponents,
   thrownBy,
 } from "./sample_image.ts";
@@ -144,7 +147,27 @@ Deno.test("save: more data than a part may have is refused", async () => {
     component("m", "m", { answer: "many", parts: [{ value: 1, data }] }),
   ]);
   assertEquals(error.code, "IMAGE_COMPONENT");
-  assertStringIncludes(error.message, "must be <= 8388608");
+  assertStringIncludes(error.message, `must be <= ${MAX_DATA_BYTES}`);
+});
+
+Deno.test("save: data is aligned as it asks for, from a page to 2 MiB", async () => {
+  for (const dataAlignBytes of [undefined, 4096, 65536, 2 * 1024 ** 2]) {
+    const part = { value: 1, data: [pattern(5000, 1)], dataAlignBytes };
+    const image = await imageOf([
+      component("m", "m", { answer: "many", parts: [part] }),
+    ]);
+    const { sections, data } = await readStream(image);
+    assertEquals(sections[0].dataOffset % (dataAlignBytes ?? 4096), 0);
+    assertEquals(data, [pattern(5000, 1)]);
+  }
+  for (const dataAlignBytes of [0, 8, 2048, 12288, 4 * 1024 ** 2, NaN]) {
+    const part = { value: 1, data: [new Uint8Array(1)], dataAlignBytes };
+    const error = await failedSave([
+      component("m", "m", { answer: "many", parts: [part] }),
+    ]);
+    assertEquals(error.code, "IMAGE_COMPONENT");
+    assertStringIncludes(error.message, "cannot be aligned");
+  }
 });
 
 Deno.test("save: a part that fails half way leaves the old image", async () => {
