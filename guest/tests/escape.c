@@ -45,6 +45,11 @@ static void try_all(const char *path)
 	TRY("chdir", chdir(path));
 	TRY("mkdir", mkdir(path, 0777));
 	TRY("mkdirat", mkdirat(folder, path, 0777));
+	TRY("chmod", chmod(path, 0777));
+	TRY("chown", chown(path, 0, 0));
+	TRY("lchown", lchown(path, 0, 0));
+	TRY("utimes", utimensat(folder, path, 0, 0));
+	TRY("link's utimes", utimensat(folder, path, 0, AT_SYMLINK_NOFOLLOW));
 	TRY("rename away", rename(path, "taken"));
 	TRY("rename there", rename("mine", path));
 	TRY("exchange", syscall(SYS_renameat2, folder, "mine", folder, path, 2));

@@ -37,6 +37,18 @@ const SYMBOLS = {
   },
   getdents64: { parameters: ["i32", "buffer", "usize"], result: "i64" },
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // int fd, const char *path, mode_t, int flags
+  fchmodat: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  // …, uid_t, gid_t, int flags
+  fchownat: {
+    parameters: ["i32", "buffer", "i32", "i32", "i32"],
+    result: "i32",
+  },
+  // …, const struct timespec[2], int flags
+  utimensat: {
+    parameters: ["i32", "buffer", "buffer", "i32"],
+    result: "i32",
+  },
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   renameat2: {
     parameters: ["i32", "buffer", "i32", "buffer", "u32"],
@@ -225,6 +237,27 @@ export const unlinkat = (fd: number, name: string, flags: number): number =>
 /** mkdirat(2). */
 export const mkdirat = (fd: number, name: string, mode: number): number =>
   result(c.mkdirat(fd, pathBytes(name), mode));
+
+/** fchmodat(2), links followed. */
+export const fchmodat = (fd: number, name: string, mode: number): number =>
+  result(c.fchmodat(fd, pathBytes(name), mode, 0));
+
+/** fchownat(2). */
+export const fchownat = (
+  fd: number,
+  name: string,
+  uid: number,
+  gid: number,
+  flags: number,
+): number => result(c.fchownat(fd, pathBytes(name), uid, gid, flags));
+
+/** utimensat(2): `times` are two `struct timespec`; null: now. */
+export const utimensat = (
+  fd: number,
+  name: string,
+  times: Uint8Array<ArrayBuffer> | null,
+  flags: number,
+): number => result(c.utimensat(fd, pathBytes(name), times, flags));
 
 /** renameat2(2). */
 export const renameat2 = (

@@ -26,6 +26,8 @@ export {
   AT_SYMLINK_NOFOLLOW,
   close,
   faccessat2,
+  fchmodat,
+  fchownat,
   fstatat,
   ftruncate,
   mkdirat,
@@ -38,6 +40,7 @@ export {
   S_IF,
   statx,
   unlinkat,
+  utimensat,
 } from "./host_calls.ts";
 export { HostFile } from "./host_file.ts";
 export {

@@ -131,6 +131,9 @@ for (const link of LINKS) {
         "access",
         "access for writing",
         "truncate",
+        "chmod",
+        "chown",
+        "utimes",
         "chdir",
       ]
     ) assertEquals(of(call), denied, call);

@@ -15,3 +15,4 @@ compareTest("vectors", "readv, writev and their kin answer as Linux's");
 compareTest("folders", "folders and names are as Linux's", {
   prepare: prepareFolders,
 });
+compareTest("attributes", "permissions, owner and times change as on Linux");

@@ -49,12 +49,13 @@ const RENAME = { exchange: 2, all: 7 } as const;
 const O_PATH_KNOWN = O.path | O.directory | O.noFollow | O.closeOnExec;
 
 const READ: Access = { read: true };
-const WRITE: Access = { write: true };
+/** Changing a file, or an entry of a folder. */
+export const WRITE: Access = { write: true };
 /** Looking at a name needs no more than being allowed to read there. */
 const LOOK: Access = { read: true };
 
 /** A path the program passed: where it starts from, and its characters. */
-interface UserPath {
+export interface UserPath {
   readonly cwd: string;
   readonly path: string;
 }
@@ -70,7 +71,11 @@ function folderOf(linux: Linux, dirfd: number): string | number {
 }
 
 /** Reads a path argument; an absolute one needs no folder. */
-function userPath(linux: Linux, dirfd: number, va: number): UserPath | number {
+export function userPath(
+  linux: Linux,
+  dirfd: number,
+  va: number,
+): UserPath | number {
   const bytes = linux.user.readString(va);
   if (typeof bytes === "number") return bytes;
   const path = String.fromCharCode(...bytes);
@@ -130,7 +135,7 @@ function openAt(
 }
 
 /** Runs `call` on a descriptor that stands for the path, links followed. */
-function following(
+export function following(
   linux: Linux,
   where: UserPath,
   access: Access,
@@ -147,7 +152,7 @@ function following(
 }
 
 /** Runs `call` on the folder that holds the path's last name, and that name. */
-function naming(
+export function naming(
   linux: Linux,
   where: UserPath,
   access: Access,

@@ -6,6 +6,7 @@
 
 import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
+import { attributeCalls } from "./attributes.ts";
 import { descriptorCalls } from "./descriptors.ts";
 import { fileCalls } from "./files.ts";
 import { ioCalls } from "./io.ts";
@@ -27,6 +28,7 @@ export const SAVE_NUMBER = 0x5356_4d01;
 export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
   const byName: SyscallTable = {
     ...fileCalls,
+    ...attributeCalls,
     ...ioCalls,
     ...descriptorCalls,
     ...memoryCalls,

@@ -1,0 +1,144 @@
+/**
+ * System calls that change what is known of a file besides its content:
+ * permissions, owner, times.
+ *
+ * @module
+ */
+
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  fchmodat,
+  fchownat,
+  HostPaths,
+  O,
+  pathOf,
+  utimensat,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import { following, naming, userPath, WRITE } from "./files.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Changes a file: by a descriptor that stands for it, or by folder and name. */
+interface Change {
+  byFd(fd: number): number;
+  byName(fd: number, name: string): number;
+}
+
+/** The path by which this process finds what a descriptor stands for. */
+function ownPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+function changeMode(mode: number): Change {
+  const permissions = mode & 0o7777;
+  return {
+    byFd: (fd) => fchmodat(AT_FDCWD, ownPath(fd), permissions),
+    // Linux has no permissions of links either.
+    byName: () => -ERRNO.EOPNOTSUPP,
+  };
+}
+
+function changeOwner(uid: number, gid: number): Change {
+  return {
+    byFd: (fd) => fchownat(fd, "", uid, gid, AT_EMPTY_PATH),
+    byName: (fd, name) => fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW),
+  };
+}
+
+/** Times as utimensat(2) takes them; null: now. */
+function changeTimes(times: Uint8Array<ArrayBuffer> | null): Change {
+  return {
+    byFd: (fd) => utimensat(AT_FDCWD, ownPath(fd), times, 0),
+    byName: (fd, name) => utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW),
+  };
+}
+
+/** Changes a file named by path. */
+function atPath(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  flags: number,
+  change: Change,
+): number {
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  if (where.path === "" && flags & AT_EMPTY_PATH) {
+    return atDescriptor(linux, dirfd, change, true);
+  }
+  return flags & AT_SYMLINK_NOFOLLOW
+    ? naming(linux, where, WRITE, (fd, name) => change.byName(fd, name))
+    : following(linux, where, WRITE, (fd) => change.byFd(fd));
+}
+
+/** Changes the file behind a descriptor, if its path may be written. */
+function atDescriptor(
+  linux: Linux,
+  descriptor: number,
+  change: Change,
+  evenPath = false,
+): number {
+  const file = linux.fds.file(descriptor);
+  if (!file || (file.flags & O.path && !evenPath)) return -ERRNO.EBADF;
+  if (file.type !== "host" || file.hostFd === undefined) {
+    return linux.unsupported(
+      "changing the permissions, owner or times of what is no file",
+      -ERRNO.EPERM,
+    );
+  }
+  // Whoever may write the file may do this; else its place decides.
+  if (file.isWritable) return change.byFd(file.hostFd);
+  const path = HostPaths.pathOfFd(file.hostFd);
+  if (path === undefined) return -ERRNO.ENOENT;
+  const where = { cwd: "/", path: pathOf(path) };
+  return following(linux, where, WRITE, (fd) => change.byFd(fd));
+}
+
+/** Calls on permissions, owner and times. */
+export const attributeCalls: SyscallTable = {
+  chmod(linux, args) {
+    return atPath(linux, AT_FDCWD, args.u64(0), 0, changeMode(args.uint(1)));
+  },
+  fchmod(linux, args) {
+    return atDescriptor(linux, args.int(0), changeMode(args.uint(1)));
+  },
+  fchmodat(linux, args) {
+    return atPath(linux, args.int(0), args.u64(1), 0, changeMode(args.uint(2)));
+  },
+  chown(linux, args) {
+    const change = changeOwner(args.int(1), args.int(2));
+    return atPath(linux, AT_FDCWD, args.u64(0), 0, change);
+  },
+  lchown(linux, args) {
+    const change = changeOwner(args.int(1), args.int(2));
+    return atPath(linux, AT_FDCWD, args.u64(0), AT_SYMLINK_NOFOLLOW, change);
+  },
+  fchown(linux, args) {
+    const change = changeOwner(args.int(1), args.int(2));
+    return atDescriptor(linux, args.int(0), change);
+  },
+  fchownat(linux, args) {
+    const flags = args.int(4);
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -ERRNO.EINVAL;
+    const change = changeOwner(args.int(2), args.int(3));
+    return atPath(linux, args.int(0), args.u64(1), flags, change);
+  },
+  utimensat(linux, args) {
+    const flags = args.int(3);
+    let times: Uint8Array<ArrayBuffer> | null = null;
+    if (args.u64(2) !== 0) {
+      times = new Uint8Array(32);
+      if (!linux.user.read(args.u64(2), times)) return -ERRNO.EFAULT;
+    }
+    const change = changeTimes(times);
+    if (args.u64(1) === 0 && args.int(0) !== AT_FDCWD) {
+      if (flags !== 0) return -ERRNO.EINVAL;
+      return atDescriptor(linux, args.int(0), change);
+    }
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -ERRNO.EINVAL;
+    return atPath(linux, args.int(0), args.u64(1), flags, change);
+  },
+};
