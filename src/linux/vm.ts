@@ -82,10 +82,11 @@ export interface CommonOptions {
   /**
    * Answers the program's SAVE(): called with the vCPU stopped, so that it can
    * be saved. The answer is what SAVE() returns in the program that goes on (0,
-   * or a negative errno), or "stop". When it throws, so does `run`, and the VM
-   * is paused: SAVE() gives EIO if it goes on. Absent: SAVE() gives ENOSYS.
+   * also where there is none, or a negative errno), or "stop". When it throws,
+   * so does `run`, and the VM is paused: SAVE() gives EIO if it goes on. Absent:
+   * SAVE() gives ENOSYS.
    */
-  readonly onSave?: (vm: Vm) => SaveAnswer | Promise<SaveAnswer>;
+  readonly onSave?: (vm: Vm) => Promise<SaveAnswer | void>;
 }
 
 /** What can be chosen of a new VM. */
@@ -176,14 +177,15 @@ interface ProgramParts {
  *
  * @example Run a program, save it where it asks to be
  * ```ts ignore
- * import { type SaveAnswer, Vm } from "@scratchvm/scratchvm";
+ * import { Vm } from "@scratchvm/scratchvm";
  *
- * async function onSave(vm: Vm): Promise<SaveAnswer> {
- *   await vm.save("vm.img");
- *   return "stop";
- * }
- *
- * await using first = await Vm.create({ program: "guest/build/app", onSave });
+ * await using first = await Vm.create({
+ *   program: "guest/build/app",
+ *   onSave: async (vm) => {
+ *     await vm.save("vm.img");
+ *     return "stop";
+ *   },
+ * });
  * console.log(await first.run()); // { kind: "saved" }
  *
  * // Here, or in another process, now or later:
@@ -540,12 +542,12 @@ export class Vm {
   }
 
   async #answerSave(
-    onSave: (vm: Vm) => SaveAnswer | Promise<SaveAnswer>,
+    onSave: NonNullable<CommonOptions["onSave"]>,
   ): Promise<SaveAnswer> {
     this.#linux.clock.stop();
     this.#inSave = true;
     try {
-      return await onSave(this);
+      return await onSave(this) ?? 0;
     } finally {
       // Saves that others began meanwhile read memory, too.
       for (let last; last !== this.#saving;) await (last = this.#saving);

@@ -380,7 +380,7 @@ kvmTest(
         memoryBytes: 32 * 1024 ** 2,
         onSave: () => {
           asked++;
-          return -ERRNO.EBUSY;
+          return Promise.resolve(-ERRNO.EBUSY);
         },
       });
       assertEquals(await test.run(), { kind: "exited", code: 0 });

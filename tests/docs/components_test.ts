@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { decode } from "cborg";
-import { ImageFile, type SaveAnswer, type Section } from "../../mod.ts";
+import { ImageFile, type Section } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
 import { readText } from "./repository.ts";
@@ -29,7 +29,7 @@ async function savedSections(): Promise<readonly Section[]> {
   const path = scratch.file("vm.img");
   await using test = await TestVm.create({
     program,
-    onSave: async (vm): Promise<SaveAnswer> => {
+    onSave: async (vm) => {
       await vm.save(path);
       return "stop";
     },

@@ -116,7 +116,10 @@ kvmTest(
     await using nobody = await TestVm.create({ program });
     await nobody.run();
     assertEquals(nobody.output.stdout, "-1 38\n"); // ENOSYS
-    await using fails = await TestVm.create({ program, onSave: () => -5 });
+    await using fails = await TestVm.create({
+      program,
+      onSave: () => Promise.resolve(-5),
+    });
     await fails.run();
     assertEquals(fails.output.stdout, "-1 5\n"); // EIO
   },

@@ -46,10 +46,10 @@ kvmTest(
     await using test = await TestVm.create({
       program,
       args: ["2"],
-      onSave: () => {
-        if (++calls === 1) throw new Error("disk on fire");
-        return 0;
-      },
+      onSave: () =>
+        ++calls === 1
+          ? Promise.reject(new Error("disk on fire"))
+          : Promise.resolve(0),
     });
     await assertRejects(() => test.run(), Error, "disk on fire");
     assertEquals(test.vm.state, "paused");
@@ -104,7 +104,7 @@ kvmTest("save: a VM does not run while it is being saved", async () => {
   await using test = await TestVm.create({
     program,
     args: ["64"],
-    onSave: () => 0,
+    onSave: () => Promise.resolve(0),
   });
   const saving = test.vm.save(scratch.file("vm.img"));
   await Promise.resolve();
