@@ -44,9 +44,6 @@ async function measure(context: Context, mib: number): Promise<Row> {
     quantity: "speed",
     samples,
     against: "c",
-    notes: [
-      "C writes the same amount to a new file, with the same fsync and rename",
-    ],
   };
 }
 
