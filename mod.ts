@@ -44,6 +44,7 @@ export {
   ProgramError,
   type ProgramErrorCode,
   type RestoreOptions,
+  type VerifyPolicy,
   type SaveAnswer,
   type SaveOptions,
   SIGNAL,

@@ -19,23 +19,46 @@ function whyNot(): string {
   }
 }
 
+const HAS_MUSL = hasMusl();
+
+function hasMusl(): boolean {
+  try {
+    const args = ["--version"];
+    return new Deno.Command("musl-gcc", { args }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Registers a test that runs guests. Without a usable /dev/kvm it is ignored,
- * and the reason is said once a file.
+ * and the reason is said once a file; so is one of a program that is built with
+ * musl-gcc, without that.
  *
  * @param name "subject: what holds"
  * @param fn the test
+ * @param program the guest program it is of, where that matters: `hello_musl`
  */
 export function kvmTest(
   name: string,
   fn: (t: Deno.TestContext) => void | Promise<void>,
+  program = "",
 ): void {
-  const ignore = REASON !== "";
+  const lacks = REASON !== ""
+    ? "/dev/kvm"
+    : program.endsWith("_musl") && !HAS_MUSL
+    ? "musl-gcc"
+    : undefined;
   Deno.test({
-    name: ignore ? `SKIPPED no /dev/kvm: ${name}` : name,
-    ignore,
+    name: lacks ? `SKIPPED no ${lacks}: ${name}` : name,
+    ignore: lacks !== undefined,
     fn,
   });
 }
 
+if (!HAS_MUSL) {
+  console.error(
+    "Tests of programs built with musl-gcc are skipped: it is missing",
+  );
+}
 if (REASON) console.error(`Tests that run guests are skipped: ${REASON}`);

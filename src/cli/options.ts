@@ -55,7 +55,7 @@ const STRING = ["allow-read", "allow-write", "on-save", "trace-to"];
 /** The options of each command. */
 export const OPTIONS = {
   run: { boolean: BOOLEAN, string: [...STRING, "memory"], collect: ["env"] },
-  restore: { boolean: BOOLEAN, string: [...STRING, "files"] },
+  restore: { boolean: BOOLEAN, string: [...STRING, "files", "verify"] },
   inspect: { boolean: ["json"], string: [] },
 } as const satisfies Record<string, OptionNames>;
 

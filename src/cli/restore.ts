@@ -4,13 +4,28 @@
  * @module
  */
 
-import { type FilesPolicy, Vm } from "../../mod.ts";
+import { type FilesPolicy, type VerifyPolicy, Vm } from "../../mod.ts";
 import { OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { commonOptions, session } from "./session.ts";
 import { showUsage } from "./usage.ts";
 
-const POLICIES = ["check", "trust", "rollback", "carry"];
+const FILES = ["check", "trust", "rollback", "carry"];
+const VERIFY = ["first", "background", "none"];
+
+/** The value of an option that takes one of a few; absent: undefined. */
+function oneOf(
+  name: string,
+  value: string | boolean | undefined,
+  values: readonly string[],
+): string | undefined {
+  if (value === undefined || values.includes(value as string)) {
+    return value as string | undefined;
+  }
+  throw new UsageError(
+    `--${name} is one of ${values.join(", ")}, not ${value}`,
+  );
+}
 
 /** Thaws an image and runs it to its end; the exit status is the program's. */
 export async function restoreCommand(args: string[]): Promise<number> {
@@ -20,17 +35,14 @@ export async function restoreCommand(args: string[]): Promise<number> {
   if (image === undefined || rest.length > 0) {
     throw new UsageError("restore needs one IMAGE");
   }
-  const files = (parsed.options.files ?? "check") as string;
-  if (!POLICIES.includes(files)) {
-    throw new UsageError(
-      `--files is one of ${POLICIES.join(", ")}, not ${files}`,
-    );
-  }
+  const files = oneOf("files", parsed.options.files, FILES);
+  const verify = oneOf("verify", parsed.options.verify, VERIFY);
   const shared = sharedOptions(parsed);
   const verbose = parsed.options.verbose === true;
   await using vm = await Vm.restore(image, {
     ...commonOptions(shared, verbose),
-    files: files as FilesPolicy,
+    files: files as FilesPolicy | undefined,
+    verify: verify as VerifyPolicy | undefined,
   });
   shared.trace?.print("RESTORE OPERATION");
   return await session(vm, shared, verbose);

@@ -33,6 +33,8 @@ Options of run:
 Options of restore:
   --files=POLICY        files that are not as they were: check (refuse),
                         trust, rollback (cut back), carry (from the image)
+  --verify=WHEN         memory is checked first, in the background, or none
+                        (default: first up to 8 MiB, background above)
 
 SIGUSR2 saves a running VM. Exit status: the program's own; 128 + N when
 signal N ended it; 1 failure, 2 usage, 3 incompatible, 4 damaged image, 5 no

@@ -38,9 +38,13 @@ export class Clock implements Component {
   #offsetNs: number;
   #frozenNs: number | undefined;
 
-  /** A clock that starts at zero, or goes on from a saved state. */
-  constructor(state: ClockStateV1 = { monotonicNs: 0 }) {
-    this.#offsetNs = state.monotonicNs - hostNs();
+  /**
+   * A clock that starts at zero, now; with a saved state, one that stands where
+   * that stood, until it is started.
+   */
+  constructor(state?: ClockStateV1) {
+    this.#offsetNs = -hostNs();
+    this.#frozenNs = state?.monotonicNs;
   }
 
   /** Nanoseconds since the program began, times frozen left out. */

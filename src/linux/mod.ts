@@ -17,6 +17,7 @@ export {
 export {
   type CommonOptions,
   type RestoreOptions,
+  type VerifyPolicy,
   type SaveOptions,
   Vm,
   type VmEnd,

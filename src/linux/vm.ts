@@ -103,8 +103,20 @@ export interface VmOptions extends CommonOptions {
   readonly cwd?: string;
 }
 
+/**
+ * When the memory in an image is checked against its checksums: before the VM
+ * is there, while it runs, or not at all. State is always checked before.
+ */
+export type VerifyPolicy = "first" | "background" | "none";
+
 /** What can be chosen of a restored VM. */
 export interface RestoreOptions extends CommonOptions {
+  /**
+   * When memory is checked; default "first" up to 8 MiB, "background" above. In
+   * the background damage stops the VM; neither its end nor a save of it comes
+   * before the check has.
+   */
+  readonly verify?: VerifyPolicy;
   /** What to do about files that are not as they were; default "check". */
   readonly files?: FilesPolicy;
 }
@@ -304,13 +316,14 @@ export class Vm {
   ): Promise<Vm> {
     using owned = new DisposableStack();
     const image = owned.use(await ImageFile.open(path));
-    const { dataBytes } = image.summary;
-    const verifyFirst = dataBytes <= VERIFY_FIRST_BYTES;
-    if (verifyFirst) await image.verifyData();
+    const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
+    const verify = options.verify ?? (isSmall ? "first" : "background");
+    if (verify === "first") await image.verifyData();
     const vm = Vm.#restore(image, options);
-    owned.move();
-    if (verifyFirst) image[Symbol.dispose]();
-    else vm.#checkWhileRunning(image);
+    if (verify === "background") {
+      owned.move();
+      vm.#checkWhileRunning(image);
+    }
     return vm;
   }
 
@@ -379,7 +392,8 @@ export class Vm {
       .catch((error) => {
         if (this.#closing.signal.aborted) return;
         this.#failure ??= error;
-        return this.#machine.pause();
+        // Not awaited: what runs may be waiting for this check.
+        void this.pause();
       })
       .finally(() => image[Symbol.dispose]());
   }
@@ -440,7 +454,13 @@ export class Vm {
   #onSettled(): void {
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
     this.#linux.clock.stop();
-    if (this.end) this.#ended.resolve(this.end);
+    if (this.end) void this.#resolveEnded(this.end);
+  }
+
+  async #resolveEnded(end: VmEnd): Promise<void> {
+    await this.#checking;
+    if (this.#failure === undefined) this.#ended.resolve(end);
+    else this.#onFailed(this.#failure);
   }
 
   #onFailed(error: unknown): void {
@@ -491,6 +511,9 @@ export class Vm {
   async #save(path: string, options: SaveOptions): Promise<ImageSummary> {
     const { lifecycle } = this.#machine;
     lifecycle.require("save", "created", "running", "paused");
+    // What is saved must not be damage that a new checksum makes good.
+    if (this.#checking) await this.#checking;
+    if (this.#failure !== undefined) throw this.#failure;
     const wasRunning = this.state === "running" && !this.#inSave;
     if (wasRunning) {
       await this.pause();

@@ -67,7 +67,6 @@ for (const [name, ...args] of SAVERS) {
         `freeze: ${name}${variant} thaws at SAVE()${packed}`,
         async () => {
           const [program] = await guest(name + variant);
-          if (!program) return console.log(`${name}${variant} is not built`);
           await using natively = new Scratch();
           await using inVm = new Scratch();
           const expected = await native(program, args, natively.path);
@@ -78,6 +77,7 @@ for (const [name, ...args] of SAVERS) {
           await Deno.remove(inVm.file("vm.img"));
           assertEquals(files(inVm.path), files(natively.path));
         },
+        name + variant,
       );
     }
   }
@@ -186,7 +186,6 @@ async function checkMoving(
   next: () => Next,
 ): Promise<void> {
   const [program] = await guest(name);
-  if (!program) return console.log(`${name} is not built`);
   await using natively = new Scratch();
   await using inVm = new Scratch();
   const expected = await native(program, args, natively.path);
@@ -215,7 +214,7 @@ for (const name of ["malloc_stack", "pipe_half", "files", "files_musl"]) {
     return checkMoving(name, [], () => ({
       afterCalls: 1 + Math.floor(random() * 8),
     }));
-  });
+  }, name);
 }
 
 kvmTest(
