@@ -44,8 +44,6 @@ export interface Context {
    * comes first would pay for it.
    */
   warmMemory(mib: number): Promise<void>;
-  /** What one system call costs a VMM in C, seconds; measured once. */
-  syscallSeconds(): Promise<number>;
 }
 
 /** One file's measurements. */

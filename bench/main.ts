@@ -21,7 +21,7 @@ import { io } from "./io.ts";
 import { describeMachine, machineInfo } from "./machine_info.ts";
 import { restore } from "./restore.ts";
 import { save } from "./save.ts";
-import { type Result, spreadOf, summarize } from "./statistics.ts";
+import { type Result, summarize } from "./statistics.ts";
 import { formatTable } from "./table.ts";
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -77,15 +77,6 @@ async function makeContext(
   const pathC = (name: string) => `${folder}/${name}`;
   const runC = async (name: string, ...args: (string | number)[]) =>
     numbersOf((await runCommand(pathC(name), args.map(String))).stdout);
-  let syscall: Promise<number> | undefined;
-  const measureSyscall = async () => {
-    const count = quick ? 2000 : 10_000;
-    const samples: number[] = [];
-    for (let i = 0; i < 5; i++) {
-      samples.push((await runC("getpid", count))[0] / 1e9 / count);
-    }
-    return spreadOf(samples).median;
-  };
   return {
     quick,
     folder,
@@ -93,7 +84,6 @@ async function makeContext(
     pathC,
     guest: (name) => guests.get(name)!,
     warmMemory: async (mib) => void await runC("touch_memory", mib),
-    syscallSeconds: () => syscall ??= measureSyscall(),
   };
 }
 
