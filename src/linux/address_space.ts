@@ -64,7 +64,14 @@ export const addressSpaceState = {
         start: address,
         end: address,
         prot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7)),
-        kind: v.picklist(["program", "heap", "stack", "anonymous", "file"]),
+        kind: v.picklist([
+          "program",
+          "heap",
+          "stack",
+          "anonymous",
+          "file",
+          "beyond",
+        ]),
         lazy: v.exactOptional(v.literal(true)),
       })),
       // A split may have made one or two more.
@@ -316,9 +323,7 @@ export class AddressSpace implements Component {
    */
   fault(va: number, access: number): boolean {
     const area = this.areas.find(va);
-    if (!area || area.prot === PROT.none) return false;
-    // The CPU cannot refuse reads of what may be written or executed.
-    if (access !== PROT.read && (area.prot & access) !== access) return false;
+    if (!area || !allows(area, access) || area.kind === "beyond") return false;
     const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
@@ -326,6 +331,12 @@ export class AddressSpace implements Component {
     this.#populate(start, end, area.prot);
     if (isNew) this.#memory.prefault(this.#blockOf.get(block / BLOCK_BYTES)!);
     return true;
+  }
+
+  /** Whether only the end of a mapped file is in the way of an access. */
+  isBeyondFile(va: number, access: number): boolean {
+    const area = this.areas.find(va);
+    return area?.kind === "beyond" && allows(area, access);
   }
 
   /**
@@ -502,10 +513,24 @@ export class AddressSpace implements Component {
     return this.#blockOf.get(block)! + (va - blockVa);
   }
 
-  /** Whether `va` has memory of its own already. */
-  isPopulated(va: number): boolean {
-    return this.tables.isPopulated(va);
+  /** Whether each page from `va` on has memory of its own: 1 or 0 each. */
+  resident(va: number, pages: Uint8Array): void {
+    pages.fill(0);
+    const end = va + pages.length * PAGE_BYTES;
+    for (const block of this.#blocksIn(va, end)) {
+      const blockVa = block * BLOCK_BYTES;
+      const last = Math.min(end, blockVa + BLOCK_BYTES);
+      for (let at = Math.max(va, blockVa); at < last; at += PAGE_BYTES) {
+        if (this.tables.isPopulated(at)) pages[(at - va) / PAGE_BYTES] = 1;
+      }
+    }
   }
+}
+
+/** Whether an area may be used so. */
+function allows({ prot }: Area, access: number): boolean {
+  // The CPU cannot refuse reads of what may be written or executed.
+  return access === PROT.read ? prot !== PROT.none : (prot & access) === access;
 }
 
 /** The guest has used all the memory it was given. */

@@ -5,7 +5,14 @@
  */
 
 /** What an area is for. */
-export type AreaKind = "program" | "heap" | "stack" | "anonymous" | "file";
+export type AreaKind =
+  | "program"
+  | "heap"
+  | "stack"
+  | "anonymous"
+  | "file"
+  /** Pages of a mapped file that lie beyond its end. */
+  | "beyond";
 
 /** One area: whole pages with one protection. */
 export interface Area {

@@ -118,6 +118,12 @@ export function signalOf(
   return { signal, what, address, rip };
 }
 
+/** What Linux would report for a page beyond the end of the file it maps. */
+export function beyondFile(frame: ExceptionFrame, address: number): Signaled {
+  const what = "access beyond the end of a mapped file";
+  return { signal: SIGNAL.SIGBUS, what, address, rip: frame.rip };
+}
+
 /** The name of a signal: "SIGSEGV". */
 export function signalName(signal: number): string {
   const found = Object.entries(SIGNAL).find(([, number]) => number === signal);

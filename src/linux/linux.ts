@@ -22,6 +22,7 @@ import {
 } from "../vmm/mod.ts";
 import { type AddressSpace, OutOfMemoryError } from "./address_space.ts";
 import {
+  beyondFile,
   PAGE_FAULT,
   PAGE_FAULT_ERROR,
   readExceptionFrame,
@@ -335,8 +336,11 @@ export class Linux implements Personality {
         ? PROT.exec
         : PROT.read;
       try {
-        if (this.space.fault(address, access) && !this.#isStuck(address)) {
-          return OUTCOME.run;
+        if (this.space.fault(address, access)) {
+          if (!this.#isStuck(address)) return OUTCOME.run;
+        } else if (this.space.isBeyondFile(address, access)) {
+          this.kill(beyondFile(frame, address));
+          return OUTCOME.stop;
         }
       } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;

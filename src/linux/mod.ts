@@ -17,8 +17,8 @@ export {
 export {
   type CommonOptions,
   type RestoreOptions,
-  type VerifyPolicy,
   type SaveOptions,
+  type VerifyPolicy,
   Vm,
   type VmEnd,
   type VmOptions,

@@ -329,7 +329,7 @@ Deno.test("address_space: a mapping of the stack's kind populates nothing below 
     walk(memory.view, KERNEL_BLOCK.pml4, va - PAGE_BYTES),
     undefined,
   );
-  assert(!space.isPopulated(va - PAGE_BYTES));
+  assert(!space.tables.isPopulated(va - PAGE_BYTES));
 });
 
 Deno.test("address_space: out of memory is an error with a type, and what was there stays", () => {

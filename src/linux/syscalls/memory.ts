@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { O } from "../../devices/mod.ts";
+import { O, type OpenFile } from "../../devices/mod.ts";
 import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
@@ -100,22 +100,42 @@ function place(
   return free < 0 ? -ERRNO.ENOMEM : free;
 }
 
+/**
+ * Maps a copy of a file's pages; those wholly beyond its end may not be used.
+ *
+ * @returns `va`, or a negative errno
+ */
 function mapFile(
   linux: Linux,
-  fd: number,
+  file: OpenFile,
   offset: number,
-  va: number,
-  lengthBytes: number,
+  where: { va: number; bytes: number; prot: number; lazy: boolean },
 ): number {
-  const file = linux.fds.file(fd)!;
-  for (let done = 0; done < lengthBytes;) {
-    const io = linux.user.area(va + done, lengthBytes - done);
+  const { va, bytes, prot, lazy } = where;
+  const { space } = linux;
+  const stat = new Uint8Array(144);
+  const looked = file.stat(stat);
+  if (looked < 0) return looked;
+  const sizeBytes = Number(new DataView(stat.buffer).getBigInt64(48, true));
+  const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
+  const result = space.map(va, bytes, prot, "beyond", true);
+  if (result < 0 || held === 0) return result;
+  const inside = space.map(va, held, prot, "file", lazy);
+  if (inside < 0) {
+    space.unmap(va, bytes);
+    return inside;
+  }
+  for (let done = 0; done < held;) {
+    const io = linux.user.area(va + done, held - done);
     const got = file.pread(io, offset + done);
-    if (got < 0) return got;
-    if (got === 0) break; // beyond the end of the file: zero
+    if (got < 0) {
+      space.unmap(va, bytes);
+      return got === -ERRNO.EISDIR ? -ERRNO.ENODEV : got;
+    }
+    if (got === 0) break; // what is left of the last page: zero
     done += got;
   }
-  return 0;
+  return va;
 }
 
 /** mlock and munlock: whether the pages are there is all that shows. */
@@ -167,15 +187,10 @@ export const memoryCalls: SyscallTable = {
       }
     }
     const lazy = (flags & MAP.noReserve) !== 0;
-    const kind = anonymous ? "anonymous" : "file";
-    const result = linux.space.map(va, bytes, prot & 7, kind, lazy);
-    if (result < 0 || anonymous) return result;
-    const loaded = mapFile(linux, fd, offset, va, bytes);
-    if (loaded < 0) {
-      linux.space.unmap(va, bytes);
-      return loaded === -ERRNO.EISDIR ? -ERRNO.ENODEV : loaded;
+    if (anonymous) {
+      return linux.space.map(va, bytes, prot & 7, "anonymous", lazy);
     }
-    return va;
+    return mapFile(linux, file!, offset, { va, bytes, prot: prot & 7, lazy });
   },
   munmap(linux, args) {
     const va = args.u64(0);
@@ -250,7 +265,7 @@ export const memoryCalls: SyscallTable = {
     const { space } = linux;
     if (advice === MADV_DONTNEED) {
       const areas = space.areas.within(va, va + length);
-      if (areas.some((area) => area.kind === "file")) {
+      if (areas.some(({ kind }) => kind === "file" || kind === "program")) {
         return linux.unsupported(
           "MADV_DONTNEED on a mapping of a file",
           -ERRNO.EINVAL,
@@ -284,10 +299,14 @@ export const memoryCalls: SyscallTable = {
     if (!linux.user.inRange(va, args.u64(1))) return -ERRNO.ENOMEM;
     const length = pages(args, 1);
     if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
-    const one = new Uint8Array(1);
-    for (let page = 0; page < length / PAGE_BYTES; page++) {
-      one[0] = linux.space.isPopulated(va + page * PAGE_BYTES) ? 1 : 0;
-      if (!linux.user.write(args.u64(2) + page, one)) return -ERRNO.EFAULT;
+    // Some at a time: most of a large range has no memory.
+    const some = new Uint8Array(4096);
+    for (let page = 0; page < length / PAGE_BYTES; page += some.length) {
+      const count = Math.min(some.length, length / PAGE_BYTES - page);
+      linux.space.resident(va + page * PAGE_BYTES, some.subarray(0, count));
+      if (!linux.user.write(args.u64(2) + page, some, count)) {
+        return -ERRNO.EFAULT;
+      }
     }
     return 0;
   },
