@@ -10,6 +10,7 @@ import {
   Clock,
   clockState,
   FdTable,
+  FilesError,
   type FilesPolicy,
   FilesSaver,
   filesState,
@@ -29,6 +30,7 @@ import {
   count,
   decodeState,
   type Dump,
+  ImageError,
   ImageFile,
   type ImageSummary,
   saveImageFile,
@@ -319,7 +321,12 @@ export class Vm {
     const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
     const verify = options.verify ?? (isSmall ? "first" : "background");
     if (verify === "first") await image.verifyData();
-    const vm = Vm.#restore(image, options);
+    let vm: Vm;
+    try {
+      vm = Vm.#restore(image, options);
+    } catch (error) {
+      throw blameImage(error);
+    }
     if (verify === "background") {
       owned.move();
       vm.#checkWhileRunning(image);
@@ -633,6 +640,17 @@ function cpuidEdx1(vcpu: KvmVcpu): number {
     if (view.getUint32(at, true) === 1) return view.getUint32(at + 24, true);
   }
   return 0;
+}
+
+/** State that does not make sense is the image's fault, whoever found it. */
+function blameImage(error: unknown): unknown {
+  if (!(error instanceof FilesError || error instanceof VmError)) return error;
+  const { code, message } = error;
+  const isState = code === "FILES_STATE" || code === "VM_MEMORY" ||
+    code === "VM_CONFIG";
+  return isState
+    ? new ImageError("IMAGE_STATE", message, { cause: error })
+    : error;
 }
 
 /** Refuses an image that this machine has no room for. */

@@ -96,8 +96,8 @@ class Held implements AsyncDisposable {
       await test.vm.kill();
     };
     try {
-      const [end] = await Promise.all([running, kill()]);
-      return { kind: "ended", end };
+      await Promise.allSettled([running, kill()]);
+      return { kind: "ended", end: await running };
     } catch (error) {
       return { kind: "failed", error: typed(error) };
     }
@@ -181,7 +181,7 @@ const REFUSED: [what: string, message: RegExp, (pieces: Pieces[]) => void][] = [
   ["more pages than data", /has \d+ bytes of data, must be \d+/, (p) => {
     valueOf(p, "memory").runs.at(-1)[1]++;
   }],
-  ["a run of 2^40 pages", /is out of place/, (p) => {
+  ["a run of 2^40 pages", /is out of place|bytes of pages/, (p) => {
     valueOf(p, "memory").runs[0][1] = 2 ** 40;
   }],
   ["packed memory that is not packed", /cannot be unpacked/, (p) => {

@@ -218,7 +218,8 @@ kvmTest(
           for (let i = 0; i < 5 && !over; i++) await delay(2);
           await test.vm.kill();
         };
-        await Promise.all([end, kill()]);
+        await Promise.allSettled([end, kill()]);
+        await end;
         ran++;
       } catch (error) {
         const typed = [ProgramError, VmError, GuestError];
