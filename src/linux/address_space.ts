@@ -217,15 +217,17 @@ export class AddressSpace implements Component {
 
   /**
    * Bytes that the program may write and that memory must be there for, those
-   * in `[start, end)` left out.
+   * in some ranges left out.
    */
-  #committedBytes(start: number, end: number): number {
-    const commits = (area: Area) =>
-      (area.prot & PROT.write) !== 0 && area.kind !== "stack" && !area.lazy;
+  #committedBytes(
+    ...except: (readonly [start: number, end: number])[]
+  ): number {
     let total = this.areas.totalBytes(commits);
-    for (const area of this.areas.within(start, end)) {
-      if (!commits(area)) continue;
-      total -= Math.min(area.end, end) - Math.max(area.start, start);
+    for (const [start, end] of except) {
+      for (const area of this.areas.within(start, end)) {
+        if (!commits(area)) continue;
+        total -= Math.min(area.end, end) - Math.max(area.start, start);
+      }
     }
     return total;
   }
@@ -246,14 +248,14 @@ export class AddressSpace implements Component {
     if (va < LOWEST_VA || va + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     const end = va + lengthBytes;
-    const commits = !lazy && (prot & PROT.write) !== 0;
-    if (
-      commits &&
-      this.#committedBytes(va, end) + lengthBytes > this.#memory.sizeBytes
-    ) return -ERRNO.ENOMEM;
+    const area: Area = { start: va, end, prot, kind };
+    if (lazy) area.lazy = true;
+    const others = this.#committedBytes([va, end]);
+    if (commits(area) && others + lengthBytes > this.#memory.sizeBytes) {
+      return -ERRNO.ENOMEM;
+    }
     this.unmap(va, lengthBytes);
-    const area = { start: va, end, prot, kind };
-    this.areas.insert(lazy ? { ...area, lazy: true } : area);
+    this.areas.insert(area);
     const plentiful = lengthBytes <= this.blocks.freeBytes / 4;
     const eager = kind === "stack" ? STACK_EAGER_BYTES : lengthBytes;
     if (!lazy && prot !== PROT.none && plentiful) {
@@ -452,30 +454,63 @@ export class AddressSpace implements Component {
   }
 
   /**
-   * Moves an area's pages to `to`, which becomes `newBytes` long.
+   * Moves pages of one area to `to`, where they become `newBytes`. Whole blocks
+   * keep their memory and get another address; the rest is copied.
    *
    * @returns `to`, or a negative errno
    */
   move(va: number, oldBytes: number, to: number, newBytes: number): number {
-    const area = this.areas.find(va)!;
-    const { prot, kind, lazy } = area;
-    // The old pages go only when the new ones are there.
-    const result = this.map(to, newBytes, prot, kind, lazy);
-    if (result < 0) return result;
+    const { prot, kind, lazy } = this.areas.find(va)!;
+    const target: Area = { start: to, end: to + newBytes, prot, kind };
+    if (lazy) target.lazy = true;
+    if (to < LOWEST_VA || target.end > USER_END_VA) return -ERRNO.ENOMEM;
+    if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
+    const others = this.#committedBytes([to, target.end], [va, va + oldBytes]);
+    if (commits(target) && others + newBytes > this.#memory.sizeBytes) {
+      return -ERRNO.ENOMEM;
+    }
+    this.unmap(to, newBytes);
+    this.areas.insert(target);
     const end = va + Math.min(oldBytes, newBytes);
+    const isAligned = (to - va) % BLOCK_BYTES === 0;
     for (const block of this.#blocksIn(va, end)) {
-      const blockVa = block * BLOCK_BYTES;
-      const last = Math.min(end, blockVa + BLOCK_BYTES);
-      for (let at = Math.max(va, blockVa); at < last; at += PAGE_BYTES) {
-        if (!this.tables.isPopulated(at)) continue;
-        const from = this.locate(at);
-        const into = this.locate(to + (at - va));
-        this.#memory.u8.copyWithin(into, from, from + PAGE_BYTES);
-        this.#memory.markDirty(into, PAGE_BYTES);
-      }
+      const from = Math.max(va, block * BLOCK_BYTES);
+      const last = Math.min(end, (block + 1) * BLOCK_BYTES);
+      const into = to + (from - va);
+      if (isAligned && last - from === BLOCK_BYTES) {
+        this.#moveBlock(from, into, prot);
+      } else this.#copyPages(from, last, into);
     }
     this.unmap(va, oldBytes);
     return to;
+  }
+
+  /** Gives the memory of the block at `va` to the one at `to`, which has none. */
+  #moveBlock(va: number, to: number, prot: number): void {
+    const gpa = this.#blockOf.get(va / BLOCK_BYTES)!;
+    if (this.tables.isLarge(va) && this.tables.isBlockFresh(to)) {
+      this.tables.unmapBlock(va);
+      this.tables.mapBlock(to, gpa, prot);
+    } else {
+      for (let at = 0; at < BLOCK_BYTES; at += PAGE_BYTES) {
+        if (this.tables.unmapPage(va + at)) {
+          this.tables.mapPage(to + at, gpa + at, prot);
+        }
+      }
+    }
+    this.#memory.dropTranslations(gpa, BLOCK_BYTES);
+    this.#blockOf.delete(va / BLOCK_BYTES);
+    this.#blockOf.set(to / BLOCK_BYTES, gpa);
+  }
+
+  #copyPages(start: number, end: number, to: number): void {
+    for (let va = start; va < end; va += PAGE_BYTES) {
+      if (!this.tables.isPopulated(va)) continue;
+      const from = this.locate(va);
+      const into = this.locate(to + (va - start));
+      this.#memory.u8.copyWithin(into, from, from + PAGE_BYTES);
+      this.#memory.markDirty(into, PAGE_BYTES);
+    }
   }
 
   /** Makes anonymous pages read as zero again, as MADV_DONTNEED does. */
@@ -525,6 +560,11 @@ export class AddressSpace implements Component {
       }
     }
   }
+}
+
+/** Whether memory must be there for all of an area. */
+function commits({ prot, kind, lazy }: Area): boolean {
+  return (prot & PROT.write) !== 0 && kind !== "stack" && !lazy;
 }
 
 /** Whether an area may be used so. */

@@ -25,7 +25,7 @@ export interface Area {
   /** What it is for. */
   readonly kind: AreaKind;
   /** Whether no memory is set aside for it (MAP_NORESERVE). */
-  readonly lazy?: true;
+  lazy?: true;
 }
 
 /** Areas in order of address; no two overlap. */

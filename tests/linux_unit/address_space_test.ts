@@ -103,7 +103,7 @@ function apply(guest: Space, model: SpaceModel, o: Operation): void {
       const covered = model.covers(va, bytes);
       const result = space.protect(va, bytes, o.prot);
       assertEquals(result, covered ? 0 : -ERRNO.ENOMEM);
-      if (covered) model.protect(va, bytes, o.prot);
+      model.protect(va, bytes, o.prot);
       break;
     }
     case "zero":
@@ -318,6 +318,24 @@ Deno.test("address_space: what a mapping replaces does not count against it", ()
   assertEquals(space.map(va + most, most, 3, "anonymous"), -ERRNO.ENOMEM);
   assertEquals(space.areas.find(va + most), undefined);
   assert(space.areas.covers(va, va + most));
+});
+
+Deno.test("address_space: a move needs no second copy of whole blocks", () => {
+  using guest = new Space(8 * BLOCK_BYTES);
+  const { space, user } = guest;
+  const [va, to] = [0x4000_0000, 0x5000_0000];
+  const old = 5 * BLOCK_BYTES;
+  assertEquals(space.map(va, old, 3, "anonymous"), va);
+  for (let block = 0; block < 5; block++) {
+    assert(user.write(va + block * BLOCK_BYTES + 77, Uint8Array.of(block + 1)));
+  }
+  assertEquals(space.move(va, old, to, old + BLOCK_BYTES), to);
+  const byte = new Uint8Array(1);
+  for (let block = 0; block < 6; block++) {
+    assert(user.read(to + block * BLOCK_BYTES + 77, byte));
+    assertEquals(byte[0], block < 5 ? block + 1 : 0);
+    assert(!user.read(va + block * BLOCK_BYTES, byte));
+  }
 });
 
 Deno.test("address_space: a mapping of the stack's kind populates nothing below it", () => {

@@ -39,7 +39,10 @@ export class SpaceModel {
   }
 
   protect(va: number, lengthBytes: number, prot: number): void {
-    for (const page of this.#each(va, lengthBytes)) this.pages.set(page, prot);
+    for (const page of this.#each(va, lengthBytes)) {
+      if (!this.pages.has(page)) return; // what is before a gap is changed
+      this.pages.set(page, prot);
+    }
   }
 
   zero(va: number, lengthBytes: number): void {
