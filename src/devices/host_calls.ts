@@ -5,7 +5,7 @@
  * @module
  */
 
-import { errno, type TakingNumbers } from "../kvm/mod.ts";
+import { ERRNO, errno, type TakingNumbers } from "../kvm/mod.ts";
 
 /** libc, as files need it; the C prototype's types above each symbol. */
 const SYMBOLS = {
@@ -327,7 +327,11 @@ export function pollNow(fd: number, events: number): number {
   const entry = new DataView(new ArrayBuffer(8));
   entry.setInt32(0, fd, true);
   entry.setInt16(4, events, true);
-  const got = result(c.poll(new Uint8Array(entry.buffer), 1, 0));
+  let got: number;
+  // A signal that is pending ends poll(2) even where it does not wait.
+  do got = result(c.poll(new Uint8Array(entry.buffer), 1, 0)); while (
+    got === -ERRNO.EINTR
+  );
   return got < 0 ? got : entry.getInt16(6, true);
 }
 
@@ -354,6 +358,8 @@ export async function pollUntil(
     entries.setInt32(8, cancel, true);
     entries.setInt16(12, POLL.in, true);
     await c.pollAsync(new Uint8Array(entries.buffer), 2, -1);
+    // SAFETY: used after the call, so that it is there until then.
+    entries.getInt16(6, true);
   } finally {
     signal.removeEventListener("abort", wake);
     c.close(cancel);
