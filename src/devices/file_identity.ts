@@ -4,9 +4,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import * as v from "valibot";
-import { bytes, count } from "../state/mod.ts";
+import { bytes, count, nodeCrypto } from "../state/mod.ts";
 import { fstat, S_IF } from "./host_calls.ts";
 
 /** What is known of a host file, to tell whether it is the same later. */
@@ -69,7 +68,7 @@ function digestFile(fd: number, lengthBytes: number): Uint8Array | null {
     return null;
   }
   try {
-    const hash = createHash("sha256");
+    const hash = nodeCrypto().createHash("sha256");
     const chunk = new Uint8Array(Math.min(1024 * 1024, lengthBytes));
     for (let done = 0; done < lengthBytes;) {
       const n = file.readSync(chunk.subarray(0, lengthBytes - done));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "./node_builtins.ts";
 
 /** A DataView over exactly these bytes. */
 export function viewOf(bytes: Uint8Array): DataView {

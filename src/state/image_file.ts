@@ -4,7 +4,7 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "./node_builtins.ts";
 import { cannotRead, FileSource, readAt } from "./byte_source.ts";
 import { yieldToEventLoop } from "./chunk_writer.ts";
 import { ImageError } from "./errors.ts";

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
+import { crc32, nodeCrypto } from "./node_builtins.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { ImageError, type ImageErrorCode } from "./errors.ts";
 import { isZero } from "./fields.ts";
@@ -68,7 +67,7 @@ const NO_DATA = new Uint8Array();
 class Walk {
   readonly #source: ByteSource;
   readonly #visitor: ImageVisitor;
-  readonly #digest = createHash("sha256");
+  readonly #digest = nodeCrypto().createHash("sha256");
   readonly #found: SectionInfo[] = [];
   readonly #names = new Set<string>();
   readonly #small = new Uint8Array(SECTION.sizeBytes);

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
+import { crc32, nodeCrypto } from "./node_builtins.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
 import type { Component, Dump, Part } from "./component.ts";
 import { ImageError, printable, reasonOf } from "./errors.ts";
@@ -149,7 +148,7 @@ async function dumpAll(
 class SectionWriter {
   readonly #out: ChunkWriter;
   readonly #written: SectionInfo[] = [];
-  readonly #digest = createHash("sha256");
+  readonly #digest = nodeCrypto().createHash("sha256");
   readonly #headerBytes = new Uint8Array(SECTION.sizeBytes);
   #payloadBytes = 0;
   #dataBytes = 0;

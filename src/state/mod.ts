@@ -45,6 +45,7 @@ export {
   type WriteOptions,
   type WriteProgress,
 } from "./image_writer.ts";
+export { nodeCrypto, nodeZlib } from "./node_builtins.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
 export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import * as v from "valibot";
 import {
   type Component,
   count,
   type Dump,
+  nodeZlib,
   type Part,
   type StateSchema,
 } from "../state/mod.ts";
@@ -102,6 +102,7 @@ export class MemorySaver implements Component {
       whole.set(piece, at);
       at += piece.length;
     }
+    const { constants, zstdCompressSync } = nodeZlib();
     const frame = zstdCompressSync(whole, {
       params: { [constants.ZSTD_c_compressionLevel]: 1 },
     });
@@ -317,7 +318,7 @@ function unpack(state: MemoryPartV1, frame: Uint8Array): Uint8Array {
   const bytes = bytesOf(state.runs);
   let whole: Uint8Array;
   try {
-    whole = zstdDecompressSync(frame, { maxOutputLength: bytes });
+    whole = nodeZlib().zstdDecompressSync(frame, { maxOutputLength: bytes });
   } catch (cause) {
     throw new VmError(
       "VM_MEMORY",
