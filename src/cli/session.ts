@@ -45,6 +45,10 @@ function errnoOf(error: unknown): number {
   return constants.errno.EIO;
 }
 
+function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
 /** Saves to where the command line says; what went wrong is said, and given. */
 async function save(
   vm: Vm,
@@ -57,7 +61,8 @@ async function save(
     if (shared.trace) shared.trace.print("SAVE OPERATION");
     else say(`saved to ${shared.savePath} (${totalBytes} bytes)`);
   } catch (error) {
-    report(error, verbose);
+    // Given up as the VM was ended: that is said by whoever ended it.
+    if (!isAbort(error)) report(error, verbose);
     return error;
   }
 }

@@ -218,7 +218,7 @@ function describe(
 
 function describeHostFile(file: HostFile, carry: boolean): FileState | string {
   const fd = file.hostFd;
-  const path = HostPaths.pathOfFd(fd);
+  const path = file.formerPath ?? HostPaths.pathOfFd(fd);
   if (path === undefined) return `descriptor ${fd} has no path`;
   const found = identityOf(fd);
   if (typeof found === "number") {

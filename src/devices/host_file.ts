@@ -34,11 +34,14 @@ const SEEK_CUR = 1;
 export class HostFile extends OpenFile {
   readonly type = "host";
   readonly #fd: number;
+  /** The name that the file had before a thaw, if it has none any more. */
+  readonly formerPath: string | undefined;
 
   /** @param fd the host's descriptor, which this object then owns */
-  constructor(fd: number, flags: number) {
+  constructor(fd: number, flags: number, formerPath?: string) {
     super(flags);
     this.#fd = fd;
+    this.formerPath = formerPath;
   }
 
   override get hostFd(): number {

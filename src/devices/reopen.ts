@@ -317,7 +317,7 @@ function reopenUnlinked(
     const hostFd = openHost(`/proc/self/fd/${memory}`, flags);
     if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
     if (!(state.flags & O.path)) seek(state, fd, hostFd);
-    return new HostFile(hostFd, state.flags);
+    return new HostFile(hostFd, state.flags, state.path);
   } finally {
     close(memory);
   }

@@ -52,6 +52,7 @@ import {
   type PartInFile,
   probeSyscall,
   type SyscallBehaviour,
+  vcpuCpuid,
   VcpuSaver,
   vcpuState,
   VmError,
@@ -212,7 +213,6 @@ export class Vm {
   readonly #machine: Machine;
   readonly #linux: Linux;
   readonly #options: CommonOptions;
-  readonly #syscall: SyscallBehaviour;
   /** The image that memory is mapped from, while it is checked. */
   #checking: Promise<void> | undefined;
   readonly #closing = new AbortController();
@@ -233,7 +233,6 @@ export class Vm {
   ) {
     this.#hardware = hardware;
     this.#options = options;
-    this.#syscall = probeSyscall(hardware.kvm);
     const { onSave } = options;
     this.#linux = new Linux({
       ...parts,
@@ -266,7 +265,7 @@ export class Vm {
     const vm = owned.use(kvm.createVm());
     const memory = owned.use(new Memory(memoryBytes));
     const vcpu = owned.use(vm.createVcpu(0));
-    vcpu.setCpuid(kvm.supportedCpuid());
+    vcpu.setCpuid(vcpuCpuid(kvm, vcpu.id));
     writeBootPages(memory);
     const space = new AddressSpace(memory);
     const user = new UserMemory(memory, space);
@@ -365,9 +364,9 @@ export class Vm {
     const kvm = owned.use(openKvm());
     const vm = owned.use(kvm.createVm());
     const vcpu = owned.use(vm.createVcpu(0));
-    vcpu.setCpuid(kvm.supportedCpuid());
+    vcpu.setCpuid(vcpuCpuid(kvm, vcpu.id));
     checkVcpuState(vcpu, vcpuLoaded);
-    checkSyscall(probeSyscall(kvm), config.syscall, vcpuLoaded);
+    checkSyscall(() => probeSyscall(kvm), config.syscall, vcpuLoaded);
     const paths = owned.use(new HostPaths(allowed(options.allow)));
     const fds = restoreFiles(files, {
       paths,
@@ -490,8 +489,12 @@ export class Vm {
     if (this.state === "paused") this.#linux.clock.stop();
   }
 
-  /** Ends the program from outside; {@linkcode run}'s promise settles. */
+  /**
+   * Ends the program from outside, and gives up a save that is under way;
+   * {@linkcode run}'s promise settles.
+   */
   async kill(): Promise<void> {
+    this.#closing.abort();
     await this.pause();
     if (this.state === "stopped") return;
     this.#linux.terminate();
@@ -560,7 +563,7 @@ export class Vm {
     const { kvm, vcpu, memory } = this.#hardware;
     const linux = this.#linux;
     return [
-      new MachineSaver(memory.sizeBytes, this.#syscall),
+      new MachineSaver(memory.sizeBytes, probeSyscall(kvm)),
       new VcpuSaver(vcpu, kvm.msrIndexList()),
       linux.space,
       linux.process,

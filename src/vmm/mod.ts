@@ -4,6 +4,7 @@
  * @module
  */
 
+export { vcpuCpuid } from "./cpuid.ts";
 export { BlockAllocator } from "./blocks.ts";
 export {
   bootVcpu,

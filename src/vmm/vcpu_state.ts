@@ -262,16 +262,19 @@ export function checkVcpuState(vcpu: KvmVcpu, state: VcpuStateV1): void {
  * Refuses a vCPU that was frozen inside a stub of a KVM of the other kind,
  * whose next instruction would not find the privilege that it expects.
  *
+ * @param probe finds out what this one does; called only if it matters
  * @throws {VmError} then
  */
 export function checkSyscall(
-  here: SyscallBehaviour,
+  probe: () => SyscallBehaviour,
   saved: SyscallBehaviour,
   state: VcpuStateV1,
 ): void {
   const inStub = state.sregs.cs.dpl === 0 ||
     state.regs.rip >= BigInt(SYSCALL_STUB_VA);
-  if (here === saved || !inStub) return;
+  if (!inStub) return;
+  const here = probe();
+  if (here === saved) return;
   throw new VmError(
     "VM_INCOMPATIBLE",
     `Cannot run this program here: it was frozen in the middle of entering a system call, which ${saved} where it was saved and ${here} here`,
@@ -291,6 +294,8 @@ function isParavirtual(index: number): boolean {
  */
 export function loadVcpu(vcpu: KvmVcpu, kvm: Kvm, state: VcpuStateV1): void {
   try {
+    // What the program was told about the CPU stays true.
+    vcpu.setCpuid(state.cpuid);
     vcpu.setSregs(state.sregs);
     // XCR0 says which parts of the XSAVE area there are: first.
     vcpu.setXcrs(state.xcrs);

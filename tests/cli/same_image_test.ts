@@ -20,20 +20,6 @@ import {
  */
 const CLOCK_MSRS = [0x10, 0x6e0, 0x4b56_4d00, 0x4b56_4d01, 0x11, 0x12];
 
-/**
- * Clears the number of the host's CPU that asked, which KVM gives: in struct
- * kvm_cpuid2, leaf 1's EBX and the EDX of leaves 0xb and 0x1f (Intel SDM volume
- * 2, CPUID).
- */
-function withoutHostCpu(cpuid: Uint8Array): void {
-  const view = new DataView(cpuid.buffer, cpuid.byteOffset, cpuid.length);
-  for (let at = 8; at < cpuid.length; at += 40) {
-    const leaf = view.getUint32(at, true);
-    if (leaf === 1) view.setUint8(at + 19, 0);
-    if (leaf === 0xb || leaf === 0x1f) view.setUint32(at + 24, 0, true);
-  }
-}
-
 /** Takes out what may differ, and returns the clocks. */
 function withoutClocks(pieces: Pieces[]): Record<string, Value> {
   const clock = valueOf(pieces, "clock");
@@ -41,13 +27,11 @@ function withoutClocks(pieces: Pieces[]): Record<string, Value> {
   const isClock = ({ index }: Value) => CLOCK_MSRS.includes(index);
   const msrs = vcpu.msrs.filter(isClock);
   vcpu.msrs = vcpu.msrs.filter((msr: Value) => !isClock(msr));
-  withoutHostCpu(vcpu.cpuid);
   const { monotonicNs } = clock;
   delete clock.monotonicNs;
   for (const file of valueOf(pieces, "fd-table").files) {
     // A file without a name is another file of the same content after a thaw.
     if (!file.isUnlinked) continue;
-    delete file.path;
     for (const key of ["device", "inode", "modifiedNs"]) {
       delete file.identity[key];
     }

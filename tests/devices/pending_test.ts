@@ -76,6 +76,7 @@ Deno.test("pending: the time that is left counts, not the time while it was froz
   // Frozen for longer than was left.
   await delay(80);
   const thawed = new Clock(dump.value as { monotonicNs: number });
+  thawed.start();
   const { signal } = new AbortController();
   await travel(new PendingIo({ call })).wait(new FdTable(), thawed, signal);
   // A timer may be early by a part of a millisecond; then the call, tried

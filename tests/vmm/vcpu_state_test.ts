@@ -230,14 +230,14 @@ kvmTest(
     const both = ["raises-to-cpl0", "stays-at-cpl3"] as const;
     for (const here of both) {
       for (const saved of both) {
-        checkSyscall(here, saved, user);
+        checkSyscall(() => here, saved, user);
         for (const state of [inStub, kernel]) {
           if (here === saved) {
-            checkSyscall(here, saved, state);
+            checkSyscall(() => here, saved, state);
             continue;
           }
           const error = assertThrows(
-            () => checkSyscall(here, saved, state),
+            () => checkSyscall(() => here, saved, state),
             VmError,
           );
           assertEquals(error.code, "VM_INCOMPATIBLE");
