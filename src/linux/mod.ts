@@ -14,12 +14,12 @@ export {
   type TracedProgram,
   type Tracer,
 } from "./trace.ts";
-export {
-  type CommonOptions,
-  type RestoreOptions,
-  type SaveOptions,
-  type VerifyPolicy,
-  Vm,
-  type VmEnd,
-  type VmOptions,
-} from "./vm.ts";
+export { Vm } from "./vm.ts";
+export type {
+  CommonOptions,
+  RestoreOptions,
+  SaveOptions,
+  VerifyPolicy,
+  VmEnd,
+  VmOptions,
+} from "./vm_options.ts";

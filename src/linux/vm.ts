@@ -4,188 +4,41 @@
  * @module
  */
 
-import * as v from "valibot";
-import {
-  type Allowed,
-  Clock,
-  clockState,
-  FdTable,
-  FilesError,
-  type FilesPolicy,
-  FilesSaver,
-  filesState,
-  HostPaths,
-  HostStream,
-  O,
-  pathOf,
-  PendingIo,
-  pendingState,
-  restoreFiles,
-  type ScriptConsole,
-  ScriptStream,
-} from "../devices/mod.ts";
-import { Kvm, type KvmVcpu, type KvmVm } from "../kvm/mod.ts";
+import { FilesSaver } from "../devices/mod.ts";
 import {
   type Component,
-  count,
-  decodeState,
-  type Dump,
-  ImageError,
   ImageFile,
   type ImageSummary,
   saveImageFile,
-  type Section,
-  SectionSet,
-  type StateSchema,
 } from "../state/mod.ts";
 import {
-  bootVcpu,
-  checkMemoryParts,
-  checkSyscall,
-  checkVcpuState,
-  loadVcpu,
   Machine,
-  mapImageFile,
-  Memory,
   MemorySaver,
-  memoryState,
-  type PartInFile,
   probeSyscall,
-  type SyscallBehaviour,
-  vcpuCpuid,
   VcpuSaver,
-  vcpuState,
   VmError,
   type VmState,
-  writeBootPages,
 } from "../vmm/mod.ts";
-import { AddressSpace, addressSpaceState } from "./address_space.ts";
-import { type ExitStatus, Linux, type SaveAnswer } from "./linux.ts";
-import { loadProgram } from "./loader.ts";
-import { Process, processState } from "./process.ts";
-import type { Tracer } from "./trace.ts";
-import { UserMemory } from "./user_memory.ts";
 import { CREATOR } from "./creator.ts";
-
-/** How a VM ended: as its program did, or saved, to go on elsewhere. */
-export type VmEnd = ExitStatus | { readonly kind: "saved" };
-
-/** What can be chosen of any VM. */
-export interface CommonOptions {
-  /** What the program may reach; default: the current folder, both ways. */
-  readonly allow?: Partial<Allowed>;
-  /** Standard input, output and error; default: those of this process. */
-  readonly console?: ScriptConsole;
-  /** Follows system calls. */
-  readonly tracer?: Tracer;
-  /** End the program at the first call that is not supported. */
-  readonly strict?: boolean;
-  /** Takes what the user should know; default: dropped. */
-  readonly warn?: (message: string) => void;
-  /**
-   * Answers the program's SAVE(): called with the vCPU stopped, so that it can
-   * be saved. The answer is what SAVE() returns in the program that goes on (0,
-   * also where there is none, or a negative errno), or "stop". When it throws,
-   * so does `run`, and the VM is paused: SAVE() gives EIO if it goes on. Absent:
-   * SAVE() gives ENOSYS.
-   */
-  readonly onSave?: (vm: Vm) => Promise<SaveAnswer | void>;
-}
-
-/** What can be chosen of a new VM. */
-export interface VmOptions extends CommonOptions {
-  /** Path of the program. */
-  readonly program: string;
-  /** Its arguments, without its own name. */
-  readonly args?: readonly string[];
-  /** Its environment. */
-  readonly environment?: Readonly<Record<string, string>>;
-  /** Memory, bytes: a multiple of 2 MiB; default 1 GiB. */
-  readonly memoryBytes?: number;
-  /** Its folder; default: the current one. */
-  readonly cwd?: string;
-}
-
-/**
- * When the memory in an image is checked against its checksums: before the VM
- * is there, while it runs, or not at all. State is always checked before.
- */
-export type VerifyPolicy = "first" | "background" | "none";
-
-/** What can be chosen of a restored VM. */
-export interface RestoreOptions extends CommonOptions {
-  /**
-   * When memory is checked; default "first" up to 8 MiB, "background" above. In
-   * the background damage stops the VM; neither its end nor a save of it comes
-   * before the check has.
-   */
-  readonly verify?: VerifyPolicy;
-  /** What to do about files that are not as they were; default "check". */
-  readonly files?: FilesPolicy;
-}
-
-/** What can be chosen of a save. */
-export interface SaveOptions {
-  /** Pack memory with zstd. */
-  readonly compress?: boolean;
-  /** Put the content of open files into the image. */
-  readonly carryFiles?: boolean;
-  /** End the VM once it is saved: the program goes on elsewhere. */
-  readonly stop?: boolean;
-  /** Gives up early; the old image stays. */
-  readonly signal?: AbortSignal;
-}
+import { loadFresh } from "./fresh.ts";
+import { Hardware } from "./hardware.ts";
+import { Linux, type SaveAnswer } from "./linux.ts";
+import { MachineSaver } from "./machine_state.ts";
+import type { ProgramParts } from "./program_parts.ts";
+import { blameImage, readSaved, thaw } from "./thaw.ts";
+import type {
+  CommonOptions,
+  RestoreOptions,
+  SaveOptions,
+  VmEnd,
+  VmOptions,
+} from "./vm_options.ts";
 
 /** Memory of a VM for which none was asked. */
 const DEFAULT_MEMORY_BYTES = 1024 ** 3;
 
 /** Up to so many bytes of an image are checked before the VM runs. */
 const VERIFY_FIRST_BYTES = 8 * 1024 * 1024;
-
-/** How the machine's configuration travels. */
-const machineState = {
-  kind: "machine",
-  version: 1,
-  schema: v.object({
-    memoryBytes: count,
-    /** What `syscall` did at CPL3 where the VM was made. */
-    syscall: v.picklist(["raises-to-cpl0", "stays-at-cpl3"]),
-  }),
-} satisfies StateSchema<unknown>;
-
-/** The component that dumps the machine's configuration. */
-class MachineSaver implements Component {
-  readonly id = "machine";
-  readonly kind: string = machineState.kind;
-  readonly version: number = machineState.version;
-  constructor(
-    readonly memoryBytes: number,
-    readonly syscall: SyscallBehaviour,
-  ) {}
-
-  dump(): Dump {
-    const { memoryBytes, syscall } = this;
-    return { answer: "payload", value: { memoryBytes, syscall } };
-  }
-}
-
-/** What a VM owns of the kernel's, and has to give back. */
-interface Hardware {
-  readonly kvm: Kvm;
-  readonly vm: KvmVm;
-  readonly vcpu: KvmVcpu;
-  readonly memory: Memory;
-}
-
-/** What is of a program, fresh or restored. */
-interface ProgramParts {
-  readonly space: AddressSpace;
-  readonly process: Process;
-  readonly fds: FdTable;
-  readonly pending: PendingIo;
-  readonly clock: Clock;
-  readonly paths: HostPaths;
-}
 
 /**
  * A VM with a Linux program in it.
@@ -255,51 +108,14 @@ export class Vm {
    * loaded; {VmError} when the options do not fit
    */
   static create(options: VmOptions): Promise<Vm> {
-    return Promise.resolve().then(() => Vm.#create(options));
-  }
-
-  static #create(options: VmOptions): Vm {
-    const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
-    using owned = new DisposableStack();
-    const kvm = owned.use(openKvm());
-    const vm = owned.use(kvm.createVm());
-    const memory = owned.use(new Memory(memoryBytes));
-    const vcpu = owned.use(vm.createVcpu(0));
-    vcpu.setCpuid(vcpuCpuid(kvm, vcpu.id));
-    writeBootPages(memory);
-    const space = new AddressSpace(memory);
-    const user = new UserMemory(memory, space);
-    const argv = [options.program, ...options.args ?? []];
-    const start = loadProgram(space, user, {
-      path: options.program,
-      argv,
-      environment: Object.entries(options.environment ?? {}).map(
-        ([name, value]) => `${name}=${value}`,
-      ),
-      uid: Deno.uid() ?? 0,
-      gid: Deno.gid() ?? 0,
-      hwcap: cpuidEdx1(vcpu),
+    return Promise.resolve().then(() => {
+      using owned = new DisposableStack();
+      const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+      const hardware = owned.use(Hardware.open(memoryBytes));
+      const created = new Vm(hardware, loadFresh(hardware, options), options);
+      owned.move();
+      return created;
     });
-    memory.attach(vm);
-    bootVcpu(vcpu, start.entry, start.stackPointer);
-    const cwd = Deno.realPathSync(options.cwd ?? ".");
-    const paths = owned.use(new HostPaths(allowed(options.allow)));
-    const fds = new FdTable();
-    standardStreams(fds, options.console);
-    const executable = Deno.realPathSync(options.program);
-    const process = new Process(
-      Process.initial(executable, argv, pathOf(cwd), Deno.umask()),
-    );
-    const created = new Vm({ kvm, vm, vcpu, memory }, {
-      space,
-      process,
-      fds,
-      pending: new PendingIo(),
-      clock: new Clock(),
-      paths,
-    }, options);
-    owned.move();
-    return created;
   }
 
   /**
@@ -334,59 +150,14 @@ export class Vm {
   }
 
   static #restore(image: ImageFile, options: RestoreOptions): Vm {
-    const sections = new SectionSet<Section>(image.sections);
-    const take = <S>(schema: StateSchema<S>): S =>
-      decodeState(schema, sections.take(schema.kind));
-    // All that can be wrong is found before anything is made.
-    const config = take(machineState);
-    const vcpuLoaded = take(vcpuState);
-    const parts = sections.takeParts(memoryState.kind).map(
-      (section): PartInFile => ({
-        state: decodeState(memoryState, section),
-        dataOffset: section.dataOffset,
-        dataBytes: section.dataBytes,
-        read: () => image.readData(section),
-      }),
-    );
-    const space = take(addressSpaceState);
-    const process = take(processState);
-    const clock = take(clockState);
-    const pending = take(pendingState);
-    const files = sections.takeParts(filesState.kind).map((section) => ({
-      state: decodeState(filesState, section),
-      data: () => image.readData(section),
-    }));
-    sections.finish();
-    const memoryBytes = checkMemoryParts(parts);
-    checkMachine(config, memoryBytes);
-
+    const saved = readSaved(image);
     using owned = new DisposableStack();
-    const kvm = owned.use(openKvm());
-    const vm = owned.use(kvm.createVm());
-    const vcpu = owned.use(vm.createVcpu(0));
-    vcpu.setCpuid(vcpuCpuid(kvm, vcpu.id));
-    checkVcpuState(vcpu, vcpuLoaded);
-    checkSyscall(() => probeSyscall(kvm), config.syscall, vcpuLoaded);
-    const paths = owned.use(new HostPaths(allowed(options.allow)));
-    const fds = restoreFiles(files, {
-      paths,
-      console: options.console,
-      policy: options.files ?? "check",
-    });
-    owned.defer(() => fds.closeAll());
-    const memory = owned.use(new Memory(memoryBytes));
-    mapImageFile(memory, parts, image);
-    memory.attach(vm);
-    loadVcpu(vcpu, kvm, vcpuLoaded);
-    const restored = new Vm({ kvm, vm, vcpu, memory }, {
-      space: new AddressSpace(memory, space),
-      process: new Process(process),
-      fds,
-      pending: new PendingIo(pending),
-      clock: new Clock(clock),
-      paths,
-    }, options);
-    restored.#linux.clock.stop();
+    const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
+    const parts = thaw(hardware, saved, image, options);
+    owned.use(parts.paths);
+    owned.defer(() => parts.fds.closeAll());
+    const restored = new Vm(hardware, parts, options);
+    owned.use(restored.#machine);
     restored.#machine.adopt();
     owned.move();
     return restored;
@@ -598,80 +369,6 @@ export class Vm {
     this.#linux.fds.closeAll();
     this.#linux.paths[Symbol.dispose]();
     this.#machine[Symbol.dispose]();
-    const { kvm, vm, vcpu, memory } = this.#hardware;
-    vcpu[Symbol.dispose]();
-    vm[Symbol.dispose]();
-    memory[Symbol.dispose]();
-    kvm[Symbol.dispose]();
-  }
-}
-
-/** Opens KVM, with what a VM needs of it. */
-function openKvm(): Kvm {
-  const kvm = Kvm.open();
-  try {
-    kvm.requireCapability("KVM_CAP_USER_MEMORY");
-    kvm.requireCapability("KVM_CAP_SYNC_REGS");
-    kvm.requireCapability("KVM_CAP_IMMEDIATE_EXIT");
-    kvm.requireCapability("KVM_CAP_XSAVE");
-    kvm.requireCapability("KVM_CAP_XCRS");
-    return kvm;
-  } catch (error) {
-    kvm[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** What the program may reach: the current folder, where nothing is said. */
-function allowed(allow: Partial<Allowed> = {}): Allowed {
-  return { read: allow.read ?? ["."], write: allow.write ?? ["."] };
-}
-
-function standardStreams(fds: FdTable, script?: ScriptConsole): void {
-  for (const stream of [0, 1, 2]) {
-    const file = script
-      ? new ScriptStream(script, stream)
-      : new HostStream(stream, O.readWrite | O.largeFile);
-    fds.installAt(stream, file, false);
-  }
-}
-
-/** CPUID leaf 1, EDX: what Linux gives programs as AT_HWCAP. */
-function cpuidEdx1(vcpu: KvmVcpu): number {
-  const view = new DataView(vcpu.getCpuid().buffer);
-  for (let at = 8; at < view.byteLength; at += 40) {
-    if (view.getUint32(at, true) === 1) return view.getUint32(at + 24, true);
-  }
-  return 0;
-}
-
-/** State that does not make sense is the image's fault, whoever found it. */
-function blameImage(error: unknown): unknown {
-  if (!(error instanceof FilesError || error instanceof VmError)) return error;
-  const { code, message } = error;
-  const isState = code === "FILES_STATE" || code === "VM_MEMORY" ||
-    code === "VM_CONFIG";
-  return isState
-    ? new ImageError("IMAGE_STATE", message, { cause: error })
-    : error;
-}
-
-/** Refuses an image that this machine has no room for. */
-function checkMachine(
-  config: v.InferOutput<typeof machineState.schema>,
-  memoryBytes: number,
-): void {
-  if (config.memoryBytes !== memoryBytes) {
-    throw new VmError(
-      "VM_MEMORY",
-      `Cannot restore "memory": it is of ${memoryBytes} bytes, the machine has ${config.memoryBytes}`,
-    );
-  }
-  const { total } = Deno.systemMemoryInfo();
-  if (memoryBytes > total) {
-    throw new VmError(
-      "VM_INCOMPATIBLE",
-      `Cannot restore a VM with ${memoryBytes} bytes of memory: this machine has ${total}`,
-    );
+    this.#hardware[Symbol.dispose]();
   }
 }

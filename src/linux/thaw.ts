@@ -1,0 +1,146 @@
+/**
+ * A program that goes on from an image.
+ *
+ * @module
+ */
+
+import {
+  Clock,
+  clockState,
+  FilesError,
+  type FilesPart,
+  filesState,
+  PendingIo,
+  pendingState,
+  restoreFiles,
+} from "../devices/mod.ts";
+import {
+  decodeState,
+  ImageError,
+  type ImageFile,
+  type Section,
+  SectionSet,
+  type StateSchema,
+} from "../state/mod.ts";
+import {
+  checkMemoryParts,
+  checkSyscall,
+  checkVcpuState,
+  loadVcpu,
+  mapImageFile,
+  memoryState,
+  type PartInFile,
+  probeSyscall,
+  vcpuState,
+  type VcpuStateV1,
+  VmError,
+} from "../vmm/mod.ts";
+import {
+  AddressSpace,
+  addressSpaceState,
+  type AddressSpaceStateV1,
+} from "./address_space.ts";
+import type { Hardware } from "./hardware.ts";
+import {
+  checkMachine,
+  machineState,
+  type MachineStateV1,
+} from "./machine_state.ts";
+import { Process, processState } from "./process.ts";
+import { openPaths, type ProgramParts } from "./program_parts.ts";
+import type { RestoreOptions } from "./vm_options.ts";
+
+/** All that an image says, checked as far as it can be by itself. */
+export interface SavedVm {
+  /** The machine. */
+  readonly machine: MachineStateV1;
+  /** The registers. */
+  readonly vcpu: VcpuStateV1;
+  /** Where memory is in the image. */
+  readonly memory: readonly PartInFile[];
+  /** The address space. */
+  readonly space: AddressSpaceStateV1;
+  /** The process. */
+  readonly process: Process;
+  /** The clock, which stands. */
+  readonly clock: Clock;
+  /** The waiting call. */
+  readonly pending: PendingIo;
+  /** The descriptors. */
+  readonly files: readonly FilesPart[];
+}
+
+/**
+ * Reads an image's state, before anything is made of it.
+ *
+ * @throws {ImageError} for state that is missing, left over, of another version
+ * or senseless; {VmError} when this machine has no room for it
+ */
+export function readSaved(image: ImageFile): SavedVm {
+  const sections = new SectionSet<Section>(image.sections);
+  const take = <S>(schema: StateSchema<S>): S =>
+    decodeState(schema, sections.take(schema.kind));
+  const saved: SavedVm = {
+    machine: take(machineState),
+    vcpu: take(vcpuState),
+    memory: sections.takeParts(memoryState.kind).map((section) => ({
+      state: decodeState(memoryState, section),
+      dataOffset: section.dataOffset,
+      dataBytes: section.dataBytes,
+      read: () => image.readData(section),
+    })),
+    space: take(addressSpaceState),
+    process: new Process(take(processState)),
+    clock: new Clock(take(clockState)),
+    pending: new PendingIo(take(pendingState)),
+    files: sections.takeParts(filesState.kind).map((section) => ({
+      state: decodeState(filesState, section),
+      data: () => image.readData(section),
+    })),
+  };
+  sections.finish();
+  checkMachine(saved.machine, checkMemoryParts(saved.memory));
+  return saved;
+}
+
+/**
+ * Puts a saved program into a fresh VM, paused where it was.
+ *
+ * @throws {VmError} when this machine cannot run it; {FilesError} when a file
+ * changed
+ */
+export function thaw(
+  { kvm, vm, vcpu, memory }: Hardware,
+  saved: SavedVm,
+  image: ImageFile,
+  options: RestoreOptions,
+): ProgramParts {
+  checkVcpuState(vcpu, saved.vcpu);
+  checkSyscall(() => probeSyscall(kvm), saved.machine.syscall, saved.vcpu);
+  mapImageFile(memory, saved.memory, image);
+  memory.attach(vm);
+  loadVcpu(vcpu, kvm, saved.vcpu);
+  const space = new AddressSpace(memory, saved.space);
+  using owned = new DisposableStack();
+  const paths = owned.use(openPaths(options.allow));
+  // Last, as it may change files.
+  const fds = restoreFiles(saved.files, {
+    paths,
+    console: options.console,
+    policy: options.files ?? "check",
+  });
+  owned.move();
+  const { process, clock, pending } = saved;
+  return { space, process, fds, pending, clock, paths };
+}
+
+/** State that does not make sense is the image's fault, whoever found it. */
+export function blameImage(error: unknown): unknown {
+  if (!(error instanceof FilesError || error instanceof VmError)) return error;
+  const { code, message } = error;
+  const isState = code === "FILES_STATE" || code === "VM_MEMORY" ||
+    code === "VM_CONFIG";
+  return isState
+    ? new ImageError("IMAGE_STATE", message, { cause: error })
+    : error;
+}

@@ -1,0 +1,79 @@
+/**
+ * What can be chosen of a VM, and how it ends.
+ *
+ * @module
+ */
+
+import type { Allowed, FilesPolicy, ScriptConsole } from "../devices/mod.ts";
+import type { ExitStatus, SaveAnswer } from "./linux.ts";
+import type { Tracer } from "./trace.ts";
+import type { Vm } from "./vm.ts";
+
+/** How a VM ended: as its program did, or saved, to go on elsewhere. */
+export type VmEnd = ExitStatus | { readonly kind: "saved" };
+
+/** What can be chosen of any VM. */
+export interface CommonOptions {
+  /** What the program may reach; default: the current folder, both ways. */
+  readonly allow?: Partial<Allowed>;
+  /** Standard input, output and error; default: those of this process. */
+  readonly console?: ScriptConsole;
+  /** Follows system calls. */
+  readonly tracer?: Tracer;
+  /** End the program at the first call that is not supported. */
+  readonly strict?: boolean;
+  /** Takes what the user should know; default: dropped. */
+  readonly warn?: (message: string) => void;
+  /**
+   * Answers the program's SAVE(): called with the vCPU stopped, so that it can
+   * be saved. The answer is what SAVE() returns in the program that goes on (0,
+   * also where there is none, or a negative errno), or "stop". When it throws,
+   * so does `run`, and the VM is paused: SAVE() gives EIO if it goes on. Absent:
+   * SAVE() gives ENOSYS.
+   */
+  readonly onSave?: (vm: Vm) => Promise<SaveAnswer | void>;
+}
+
+/** What can be chosen of a new VM. */
+export interface VmOptions extends CommonOptions {
+  /** Path of the program. */
+  readonly program: string;
+  /** Its arguments, without its own name. */
+  readonly args?: readonly string[];
+  /** Its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Memory, bytes: a multiple of 2 MiB; default 1 GiB. */
+  readonly memoryBytes?: number;
+  /** Its folder; default: the current one. */
+  readonly cwd?: string;
+}
+
+/**
+ * When the memory in an image is checked against its checksums: before the VM
+ * is there, while it runs, or not at all. State is always checked before.
+ */
+export type VerifyPolicy = "first" | "background" | "none";
+
+/** What can be chosen of a restored VM. */
+export interface RestoreOptions extends CommonOptions {
+  /**
+   * When memory is checked; default "first" up to 8 MiB, "background" above. In
+   * the background damage stops the VM; neither its end nor a save of it comes
+   * before the check has.
+   */
+  readonly verify?: VerifyPolicy;
+  /** What to do about files that are not as they were; default "check". */
+  readonly files?: FilesPolicy;
+}
+
+/** What can be chosen of a save. */
+export interface SaveOptions {
+  /** Pack memory with zstd. */
+  readonly compress?: boolean;
+  /** Put the content of open files into the image. */
+  readonly carryFiles?: boolean;
+  /** End the VM once it is saved: the program goes on elsewhere. */
+  readonly stop?: boolean;
+  /** Gives up early; the old image stays. */
+  readonly signal?: AbortSignal;
+}
