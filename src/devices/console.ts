@@ -9,17 +9,13 @@ import {
   fstat,
   ioctl,
   lseek,
-  O,
-  POLL,
   pollNow,
   pollUntil,
-  READABLE,
   readv,
-  S_IF,
-  WRITABLE,
   writev,
   writevNoWait,
 } from "./host_calls.ts";
+import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import { S_IF } from "./host_calls.ts";
+import { S_IF } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
 

@@ -6,7 +6,8 @@
 
 import * as v from "valibot";
 import { bytes, count, nodeCrypto } from "../state/mod.ts";
-import { fstat, S_IF } from "./host_calls.ts";
+import { fstat } from "./host_calls.ts";
+import { S_IF } from "./host_constants.ts";
 
 /** What is known of a host file, to tell whether it is the same later. */
 export const fileIdentity = v.object({

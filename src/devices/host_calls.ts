@@ -6,6 +6,8 @@
  */
 
 import { ERRNO, errno, type TakingNumbers } from "../kvm/mod.ts";
+import { AT_EMPTY_PATH, POLL } from "./host_constants.ts";
+import { pathBytes } from "./path_bytes.ts";
 
 /** libc, as files need it; the C prototype's types above each symbol. */
 const SYMBOLS = {
@@ -98,35 +100,11 @@ const SYS_faccessat2 = 439;
 /** pwritev2(2): do not wait. */
 const RWF_NOWAIT = 8;
 
-const encoder = new TextEncoder();
 const EMPTY = new Uint8Array(1);
 
 /** A call's result: itself, or the negative errno when it is -1. */
 function result(value: number | bigint): number {
   return Number(value) === -1 ? -errno() : Number(value);
-}
-
-/** The bytes of a path, one a character, with the terminating zero. */
-export function pathBytes(path: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(path.length + 1);
-  for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
-  return bytes;
-}
-
-/** The path, a character a byte, of a text. */
-export function pathOf(text: string): string {
-  return String.fromCharCode(...encoder.encode(text));
-}
-
-/** The text of a path; `undefined` when it is not UTF-8. */
-export function pathText(path: string): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(
-      pathBytes(path).subarray(0, -1),
-    );
-  } catch {
-    return undefined;
-  }
 }
 
 // Fast calls take nothing but bigint for a 64-bit parameter: a number would make
@@ -373,60 +351,3 @@ export const open = (path: string, flags: number, mode = 0): number =>
 /** memfd_create(2): a file without a name, in memory. */
 export const memfdCreate = (name: string): number =>
   result(c.memfd_create(pathBytes(name), 1));
-
-/** Bits of poll(2). */
-export const POLL = {
-  in: 1,
-  pri: 2,
-  out: 4,
-  err: 8,
-  hup: 16,
-  nval: 32,
-  readNormal: 0x40,
-  writeNormal: 0x100,
-} as const;
-
-/** What holds where something can be read, or written. */
-export const READABLE = POLL.in | POLL.readNormal;
-/** See {@linkcode READABLE}. */
-export const WRITABLE = POLL.out | POLL.writeNormal;
-
-/** Flags of the *at calls (fcntl.h). */
-export const AT_EMPTY_PATH = 0x1000;
-/** Do not follow the last symbolic link. */
-export const AT_SYMLINK_NOFOLLOW = 0x100;
-/** The current folder. */
-export const AT_FDCWD = -100;
-
-/** Flags of open(2), x86-64 (asm-generic/fcntl.h). */
-export const O = {
-  accessMode: 0o3,
-  readOnly: 0,
-  writeOnly: 1,
-  readWrite: 2,
-  create: 0o100,
-  exclusive: 0o200,
-  noControllingTerminal: 0o400,
-  truncate: 0o1000,
-  append: 0o2000,
-  nonBlock: 0o4000,
-  dataSync: 0o10000,
-  direct: 0o40000,
-  largeFile: 0o100000,
-  directory: 0o200000,
-  noFollow: 0o400000,
-  noAccessTime: 0o1000000,
-  closeOnExec: 0o2000000,
-  path: 0o10000000,
-  temporary: 0o20200000,
-} as const;
-
-/** File types of st_mode (stat.h). */
-export const S_IF = {
-  mask: 0o170000,
-  fifo: 0o010000,
-  character: 0o020000,
-  directory: 0o040000,
-  regular: 0o100000,
-  link: 0o120000,
-} as const;

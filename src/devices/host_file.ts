@@ -5,14 +5,12 @@
  */
 
 import {
-  AT_EMPTY_PATH,
   close,
   fstat,
   fsync,
   ftruncate,
   getdents64,
   lseek,
-  O,
   preadByte,
   preadv,
   pwritev,
@@ -21,6 +19,7 @@ import {
   statx,
   writev,
 } from "./host_calls.ts";
+import { AT_EMPTY_PATH, O } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
 

@@ -9,17 +9,9 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import {
-  close,
-  fileSystemType,
-  fstat,
-  O,
-  open,
-  openat2,
-  pathOf,
-  pathText,
-  S_IF,
-} from "./host_calls.ts";
+import { close, fileSystemType, fstat, open, openat2 } from "./host_calls.ts";
+import { O, S_IF } from "./host_constants.ts";
+import { pathOf, pathText } from "./path_bytes.ts";
 
 /** What a program wants to do. */
 export interface Access {

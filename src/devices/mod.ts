@@ -21,9 +21,6 @@ export {
   restoreFiles,
 } from "./files_state.ts";
 export {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
   close,
   faccessat2,
   fchmodat,
@@ -31,17 +28,21 @@ export {
   fstatat,
   ftruncate,
   mkdirat,
-  O,
-  pathOf,
-  pathText,
-  POLL,
   readlinkat,
   renameat2,
-  S_IF,
   statx,
   unlinkat,
   utimensat,
 } from "./host_calls.ts";
+export {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O,
+  POLL,
+  S_IF,
+} from "./host_constants.ts";
+export { pathOf, pathText } from "./path_bytes.ts";
 export { HostFile } from "./host_file.ts";
 export {
   type Access,

@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import { O, READABLE, WRITABLE } from "./host_calls.ts";
+import { O, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 
 /**

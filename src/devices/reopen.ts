@@ -15,11 +15,11 @@ import {
   close,
   ftruncate,
   memfdCreate,
-  O,
   open as openHost,
-  pathOf,
   seekTo,
 } from "./host_calls.ts";
+import { O } from "./host_constants.ts";
+import { pathOf } from "./path_bytes.ts";
 import { HostFile } from "./host_file.ts";
 
 /**
