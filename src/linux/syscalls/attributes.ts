@@ -18,7 +18,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
-import { following, naming, userPath, WRITE } from "./files.ts";
+import { following, naming, userPath, WRITE } from "./paths.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Changes a file: by a descriptor that stands for it, or by folder and name. */

@@ -8,9 +8,12 @@ import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls } from "./attributes.ts";
 import { descriptorCalls } from "./descriptors.ts";
-import { fileCalls } from "./files.ts";
+import { folderCalls } from "./folder.ts";
 import { ioCalls } from "./io.ts";
+import { lookCalls } from "./look.ts";
 import { memoryCalls } from "./memory.ts";
+import { nameCalls } from "./names.ts";
+import { openCalls } from "./open.ts";
 import { processCalls } from "./process.ts";
 import { signalCalls } from "./signals.ts";
 import { timeCalls } from "./time.ts";
@@ -27,7 +30,10 @@ export const SAVE_NUMBER = 0x5356_4d01;
 /** Handlers by number; a hole where a call is not supported. */
 export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
   const byName: SyscallTable = {
-    ...fileCalls,
+    ...openCalls,
+    ...lookCalls,
+    ...nameCalls,
+    ...folderCalls,
     ...attributeCalls,
     ...ioCalls,
     ...descriptorCalls,

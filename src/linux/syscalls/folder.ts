@@ -1,0 +1,58 @@
+/**
+ * System calls on the current folder, and the umask.
+ *
+ * @module
+ */
+
+import { AT_FDCWD, HostPaths, O, pathOf, S_IF } from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import type { SyscallTable } from "./mod.ts";
+import { following, LOOK, userPath } from "./paths.ts";
+
+function changeFolder(linux: Linux, path: string | undefined): number {
+  if (path === undefined) return -ERRNO.ENOENT;
+  linux.process.state.cwd = pathOf(path);
+  return 0;
+}
+
+/** Calls on the current folder. */
+export const folderCalls: SyscallTable = {
+  getcwd(linux, args) {
+    const { cwd } = linux.process.state;
+    const bytes = new Uint8Array(cwd.length + 1);
+    for (let i = 0; i < cwd.length; i++) bytes[i] = cwd.charCodeAt(i);
+    const there = linux.paths.exists(cwd);
+    if (there < 0) return there;
+    if (args.u64(1) < bytes.length) return -ERRNO.ERANGE;
+    return linux.user.write(args.u64(0), bytes) ? bytes.length : -ERRNO.EFAULT;
+  },
+  chdir(linux, args) {
+    const where = userPath(linux, AT_FDCWD, args.u64(0));
+    if (typeof where === "number") return where;
+    return following(
+      linux,
+      where,
+      LOOK,
+      (fd) => changeFolder(linux, HostPaths.pathOfFd(fd)),
+      O.path | O.directory,
+    );
+  },
+  fchdir(linux, args) {
+    const file = linux.fds.file(args.int(0));
+    if (!file) return -ERRNO.EBADF;
+    const stat = new Uint8Array(144);
+    file.stat(stat);
+    const mode = new DataView(stat.buffer).getUint32(24, true);
+    if (file.hostFd === undefined || (mode & S_IF.mask) !== S_IF.directory) {
+      return -ERRNO.ENOTDIR;
+    }
+    return changeFolder(linux, HostPaths.pathOfFd(file.hostFd));
+  },
+  umask(linux, args) {
+    const { state } = linux.process;
+    const old = state.umask;
+    state.umask = args.int(0) & 0o777;
+    return old;
+  },
+};

@@ -1,0 +1,181 @@
+/**
+ * System calls that make, remove, rename and read the names of files.
+ *
+ * @module
+ */
+
+import {
+  AT_FDCWD,
+  ftruncate,
+  HostPaths,
+  mkdirat,
+  O,
+  pathOf,
+  readlinkat,
+  renameat2,
+  unlinkat,
+  withoutUmask,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import type { SyscallTable } from "./mod.ts";
+import { following, naming, READ, userPath, WRITE } from "./paths.ts";
+
+/** unlinkat: remove a folder (fcntl.h). */
+const AT_REMOVEDIR = 0x200;
+
+/** Flags of renameat2 (linux/fs.h). */
+const RENAME = { exchange: 2, all: 7 } as const;
+
+function unlinkAt(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  flags: number,
+): number {
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  const isParent = /(^|\/)\.\.\/*$/.test(where.path);
+  return naming(
+    linux,
+    where,
+    WRITE,
+    (fd, name) =>
+      isParent && flags & AT_REMOVEDIR
+        ? -ERRNO.ENOTEMPTY
+        : unlinkat(fd, name, flags),
+  );
+}
+
+function mkdirAt(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  mode: number,
+): number {
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  const permissions = mode & 0o1777 & ~linux.process.state.umask;
+  return naming(
+    linux,
+    where,
+    WRITE,
+    (fd, name) =>
+      name === "."
+        ? -ERRNO.EEXIST
+        : withoutUmask(true, () => mkdirat(fd, name, permissions)),
+  );
+}
+
+function renameAt(
+  linux: Linux,
+  args: { from: number; fromVa: number; to: number; toVa: number },
+  flags: number,
+): number {
+  const from = userPath(linux, args.from, args.fromVa);
+  if (typeof from === "number") return from;
+  const to = userPath(linux, args.to, args.toVa);
+  if (typeof to === "number") return to;
+  return naming(
+    linux,
+    from,
+    WRITE,
+    (fromFd, fromName) =>
+      naming(
+        linux,
+        to,
+        WRITE,
+        (toFd, toName) => renameat2(fromFd, fromName, toFd, toName, flags),
+      ),
+  );
+}
+
+function readlinkAt(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  bufferVa: number,
+  lengthBytes: number,
+): number {
+  if (lengthBytes <= 0) return -ERRNO.EINVAL;
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  const give = (target: string): number => {
+    const bytes = Uint8Array.from(target, (c) => c.charCodeAt(0));
+    const length = Math.min(bytes.length, lengthBytes);
+    return linux.user.write(bufferVa, bytes, length) ? length : -ERRNO.EFAULT;
+  };
+  if (where.path === "/proc/self/exe") {
+    return give(pathOf(linux.process.state.executable));
+  }
+  return naming(linux, where, READ, (fd, name) => {
+    const target = readlinkat(fd, name);
+    return typeof target === "number" ? target : give(target);
+  });
+}
+
+/** Calls on the names of files. */
+export const nameCalls: SyscallTable = {
+  unlink(linux, args) {
+    return unlinkAt(linux, AT_FDCWD, args.u64(0), 0);
+  },
+  rmdir(linux, args) {
+    return unlinkAt(linux, AT_FDCWD, args.u64(0), AT_REMOVEDIR);
+  },
+  unlinkat(linux, args) {
+    const flags = args.int(2);
+    if (flags & ~AT_REMOVEDIR) return -ERRNO.EINVAL;
+    return unlinkAt(linux, args.int(0), args.u64(1), flags);
+  },
+  mkdir(linux, args) {
+    return mkdirAt(linux, AT_FDCWD, args.u64(0), args.uint(1));
+  },
+  mkdirat(linux, args) {
+    return mkdirAt(linux, args.int(0), args.u64(1), args.uint(2));
+  },
+  rename(linux, args) {
+    const paths = { fromVa: args.u64(0), toVa: args.u64(1) };
+    return renameAt(linux, { from: AT_FDCWD, to: AT_FDCWD, ...paths }, 0);
+  },
+  renameat(linux, args) {
+    const paths = { fromVa: args.u64(1), toVa: args.u64(3) };
+    return renameAt(linux, { from: args.int(0), to: args.int(2), ...paths }, 0);
+  },
+  renameat2(linux, args) {
+    const paths = { fromVa: args.u64(1), toVa: args.u64(3) };
+    const at = { from: args.int(0), to: args.int(2), ...paths };
+    const flags = args.uint(4);
+    const exchanges = (flags & RENAME.exchange) !== 0;
+    if (
+      flags > RENAME.all ||
+      (exchanges && flags !== RENAME.exchange)
+    ) return -ERRNO.EINVAL;
+    return renameAt(linux, at, flags);
+  },
+  readlink(linux, args) {
+    return readlinkAt(linux, AT_FDCWD, args.u64(0), args.u64(1), args.int(2));
+  },
+  readlinkat(linux, args) {
+    return readlinkAt(
+      linux,
+      args.int(0),
+      args.u64(1),
+      args.u64(2),
+      args.int(3),
+    );
+  },
+  truncate(linux, args) {
+    const length = args.i64(1);
+    if (length < 0) return -ERRNO.EINVAL;
+    const where = userPath(linux, AT_FDCWD, args.u64(0));
+    if (typeof where === "number") return where;
+    return following(
+      linux,
+      where,
+      WRITE,
+      (fd) =>
+        HostPaths.isFileOrFolder(fd) ? ftruncate(fd, length) : -ERRNO.EINVAL,
+      O.writeOnly,
+    );
+  },
+};

@@ -1,0 +1,92 @@
+/**
+ * System calls that open files.
+ *
+ * @module
+ */
+
+import {
+  type Access,
+  AT_FDCWD,
+  close,
+  DeviceFile,
+  HostFile,
+  HostPaths,
+  isDeviceFile,
+  O,
+  pathText,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import { hasDescriptorLeft, install } from "./limits.ts";
+import type { SyscallTable } from "./mod.ts";
+import { userPath } from "./paths.ts";
+
+/** Flags that open does not know on purpose are ignored, as Linux does. */
+const O_KNOWN = 0o17777703 | O.temporary;
+
+/** What open takes notice of beside O_PATH. */
+const O_PATH_KNOWN = O.path | O.directory | O.noFollow | O.closeOnExec;
+
+function openAt(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  flagsArgument: number,
+  mode: number,
+): number {
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  // With O_PATH hardly any other flag means something. Linux adds O_LARGEFILE
+  // for every 64-bit program.
+  const flags = flagsArgument & O.path
+    ? flagsArgument & O_PATH_KNOWN
+    : (flagsArgument & O_KNOWN) | O.largeFile;
+  const left = hasDescriptorLeft(linux);
+  if (left < 0) return left;
+  const closeOnExec = (flags & O.closeOnExec) !== 0;
+  // Of what was asked, what fcntl(F_GETFL) shows afterwards.
+  const status = flags &
+    ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
+      O.closeOnExec);
+  if (isDeviceFile(where.path)) {
+    return install(linux, new DeviceFile(where.path, status), closeOnExec);
+  }
+  const accessMode = flags & O.accessMode;
+  const creates = (flags & (O.create | O.truncate)) !== 0 ||
+    (flags & O.temporary) === O.temporary;
+  const access: Access = {
+    read: accessMode !== O.writeOnly,
+    write: (accessMode !== O.readOnly || creates) && !(flags & O.path),
+  };
+  const permissions = mode & ~linux.process.state.umask;
+  const fd = linux.paths.open(
+    where.cwd,
+    where.path,
+    flags & ~O.closeOnExec,
+    permissions,
+    access,
+  );
+  if (fd < 0) return fd;
+  if (!(flags & O.path) && !HostPaths.isFileOrFolder(fd)) {
+    close(fd);
+    return linux.unsupported(
+      `opening ${pathText(where.path)}, which is no file or folder,`,
+      -ERRNO.EACCES,
+    );
+  }
+  return install(linux, new HostFile(fd, status), closeOnExec);
+}
+
+/** Calls that open files. */
+export const openCalls: SyscallTable = {
+  open(linux, args) {
+    return openAt(linux, AT_FDCWD, args.u64(0), args.int(1), args.uint(2));
+  },
+  openat(linux, args) {
+    return openAt(linux, args.int(0), args.u64(1), args.int(2), args.uint(3));
+  },
+  creat(linux, args) {
+    const flags = O.create | O.writeOnly | O.truncate;
+    return openAt(linux, AT_FDCWD, args.u64(0), flags, args.uint(1));
+  },
+};

@@ -1,0 +1,86 @@
+/**
+ * Paths that a program passes, and how they become the host's.
+ *
+ * @module
+ */
+
+import {
+  type Access,
+  AT_FDCWD,
+  close,
+  HostPaths,
+  O,
+  pathOf,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+
+/** Reading a file or a folder. */
+export const READ: Access = { read: true };
+/** Changing a file, or an entry of a folder. */
+export const WRITE: Access = { write: true };
+/** Looking at a name needs no more than being allowed to read there. */
+export const LOOK: Access = { read: true };
+
+/** A path the program passed: where it starts from, and its characters. */
+export interface UserPath {
+  readonly cwd: string;
+  readonly path: string;
+}
+
+/** The folder that `dirfd` stands for, a character a byte; or an errno. */
+function folderOf(linux: Linux, dirfd: number): string | number {
+  if (dirfd === AT_FDCWD) return linux.process.state.cwd;
+  const file = linux.fds.file(dirfd);
+  if (!file) return -ERRNO.EBADF;
+  if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOTDIR;
+  const path = HostPaths.pathOfFd(file.hostFd);
+  return path === undefined ? -ERRNO.ENOENT : pathOf(path);
+}
+
+/** Reads a path argument; an absolute one needs no folder. */
+export function userPath(
+  linux: Linux,
+  dirfd: number,
+  va: number,
+): UserPath | number {
+  const bytes = linux.user.readString(va);
+  if (typeof bytes === "number") return bytes;
+  const path = String.fromCharCode(...bytes);
+  if (path.startsWith("/")) return { cwd: "/", path };
+  const cwd = folderOf(linux, dirfd);
+  return typeof cwd === "number" ? cwd : { cwd, path };
+}
+
+/** Runs `call` on a descriptor that stands for the path, links followed. */
+export function following(
+  linux: Linux,
+  where: UserPath,
+  access: Access,
+  call: (fd: number) => number,
+  flags: number = O.path,
+): number {
+  const fd = linux.paths.open(where.cwd, where.path, flags, 0, access);
+  if (fd < 0) return fd;
+  try {
+    return call(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Runs `call` on the folder that holds the path's last name, and that name. */
+export function naming(
+  linux: Linux,
+  where: UserPath,
+  access: Access,
+  call: (fd: number, name: string) => number,
+): number {
+  const parent = linux.paths.openParent(where.cwd, where.path, access);
+  if (typeof parent === "number") return parent;
+  try {
+    return call(parent.fd, parent.name);
+  } finally {
+    close(parent.fd);
+  }
+}
