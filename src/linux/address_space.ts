@@ -1,10 +1,8 @@
 /**
- * A program's address space: its areas, and the memory behind them.
+ * A program's address space: its areas, and when memory is put behind them.
  *
- * Memory is handed out in blocks of 2 MiB: each block of virtual addresses that
- * holds anything has one block of guest memory behind it, mapped as one large
- * page where an area covers all of it. What an area allows is populated when it
- * is made, as long as memory is plentiful, else when it is first touched.
+ * What an area allows is populated when it is made, as long as memory is
+ * plentiful, else when it is first touched.
  *
  * @module
  */
@@ -19,16 +17,15 @@ import {
 import { ERRNO } from "../kvm/mod.ts";
 import {
   BLOCK_BYTES,
-  BlockAllocator,
-  FIRST_FREE_TABLES,
-  KERNEL_BLOCK,
+  type BlockAllocator,
   type Memory,
   PAGE_BYTES,
-  PageTables,
+  type PageTables,
   PROT,
   USER_END_VA,
   VmError,
 } from "../vmm/mod.ts";
+import { AreaMemory, areaMemoryFields } from "./area_memory.ts";
 import { type Area, type AreaKind, AreaList } from "./areas.ts";
 
 /** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
@@ -77,16 +74,9 @@ export const addressSpaceState = {
       // A split may have made one or two more.
       v.maxLength(MAX_AREAS + 2),
     ),
-    /** Pairs: block number of the virtual address, gpa of the block. */
-    blocks: v.array(v.tuple([address, address])),
+    ...areaMemoryFields,
     brkStart: address,
     brk: address,
-    /** Where the next page table comes from, and where its block ends. */
-    tables: v.object({
-      next: address,
-      end: address,
-      blocks: v.array(address),
-    }),
   }),
 } satisfies StateSchema<unknown>;
 
@@ -108,15 +98,10 @@ export class AddressSpace implements Component {
   /** Which blocks of memory are in use. */
   readonly blocks: BlockAllocator;
 
-  readonly #memory: Memory;
-  readonly #blockOf = new Map<number, number>();
+  readonly #behind: AreaMemory;
+  readonly #memoryBytes: number;
   #brkStart = 0;
   #brk = 0;
-  #tables = {
-    next: KERNEL_BLOCK.tables + FIRST_FREE_TABLES * PAGE_BYTES,
-    end: BLOCK_BYTES,
-    blocks: [] as number[],
-  };
 
   /**
    * An empty address space in memory that holds the boot pages; with `state`,
@@ -125,45 +110,30 @@ export class AddressSpace implements Component {
    * @throws {VmError} when the state does not fit the memory
    */
   constructor(memory: Memory, state?: AddressSpaceStateV1) {
-    this.#memory = memory;
-    this.blocks = new BlockAllocator(memory.sizeBytes);
-    this.tables = new PageTables(memory, () => this.#allocateTable());
-    this.blocks.take(0);
+    this.#behind = new AreaMemory(memory, state);
+    this.#memoryBytes = memory.sizeBytes;
+    this.tables = this.#behind.tables;
+    this.blocks = this.#behind.blocks;
     if (state) this.#load(state);
   }
 
   #load(state: AddressSpaceStateV1): void {
-    const wrong = (what: string) =>
-      new VmError("VM_MEMORY", `Cannot restore the address space: ${what}`);
     let last = 0;
     for (const area of state.areas) {
       if (
         area.start < last || area.end <= area.start || area.end > USER_END_VA ||
         area.start % PAGE_BYTES !== 0 || area.end % PAGE_BYTES !== 0
       ) {
-        throw wrong(`area 0x${area.start.toString(16)} is out of place`);
+        throw new VmError(
+          "VM_MEMORY",
+          `Cannot restore the address space: area 0x${
+            area.start.toString(16)
+          } is out of place`,
+        );
       }
       last = area.end;
       this.areas.insert(area);
     }
-    const end = Math.floor(USER_END_VA / BLOCK_BYTES) + 1;
-    for (const [block, gpa] of state.blocks) {
-      if (block >= end || this.#blockOf.has(block)) {
-        throw wrong(`block number ${block} is out of place`);
-      }
-      this.blocks.take(gpa);
-      this.#blockOf.set(block, gpa);
-    }
-    for (const gpa of state.tables.blocks) this.blocks.take(gpa);
-    const { next, end: tablesEnd } = state.tables;
-    if (
-      next % PAGE_BYTES !== 0 || tablesEnd % BLOCK_BYTES !== 0 ||
-      next > tablesEnd || tablesEnd - next > BLOCK_BYTES ||
-      tablesEnd > this.#memory.sizeBytes
-    ) {
-      throw wrong("the page tables are out of place");
-    }
-    this.#tables = { ...state.tables, blocks: [...state.tables.blocks] };
     this.#brkStart = state.brkStart;
     this.#brk = state.brk;
   }
@@ -172,25 +142,11 @@ export class AddressSpace implements Component {
   dump(): Dump {
     const state: AddressSpaceStateV1 = {
       areas: this.areas.all.map((area) => ({ ...area })),
-      blocks: [...this.#blockOf].sort((a, b) => a[0] - b[0]),
       brkStart: this.#brkStart,
       brk: this.#brk,
-      tables: { ...this.#tables },
+      ...this.#behind.state(),
     };
     return { answer: "payload", value: state };
-  }
-
-  #allocateTable(): number {
-    if (this.#tables.next === this.#tables.end) {
-      const block = this.blocks.allocate();
-      if (block < 0) throw new OutOfMemoryError();
-      this.#tables.blocks.push(block);
-      this.#tables.next = block;
-      this.#tables.end = block + BLOCK_BYTES;
-    }
-    const table = this.#tables.next;
-    this.#tables.next += PAGE_BYTES;
-    return table;
   }
 
   /** Sets where the heap starts: at the first page after the program. */
@@ -251,7 +207,7 @@ export class AddressSpace implements Component {
     const area: Area = { start: va, end, prot, kind };
     if (lazy) area.lazy = true;
     const others = this.#committedBytes([va, end]);
-    if (commits(area) && others + lengthBytes > this.#memory.sizeBytes) {
+    if (commits(area) && others + lengthBytes > this.#memoryBytes) {
       return -ERRNO.ENOMEM;
     }
     this.unmap(va, lengthBytes);
@@ -259,7 +215,7 @@ export class AddressSpace implements Component {
     const plentiful = lengthBytes <= this.blocks.freeBytes / 4;
     const eager = kind === "stack" ? STACK_EAGER_BYTES : lengthBytes;
     if (!lazy && prot !== PROT.none && plentiful) {
-      this.#populate(Math.max(va, end - eager), end, prot);
+      this.#behind.populate(Math.max(va, end - eager), end, prot);
     }
     return va;
   }
@@ -269,50 +225,6 @@ export class AddressSpace implements Component {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
     const top = STACK_TOP_VA - STACK_BYTES - BLOCK_BYTES;
     return this.areas.findGap(lengthBytes, align, LOWEST_VA, top);
-  }
-
-  /**
-   * Numbers of the blocks that `[start, end)` touches and that have memory.
-   * A program may name far more addresses than there is memory.
-   */
-  #blocksIn(start: number, end: number): number[] {
-    const first = Math.floor(start / BLOCK_BYTES);
-    const last = Math.ceil(end / BLOCK_BYTES) - 1;
-    if (last - first >= this.#blockOf.size) {
-      return [...this.#blockOf.keys()]
-        .filter((block) => block >= first && block <= last)
-        .sort((a, b) => a - b);
-    }
-    const blocks: number[] = [];
-    for (let block = first; block <= last; block++) {
-      if (this.#blockOf.has(block)) blocks.push(block);
-    }
-    return blocks;
-  }
-
-  /** Puts memory behind the pages of `[start, end)` that have none. */
-  #populate(start: number, end: number, prot: number): void {
-    let block = Math.floor(start / BLOCK_BYTES);
-    for (; block * BLOCK_BYTES < end; block++) {
-      const blockVa = block * BLOCK_BYTES;
-      let gpa = this.#blockOf.get(block);
-      if (gpa === undefined) {
-        gpa = this.blocks.allocate();
-        if (gpa < 0) throw new OutOfMemoryError();
-        this.#blockOf.set(block, gpa);
-      }
-      const from = Math.max(start, blockVa);
-      const to = Math.min(end, blockVa + BLOCK_BYTES);
-      if (to - from === BLOCK_BYTES && this.tables.isBlockFresh(blockVa)) {
-        this.tables.mapBlock(blockVa, gpa, prot);
-        continue;
-      }
-      for (let va = from; va < to; va += PAGE_BYTES) {
-        if (!this.tables.isPopulated(va)) {
-          this.tables.mapPage(va, gpa + (va - blockVa), prot);
-        }
-      }
-    }
   }
 
   /**
@@ -329,9 +241,7 @@ export class AddressSpace implements Component {
     const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
-    const isNew = !this.#blockOf.has(block / BLOCK_BYTES);
-    this.#populate(start, end, area.prot);
-    if (isNew) this.#memory.prefault(this.#blockOf.get(block / BLOCK_BYTES)!);
+    this.#behind.populateTouched(start, end, area.prot);
     return true;
   }
 
@@ -357,49 +267,10 @@ export class AddressSpace implements Component {
       Math.min(a.end, end),
     ]);
     this.areas.remove(va, end);
-    for (const [from, to] of spans) this.#release(from, to);
+    for (const [from, to] of spans) {
+      this.#behind.release(from, to, (a, b) => this.areas.overlaps(a, b));
+    }
     return 0;
-  }
-
-  /** Gives back the memory behind `[start, end)`, which no area uses. */
-  #release(start: number, end: number): void {
-    for (const block of this.#blocksIn(start, end)) {
-      const gpa = this.#blockOf.get(block)!;
-      const blockVa = block * BLOCK_BYTES;
-      if (!this.areas.overlaps(blockVa, blockVa + BLOCK_BYTES)) {
-        this.tables.unmapBlock(blockVa);
-        this.#memory.discard(gpa, BLOCK_BYTES);
-        this.blocks.release(gpa);
-        this.#blockOf.delete(block);
-        continue;
-      }
-      const from = Math.max(start, blockVa);
-      const to = Math.min(end, blockVa + BLOCK_BYTES);
-      this.#eachRun(
-        from,
-        to,
-        (va) => this.tables.unmapPage(va),
-        (at, bytes) => this.#memory.discard(gpa + (at - blockVa), bytes),
-      );
-    }
-  }
-
-  /** Calls `run` for each run of pages in `[start, end)` for which `page` holds. */
-  #eachRun(
-    start: number,
-    end: number,
-    page: (va: number) => boolean,
-    run: (va: number, lengthBytes: number) => void,
-  ): void {
-    let from = -1;
-    for (let va = start; va <= end; va += PAGE_BYTES) {
-      const holds = va < end && page(va);
-      if (holds && from < 0) from = va;
-      else if (!holds && from >= 0) {
-        run(from, va - from);
-        from = -1;
-      }
-    }
   }
 
   /**
@@ -417,40 +288,10 @@ export class AddressSpace implements Component {
       // What was allowed and is no more must leave the CPU's caches; what is
       // newly allowed is found when a stale entry faults.
       const revokes = (area.prot & ~prot) !== 0;
-      this.#protectPages(from, to, prot, revokes);
+      this.#behind.protect(from, to, prot, revokes);
     }
     if (end > va) this.areas.protect(va, end, prot);
     return end < wanted ? -ERRNO.ENOMEM : 0;
-  }
-
-  #protectPages(
-    start: number,
-    end: number,
-    prot: number,
-    revokes: boolean,
-  ): void {
-    for (const block of this.#blocksIn(start, end)) {
-      const gpa = this.#blockOf.get(block)!;
-      const blockVa = block * BLOCK_BYTES;
-      const from = Math.max(start, blockVa);
-      const to = Math.min(end, blockVa + BLOCK_BYTES);
-      if (to - from === BLOCK_BYTES && this.tables.isLarge(blockVa)) {
-        this.tables.protectBlock(blockVa, prot);
-        if (revokes) this.#memory.dropTranslations(gpa, BLOCK_BYTES);
-        continue;
-      }
-      this.#eachRun(
-        from,
-        to,
-        (page) =>
-          this.tables.isPopulated(page) && this.tables.protectPage(page, prot),
-        (at, bytes) => {
-          if (revokes) {
-            this.#memory.dropTranslations(gpa + (at - blockVa), bytes);
-          }
-        },
-      );
-    }
   }
 
   /**
@@ -466,65 +307,30 @@ export class AddressSpace implements Component {
     if (to < LOWEST_VA || target.end > USER_END_VA) return -ERRNO.ENOMEM;
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     const others = this.#committedBytes([to, target.end], [va, va + oldBytes]);
-    if (commits(target) && others + newBytes > this.#memory.sizeBytes) {
+    if (commits(target) && others + newBytes > this.#memoryBytes) {
       return -ERRNO.ENOMEM;
     }
     this.unmap(to, newBytes);
     this.areas.insert(target);
     const end = va + Math.min(oldBytes, newBytes);
     const isAligned = (to - va) % BLOCK_BYTES === 0;
-    for (const block of this.#blocksIn(va, end)) {
+    for (const block of this.#behind.blocksIn(va, end)) {
       const from = Math.max(va, block * BLOCK_BYTES);
       const last = Math.min(end, (block + 1) * BLOCK_BYTES);
       const into = to + (from - va);
       if (isAligned && last - from === BLOCK_BYTES) {
-        this.#moveBlock(from, into, prot);
+        this.#behind.moveBlock(from, into, prot);
       } else this.#copyPages(from, last, into);
     }
     this.unmap(va, oldBytes);
     return to;
   }
 
-  /** Gives the memory of the block at `va` to the one at `to`, which has none. */
-  #moveBlock(va: number, to: number, prot: number): void {
-    const gpa = this.#blockOf.get(va / BLOCK_BYTES)!;
-    if (this.tables.isLarge(va) && this.tables.isBlockFresh(to)) {
-      this.tables.unmapBlock(va);
-      this.tables.mapBlock(to, gpa, prot);
-    } else {
-      for (let at = 0; at < BLOCK_BYTES; at += PAGE_BYTES) {
-        if (this.tables.unmapPage(va + at)) {
-          this.tables.mapPage(to + at, gpa + at, prot);
-        }
-      }
-    }
-    this.#memory.dropTranslations(gpa, BLOCK_BYTES);
-    this.#blockOf.delete(va / BLOCK_BYTES);
-    this.#blockOf.set(to / BLOCK_BYTES, gpa);
-  }
-
   #copyPages(start: number, end: number, to: number): void {
     for (let va = start; va < end; va += PAGE_BYTES) {
       if (!this.tables.isPopulated(va)) continue;
-      const from = this.locate(va);
-      const into = this.locate(to + (va - start));
-      this.#memory.u8.copyWithin(into, from, from + PAGE_BYTES);
-      this.#memory.markDirty(into, PAGE_BYTES);
-    }
-  }
-
-  /** Makes anonymous pages read as zero again, as MADV_DONTNEED does. */
-  zero(va: number, lengthBytes: number): void {
-    const end = va + lengthBytes;
-    for (const block of this.#blocksIn(va, end)) {
-      const gpa = this.#blockOf.get(block)!;
-      const blockVa = block * BLOCK_BYTES;
-      this.#eachRun(
-        Math.max(va, blockVa),
-        Math.min(end, blockVa + BLOCK_BYTES),
-        (page) => this.tables.isPopulated(page),
-        (at, bytes) => this.#memory.discard(gpa + (at - blockVa), bytes),
-      );
+      this.locate(to + (va - start)); // puts memory behind it
+      this.#behind.copyPage(va, to + (va - start));
     }
   }
 
@@ -539,26 +345,23 @@ export class AddressSpace implements Component {
     const block = Math.floor(va / BLOCK_BYTES);
     const blockVa = block * BLOCK_BYTES;
     if (!this.tables.isPopulated(va)) {
-      this.#populate(
+      this.#behind.populate(
         Math.max(area.start, blockVa),
         Math.min(area.end, blockVa + BLOCK_BYTES),
         area.prot,
       );
     }
-    return this.#blockOf.get(block)! + (va - blockVa);
+    return this.#behind.locate(va);
+  }
+
+  /** Makes anonymous pages read as zero again, as MADV_DONTNEED does. */
+  zero(va: number, lengthBytes: number): void {
+    this.#behind.zero(va, lengthBytes);
   }
 
   /** Whether each page from `va` on has memory of its own: 1 or 0 each. */
   resident(va: number, pages: Uint8Array): void {
-    pages.fill(0);
-    const end = va + pages.length * PAGE_BYTES;
-    for (const block of this.#blocksIn(va, end)) {
-      const blockVa = block * BLOCK_BYTES;
-      const last = Math.min(end, blockVa + BLOCK_BYTES);
-      for (let at = Math.max(va, blockVa); at < last; at += PAGE_BYTES) {
-        if (this.tables.isPopulated(at)) pages[(at - va) / PAGE_BYTES] = 1;
-      }
-    }
+    this.#behind.resident(va, pages);
   }
 }
 
@@ -571,15 +374,4 @@ function commits({ prot, kind, lazy }: Area): boolean {
 function allows({ prot }: Area, access: number): boolean {
   // The CPU cannot refuse reads of what may be written or executed.
   return access === PROT.read ? prot !== PROT.none : (prot & access) === access;
-}
-
-/** The guest has used all the memory it was given. */
-export class OutOfMemoryError extends VmError {
-  override name = "OutOfMemoryError";
-
-  constructor() {
-    super("VM_MEMORY", "The program needs more memory than the VM has", {
-      hint: "give it more with --memory",
-    });
-  }
 }

@@ -20,7 +20,8 @@ import {
   type Personality,
   PROT,
 } from "../vmm/mod.ts";
-import { type AddressSpace, OutOfMemoryError } from "./address_space.ts";
+import type { AddressSpace } from "./address_space.ts";
+import { OutOfMemoryError } from "./area_memory.ts";
 import {
   beyondFile,
   PAGE_FAULT,

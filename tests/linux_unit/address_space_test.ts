@@ -4,8 +4,8 @@ import { ERRNO } from "../../src/kvm/mod.ts";
 import {
   AddressSpace,
   type AddressSpaceStateV1,
-  OutOfMemoryError,
 } from "../../src/linux/address_space.ts";
+import { OutOfMemoryError } from "../../src/linux/area_memory.ts";
 import {
   BLOCK_BYTES,
   KERNEL_BLOCK,
