@@ -18,6 +18,7 @@ import {
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
+import { Waiters } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
 const SAFE_WRITE_BYTES = 4096;
@@ -92,7 +93,7 @@ export interface ScriptConsoleOptions {
 export class ScriptConsole {
   #input: Uint8Array[] = [];
   #ended = false;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
   readonly #options: ScriptConsoleOptions;
 
   /**
@@ -110,13 +111,13 @@ export class ScriptConsole {
       ? new TextEncoder().encode(bytes)
       : bytes.slice();
     if (data.length > 0) this.#input.push(data);
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** Ends the input: the program reads 0 bytes when it has had the rest. */
   end(): void {
     this.#ended = true;
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** What was pushed and not read yet. */
@@ -133,10 +134,6 @@ export class ScriptConsole {
   /** Whether the input has ended. */
   get ended(): boolean {
     return this.#ended;
-  }
-
-  #wake(): void {
-    for (const waiter of [...this.#waiters]) waiter();
   }
 
   /**
@@ -195,16 +192,7 @@ export class ScriptConsole {
    * @internal
    */
   changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiters.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      if (signal.aborted) return resolve();
-      signal.addEventListener("abort", done);
-      this.#waiters.add(done);
-    });
+    return this.#waiters.changed(signal);
   }
 }
 

@@ -8,6 +8,7 @@ import { ERRNO } from "../kvm/mod.ts";
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
+import { Waiters } from "./waiters.ts";
 
 /** How many bytes a pipe holds (pipe(7)). */
 export const PIPE_BYTES = 65536;
@@ -26,7 +27,7 @@ export class PipeBuffer {
   /** The inode that fstat shows; both ends' alike. */
   readonly inode: number;
   /** Calls waiting for the other end to move. */
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
 
   /** @param inode what fstat shows @param content bytes that wait already */
   constructor(inode: number, content: Uint8Array = new Uint8Array()) {
@@ -88,21 +89,12 @@ export class PipeBuffer {
 
   /** Tells those who wait that something changed. */
   wake(): void {
-    for (const waiter of [...this.#waiters]) waiter();
+    this.#waiters.wake();
   }
 
   /** Resolves at the next change, or when `signal` aborts. */
   changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiters.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      if (signal.aborted) return resolve();
-      signal.addEventListener("abort", done);
-      this.#waiters.add(done);
-    });
+    return this.#waiters.changed(signal);
   }
 }
 

@@ -5,15 +5,14 @@
  */
 
 import { API_VERSION, KVM, KVM_CAP } from "./constants.ts";
+import { readCpuid } from "./cpuid.ts";
 import { ERRNO, errnoName } from "./errno.ts";
 import { KvmError, unwrap, unwrapUninterrupted } from "./errors.ts";
-import { SIZE } from "./layout.ts";
 import { errno, libc } from "./libc.ts";
 import { KvmVm } from "./vm.ts";
 
 const O_RDWR = 2;
 const O_CLOEXEC = 0o2000000;
-const MAX_CPUID_ENTRIES = 256;
 const MAX_MSRS = 1024;
 
 /**
@@ -107,17 +106,7 @@ export class Kvm {
    * (KVM_GET_SUPPORTED_CPUID).
    */
   supportedCpuid(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(
-      SIZE.kvm_cpuid2 + MAX_CPUID_ENTRIES * SIZE.kvm_cpuid_entry2,
-    );
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, MAX_CPUID_ENTRIES, true);
-    unwrap(
-      "KVM_GET_SUPPORTED_CPUID",
-      libc.ioctlBuffer(this.fd, KVM.KVM_GET_SUPPORTED_CPUID, bytes),
-    );
-    const count = view.getUint32(0, true);
-    return bytes.slice(0, SIZE.kvm_cpuid2 + count * SIZE.kvm_cpuid_entry2);
+    return readCpuid(this.fd, "KVM_GET_SUPPORTED_CPUID");
   }
 
   /** The MSRs that hold a guest's state (KVM_GET_MSR_INDEX_LIST). */

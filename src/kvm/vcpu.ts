@@ -5,6 +5,7 @@
  */
 
 import { KVM } from "./constants.ts";
+import { readCpuid } from "./cpuid.ts";
 import { KvmError, unwrap } from "./errors.ts";
 import { SIZE } from "./layout.ts";
 import { errno, libc } from "./libc.ts";
@@ -31,7 +32,6 @@ import {
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
 /** Room for this many CPUID entries: more than any CPU has. */
-const MAX_CPUID_ENTRIES = 256;
 
 /** KVM_MAX_XCRS, from asm/kvm.h. */
 const MAX_XCRS = 16;
@@ -275,17 +275,7 @@ export class KvmVcpu {
 
   /** struct kvm_cpuid2 as it was set (KVM_GET_CPUID2). */
   getCpuid(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(
-      SIZE.kvm_cpuid2 + MAX_CPUID_ENTRIES * SIZE.kvm_cpuid_entry2,
-    );
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, MAX_CPUID_ENTRIES, true);
-    unwrap(
-      "KVM_GET_CPUID2",
-      libc.ioctlBuffer(this.fd, KVM.KVM_GET_CPUID2, bytes),
-    );
-    const count = view.getUint32(0, true);
-    return bytes.slice(0, SIZE.kvm_cpuid2 + count * SIZE.kvm_cpuid_entry2);
+    return readCpuid(this.fd, "KVM_GET_CPUID2");
   }
 
   /**
