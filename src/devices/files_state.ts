@@ -18,15 +18,21 @@ import {
 import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
-import { fileIdentity, identityOf } from "./file_identity.ts";
-import { offsetOf } from "./host_calls.ts";
-import { O } from "./host_constants.ts";
+import {
+  type FileIdentity,
+  fileIdentity,
+  identityOf,
+} from "./file_identity.ts";
+import { fstatat, offsetOf } from "./host_calls.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { HostPaths } from "./host_paths.ts";
 import type { OpenFile } from "./open_file.ts";
+import { pathOf } from "./path_bytes.ts";
 import { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
 import {
-  type FileChange,
+  asItIs,
+  type Checked,
   FilesError,
   type FilesPolicy,
   reopenHostFile,
@@ -225,7 +231,9 @@ function describeHostFile(file: HostFile, carry: boolean): FileState | string {
   if (typeof found === "number") {
     return `${path} cannot be looked at (${errnoName(-found)})`;
   }
-  const { isFolder, isUnlinked } = found;
+  const { isFolder } = found;
+  // Another name may be left (a hard link); this one leads there no more.
+  const isUnlinked = found.isUnlinked || !leadsTo(path, found.identity);
   const offset = file.flags & O.path ? 0n : offsetOf(fd);
   if (offset < 0n) {
     return `${path} has no offset (${errnoName(-Number(offset))})`;
@@ -242,6 +250,17 @@ function describeHostFile(file: HostFile, carry: boolean): FileState | string {
     isUnlinked,
     isCarried: !isFolder && (carry || isUnlinked),
   };
+}
+
+/** Whether a path of the host still names the file. */
+function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
+  const stat = new DataView(new ArrayBuffer(144));
+  const bytes = new Uint8Array(stat.buffer);
+  if (fstatat(AT_FDCWD, pathOf(path), bytes, AT_SYMLINK_NOFOLLOW) < 0) {
+    return false;
+  }
+  return `${stat.getBigUint64(0, true)}` === device &&
+    `${stat.getBigUint64(8, true)}` === inode;
 }
 
 /** What a restore of files works with. */
@@ -282,26 +301,30 @@ export function restoreFiles(
     pipe.open.write = p.writeEndOpen;
     return pipe;
   });
+  const checked: Checked[] = [];
   const files: OpenFile[] = [];
-  const changes: FileChange[] = [];
   try {
     // What is only checked comes before what is changed.
-    for (const [index, state] of carriedLast(table.files, options.policy)) {
+    for (const [index, state] of table.files.entries()) {
       const fd = table.descriptors.find((d) => d.file === index)?.fd;
       if (fd === undefined) throw malformed(`nothing points to file ${index}`);
-      files[index] = open(state, index, fd, pipes, content, options, changes);
+      checked.push(check(state, index, fd, pipes, content, options));
     }
-    for (const { fd, file, closeOnExec } of table.descriptors) {
-      if (!files[file] || fds.get(fd)) {
+    const seen = new Set<number>();
+    for (const { fd, file } of table.descriptors) {
+      if (!checked[file] || seen.has(fd)) {
         throw malformed(`descriptor ${fd} is out of place`);
       }
-      fds.installAt(fd, files[file], closeOnExec);
+      seen.add(fd);
     }
-    for (const change of changes) change();
+    for (const one of checked) files.push(one.finish());
   } catch (error) {
-    fds.closeAll();
-    for (const file of files) if (file?.references === 0) file.close();
+    for (const one of checked.slice(files.length)) one.cancel();
+    for (const file of files) file.close();
     throw error;
+  }
+  for (const { fd, file, closeOnExec } of table.descriptors) {
+    fds.installAt(fd, files[file], closeOnExec);
   }
   if (options.console) {
     if (table.consoleInput.length > 0) options.console.push(table.consoleInput);
@@ -310,50 +333,41 @@ export function restoreFiles(
   return fds;
 }
 
-/** Files and their numbers, those whose content is written at the end. */
-function carriedLast(
-  files: readonly FileState[],
-  policy: FilesPolicy,
-): [index: number, state: FileState][] {
-  const writes = (state: FileState) =>
-    Number(policy === "carry" && state.type === "host" && state.isCarried);
-  return [...files.entries()].sort((a, b) => writes(a[1]) - writes(b[1]));
-}
-
 function malformed(what: string): FilesError {
   return new FilesError("FILES_STATE", `Cannot restore "fd-table": ${what}`);
 }
 
-function open(
+function check(
   state: FileState,
   index: number,
   fd: number,
   pipes: readonly PipeBuffer[],
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
-  changes: FileChange[],
-): OpenFile {
+): Checked {
   switch (state.type) {
     case "pipe":
       if (!pipes[state.pipe]) throw malformed(`pipe ${state.pipe} is missing`);
-      return new PipeEnd(pipes[state.pipe], state.flags);
+      return asItIs(new PipeEnd(pipes[state.pipe], state.flags));
     case "console": {
-      if (!options.console) return new HostStream(state.stream, state.flags);
+      if (!options.console) {
+        return asItIs(new HostStream(state.stream, state.flags));
+      }
       const file = new ScriptStream(options.console, state.stream);
       // Its access mode is the script's; the rest is the program's choice.
       file.flags |= state.flags & ~O.accessMode;
-      return file;
+      return asItIs(file);
     }
     case "device":
       if (!isDeviceFile(state.path)) {
         throw malformed(`${state.path} is no device file`);
       }
-      return new DeviceFile(state.path, state.flags);
+      return asItIs(new DeviceFile(state.path, state.flags));
     case "host": {
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return reopenHostFile(state, fd, own, options, changes);
+      return reopenHostFile(state, fd, own, options);
     }
   }
 }

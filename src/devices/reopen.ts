@@ -21,6 +21,7 @@ import {
 import { O } from "./host_constants.ts";
 import { pathOf } from "./path_bytes.ts";
 import { HostFile } from "./host_file.ts";
+import type { OpenFile } from "./open_file.ts";
 
 /**
  * What to do about a file that is not as it was at the save: refuse it; take it
@@ -64,13 +65,32 @@ export class FilesError extends Error {
 }
 
 /**
- * A change of a file of the host that restoring makes. It waits until every
- * file was found as it must be: a restore that is refused changes nothing.
+ * A file that was found as it must be. Restoring may change it (cut it back,
+ * write what the image carries), but only once every other was found so too: a
+ * restore that is refused changes nothing.
  */
-export type FileChange = () => void;
+export interface Checked {
+  /** Makes the changes, and gives the file; called once. */
+  finish(): OpenFile;
+  /** Gives back what is held, if it was not finished. */
+  cancel(): void;
+}
+
+/** A file that needs no change. */
+export function asItIs(file: OpenFile): Checked {
+  return { finish: () => file, cancel: () => file.close() };
+}
 
 /** Flags that make or change a file when it is opened: not a second time. */
 const ONCE = O.create | O.exclusive | O.truncate;
+
+/** O_TMPFILE without the O_DIRECTORY that belongs to it. */
+const TEMPORARY = O.temporary & ~O.directory;
+
+/** The flags to open a file with again. */
+function flagsAgain(flags: number): number {
+  return flags & TEMPORARY ? flags & ~(ONCE | O.temporary) : flags & ~ONCE;
+}
 
 /**
  * Opens a file again where it was, and checks it.
@@ -78,7 +98,6 @@ const ONCE = O.create | O.exclusive | O.truncate;
  * @param state what the image says
  * @param fd the program's descriptor, for messages
  * @param content the parts with its content, if the image carries it
- * @param changes what is to be done once all files were checked is added here
  * @throws {FilesError} naming descriptor, path, expected and found
  */
 export function reopenHostFile(
@@ -86,59 +105,115 @@ export function reopenHostFile(
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
-  changes: FileChange[],
-): HostFile {
-  if (state.isUnlinked) return reopenUnlinked(state, fd, content);
+): Checked {
+  if (state.isUnlinked) return asItIs(reopenUnlinked(state, fd, content));
   const { policy } = options;
-  const carries = policy === "carry" && state.isCarried;
-  if (carries) {
-    // All of it must be there before what the file holds now is given up.
-    for (const _ of carried(state, fd, content));
+  if (policy === "carry" && state.isCarried) {
+    return checkCarried(state, fd, content, options);
   }
-  let hostFd = openAgain(state, options, carries ? O.create : 0);
-  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+  const hostFd = openAgain(state, fd, options);
   try {
-    if (carries) {
-      // Of its own access mode: the program's may be for reading only.
-      close(hostFd);
-      hostFd = -1;
-      writeContent(state, fd, content, options);
-      hostFd = openAgain(state, options, 0);
-      if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
-    } else if (policy !== "trust") {
-      const isLonger = check(state, fd, hostFd);
-      if (isLonger && policy === "rollback") {
-        changes.push(() => cutBack(state, fd, options));
-      }
-    }
-    if (!(state.flags & O.path)) seek(state, fd, hostFd);
-    return new HostFile(hostFd, state.flags);
+    const isLonger = policy !== "trust" && check(state, fd, hostFd);
+    const file = hostFile(state, fd, hostFd);
+    if (!isLonger || policy !== "rollback") return asItIs(file);
+    return {
+      finish() {
+        cutBack(state, fd, options);
+        return file;
+      },
+      cancel: () => file.close(),
+    };
   } catch (error) {
-    if (hostFd >= 0) close(hostFd);
+    close(hostFd);
     throw error;
   }
+}
+
+/** Checks that what the image carries of a file can be put in its place. */
+function checkCarried(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): Checked {
+  // All of it must be there before what the file holds now is given up.
+  for (const _ of carried(state, fd, content));
+  const { paths } = options;
+  const path = pathOf(state.path);
+  const flags = O.writeOnly | O.largeFile;
+  let there = paths.open("/", path, flags, 0, { write: true });
+  if (there >= 0) {
+    const found = identityOf(there, 0);
+    if (typeof found === "number" || !found.isRegular) {
+      close(there);
+      throw new FilesError(
+        "FILES_CHANGED",
+        `${
+          name(state, fd)
+        }: expected a file, found a folder, a pipe or a device`,
+      );
+    }
+  } else if (there === -ERRNO.ENOENT) {
+    const parent = paths.openParent("/", path, { write: true });
+    if (typeof parent === "number") throw cannotOpen(state, fd, parent);
+    close(parent.fd);
+  } else throw cannotOpen(state, fd, there);
+  return {
+    finish() {
+      const own = there >= 0
+        ? there
+        : paths.open("/", path, flags | O.create, 0o666, { write: true });
+      if (own < 0) throw cannotOpen(state, fd, own);
+      there = -1;
+      try {
+        ftruncate(own, 0);
+        fill(own, carried(state, fd, content));
+      } finally {
+        close(own);
+      }
+      const hostFd = openAgain(state, fd, options);
+      try {
+        return hostFile(state, fd, hostFd);
+      } catch (error) {
+        close(hostFd);
+        throw error;
+      }
+    },
+    cancel() {
+      if (there >= 0) close(there);
+    },
+  };
+}
+
+/** The program's file, at its offset. */
+function hostFile(state: HostFileState, fd: number, hostFd: number): HostFile {
+  if (!(state.flags & O.path)) seek(state, fd, hostFd);
+  return new HostFile(hostFd, state.flags);
 }
 
 function name(state: HostFileState, fd: number): string {
   return `Cannot restore descriptor ${fd} (${state.path})`;
 }
 
+/** Opens a file as the program had it. @throws {FilesError} */
 function openAgain(
   state: HostFileState,
-  options: RestoreFilesOptions,
-  more: number,
+  fd: number,
+  { paths }: RestoreFilesOptions,
 ): number {
   const mode = state.flags & O.accessMode;
-  return options.paths.open(
+  const hostFd = paths.open(
     "/",
     pathOf(state.path),
-    (state.flags & ~ONCE) | more,
-    0o666,
+    flagsAgain(state.flags),
+    0,
     {
       read: mode !== O.writeOnly,
-      write: !(state.flags & O.path) && (mode !== O.readOnly || more !== 0),
+      write: !(state.flags & O.path) && mode !== O.readOnly,
     },
   );
+  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+  return hostFd;
 }
 
 function cannotOpen(
@@ -275,23 +350,6 @@ function* carried(
   }
 }
 
-function writeContent(
-  state: HostFileState,
-  fd: number,
-  content: readonly FilesPart[],
-  options: RestoreFilesOptions,
-): void {
-  const flags = O.readWrite | O.truncate | O.largeFile;
-  const access = { read: true, write: true };
-  const hostFd = options.paths.open("/", pathOf(state.path), flags, 0, access);
-  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
-  try {
-    fill(hostFd, carried(state, fd, content));
-  } finally {
-    close(hostFd);
-  }
-}
-
 /** Writes bytes to a host descriptor. */
 function fill(hostFd: number, bytes: Iterable<Uint8Array>): void {
   using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
@@ -312,7 +370,7 @@ function reopenUnlinked(
   if (memory < 0) throw cannotOpen(state, fd, memory);
   try {
     fill(memory, carried(state, fd, content));
-    const flags = (state.flags & ~(ONCE | O.directory | O.noFollow)) |
+    const flags = (flagsAgain(state.flags) & ~(O.directory | O.noFollow)) |
       O.closeOnExec;
     const hostFd = openHost(`/proc/self/fd/${memory}`, flags);
     if (hostFd < 0) throw cannotOpen(state, fd, hostFd);

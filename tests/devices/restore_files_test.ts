@@ -276,15 +276,54 @@ Deno.test("restore_files: a restore that is refused changes no file", async () =
       : files.refuse(parts, policy);
     assert(["FILES_CHANGED", "FILES_STATE"].includes(error.code));
     assertEquals(Deno.readTextFileSync(scratch.file("b")), "x");
-    if (policy === "rollback") {
-      assertEquals(
-        Deno.readTextFileSync(scratch.file("a")),
-        "first, and what came later",
-      );
-    }
+    assertEquals(
+      Deno.readTextFileSync(scratch.file("a")),
+      "first, and what came later",
+    );
     // Nor is input given to the program that there is not.
     assertEquals(files.console.unread().length, 0);
   }
+});
+
+Deno.test("restore_files: carried content is written only when all of it can be", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  for (const name of ["a", "b", "c"]) {
+    files.write(files.open(name, O.create | O.readWrite), `content of ${name}`);
+  }
+  const parts = files.save(true);
+  files.close();
+  Deno.writeTextFileSync(scratch.file("a"), "mine now");
+  Deno.removeSync(scratch.file("b"));
+  Deno.removeSync(scratch.file("c"));
+  Deno.mkdirSync(scratch.file("c"));
+  const error = files.refuse(parts, "carry");
+  assert(error.message.includes(scratch.file("c")), error.message);
+  assertEquals(Deno.readTextFileSync(scratch.file("a")), "mine now");
+  assertEquals([...Deno.readDirSync(scratch.path)].length, 2);
+  Deno.removeSync(scratch.file("c"));
+  files.restore(parts, "carry");
+  assertEquals(Deno.readTextFileSync(scratch.file("a")), "content of a");
+  assertEquals(Deno.readTextFileSync(scratch.file("c")), "content of c");
+});
+
+Deno.test("restore_files: a file whose name is gone, but not its other name, comes back", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("one", O.create | O.readWrite);
+  files.write(fd, "linked");
+  Deno.linkSync(scratch.file("one"), scratch.file("two"));
+  Deno.removeSync(scratch.file("one"));
+  const other = files.open("new", O.create | O.readWrite);
+  files.write(other, "moved away");
+  Deno.renameSync(scratch.file("new"), scratch.file("newer"));
+  const parts = files.save();
+  files.close();
+  files.restore(parts);
+  files.fds.file(fd)!.seek(0, 0);
+  files.fds.file(other)!.seek(0, 0);
+  assertEquals(files.read(fd), "linked");
+  assertEquals(files.read(other), "moved away");
 });
 
 Deno.test("restore_files: a file without a name comes back with its content and offset", async () => {

@@ -26,6 +26,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["append"],
   ["bigmem", "24"],
   ["unlinked"],
+  ["nameless"],
 ];
 
 function statusOf(end: VmEnd): number {
