@@ -74,8 +74,10 @@ export class Vm {
   #failure: unknown;
   /** The last save; one waits for the other. */
   #saving: Promise<unknown> = Promise.resolve();
-  /** Whether components are being dumped: nothing may run then. */
+  /** Whether components are being dumped: nothing runs then. */
   #isDumping = false;
+  /** Whether it is to run once nothing is being dumped any more. */
+  #wantsRunning = false;
   /** Whether the program's own SAVE() is being answered. */
   #inSave = false;
 
@@ -170,7 +172,7 @@ export class Vm {
         if (this.#closing.signal.aborted) return;
         this.#failure ??= error;
         // Not awaited: what runs may be waiting for this check.
-        void this.pause();
+        void this.#pauseMachine();
       })
       .finally(() => image[Symbol.dispose]());
   }
@@ -201,17 +203,16 @@ export class Vm {
   /**
    * Starts the program or lets it go on.
    *
+   * While it is being saved, it goes on once it has been.
+   *
    * @returns how it ended; when it was paused, settles only after it went on
-   * @throws {VmError} unless created or paused, or while it is being saved;
-   * {GuestError}; {ImageError} when the image it came from turns out to be
-   * damaged; what `onSave` threw
+   * @throws {VmError} unless created or paused; {GuestError}; {ImageError} when
+   * the image it came from turns out to be damaged; what `onSave` threw
    */
   run(): Promise<VmEnd> {
     try {
-      if (this.#isDumping) {
-        throw new VmError("VM_STATE", "Cannot run the VM: it is being saved");
-      }
-      this.#resume();
+      if (!this.#isDumping) this.#resume();
+      this.#wantsRunning = true;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -242,6 +243,7 @@ export class Vm {
 
   #onFailed(error: unknown): void {
     this.#linux.clock.stop();
+    this.#wantsRunning = false;
     this.#ended.promise.catch(() => {}); // whoever ran it has one of their own
     this.#ended.reject(error);
     // It may go on after a save that failed, with a promise of its own.
@@ -254,6 +256,11 @@ export class Vm {
 
   /** Stops between two instructions; nothing to do unless it is running. */
   async pause(): Promise<void> {
+    this.#wantsRunning = false;
+    await this.#pauseMachine();
+  }
+
+  async #pauseMachine(): Promise<void> {
     // From within onSave the vCPU is stopped already, and stays so afterwards.
     if (this.#inSave) return this.#machine.requestPause();
     await this.#machine.pause();
@@ -295,20 +302,22 @@ export class Vm {
     // What is saved must not be damage that a new checksum makes good.
     if (this.#checking) await this.#checking;
     if (this.#failure !== undefined) throw this.#failure;
-    const wasRunning = this.state === "running" && !this.#inSave;
-    if (wasRunning) {
-      await this.pause();
-      // The program may have ended meanwhile.
-      lifecycle.require("save", "paused");
-    }
     this.#isDumping = true;
     try {
+      if (this.state === "running" && !this.#inSave) {
+        await this.#pauseMachine();
+        // The program may have ended meanwhile.
+        lifecycle.require("save", "paused");
+      }
       const summary = await this.#saveNow(path, options);
       if (options.stop) this.#stopAsSaved();
       return summary;
     } finally {
       this.#isDumping = false;
-      if (wasRunning && !this.end) this.#resume();
+      const stands = this.state === "created" || this.state === "paused";
+      if (this.#wantsRunning && stands && this.#failure === undefined) {
+        this.#resume();
+      }
     }
   }
 

@@ -98,20 +98,52 @@ kvmTest("save: with stop the program goes on in the image alone", async () => {
   assertEquals(second.output.stdout, expected.stdout);
 });
 
-kvmTest("save: a VM does not run while it is being saved", async () => {
-  const [program] = await guest("bigmem");
-  await using scratch = new Scratch();
-  await using test = await TestVm.create({
-    program,
-    args: ["64"],
-    onSave: () => Promise.resolve(0),
-  });
-  const saving = test.vm.save(scratch.file("vm.img"));
-  await Promise.resolve();
-  await assertRejects(() => test.vm.run(), VmError, "being saved");
-  await saving;
-  assertEquals(await test.run(), EXITED);
-});
+kvmTest(
+  "save: a VM that is run while it is being saved runs after",
+  async () => {
+    const [program] = await guest("bigmem");
+    await using scratch = new Scratch();
+    await using test = await TestVm.create({
+      program,
+      args: ["64"],
+      onSave: () => Promise.resolve(0),
+    });
+    const saving = test.vm.save(scratch.file("vm.img"));
+    await Promise.resolve();
+    const running = test.run();
+    assertEquals(test.vm.state, "created");
+    await saving;
+    assertEquals(await running, EXITED);
+  },
+);
+
+kvmTest(
+  "save: a pause during a save is kept, and so is a run after it",
+  async () => {
+    const [program] = await guest("tight_loop");
+    await using scratch = new Scratch();
+    const image = scratch.file("vm.img");
+    const args = ["300000000"];
+    const expected = await native(program, args);
+    await using test = await TestVm.create({ program, args });
+    const running = test.run();
+    for (const gapMs of [0, 1, 3]) {
+      await delay(5);
+      const saving = test.vm.save(image);
+      await delay(gapMs);
+      await test.vm.pause();
+      await saving;
+      assertEquals(test.vm.state, "paused");
+      const again = test.vm.save(image);
+      await test.vm.pause();
+      void test.run();
+      await again;
+      assertEquals(test.vm.state, "running");
+    }
+    assertEquals(await running, EXITED);
+    assertEquals(test.output.stdout, expected.stdout);
+  },
+);
 
 kvmTest(
   "save: disposing of a VM ends a save, which leaves no file",
