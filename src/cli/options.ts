@@ -7,7 +7,7 @@
 import { parseArgs } from "@std/cli";
 import { type Allowed, lineTracer, type Tracer } from "../../mod.ts";
 import { UsageError } from "./report.ts";
-import { writeLine } from "./text.ts";
+import { tell, writeLine } from "./text.ts";
 
 /** What was chosen on the command line, for either command. */
 export interface SharedOptions {
@@ -204,7 +204,13 @@ function traceOf(trace: boolean, to: string | undefined): Trace | undefined {
   // A reader that left (`| head -1`) must not end the program.
   let isRead = true;
   const print = (line: string) => {
-    if (isRead) isRead = writeLine(streams[name], line);
+    if (!isRead) return;
+    try {
+      isRead = writeLine(streams[name], line);
+    } catch (error) {
+      isRead = false;
+      tell(`vm: the trace ends: ${(error as Error).message}`);
+    }
   };
   return { print, tracer: lineTracer(print) };
 }

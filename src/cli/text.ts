@@ -25,6 +25,9 @@ export function printable(text: string): string {
 
 const encoder = new TextEncoder();
 
+/** For waiting a millisecond: nothing ever changes it. */
+const CELL = new Int32Array(new SharedArrayBuffer(4));
+
 /** Something to print on: standard output or error. */
 export interface Output {
   /** Writes some of `bytes`, and says how many. */
@@ -40,7 +43,13 @@ export function writeLine(output: Output, line: string): boolean {
   const bytes = encoder.encode(`${line}\n`);
   try {
     for (let done = 0; done < bytes.length;) {
-      done += output.writeSync(bytes.subarray(done));
+      try {
+        done += output.writeSync(bytes.subarray(done));
+      } catch (error) {
+        // A pipe that somebody made non-blocking, and that is full.
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        Atomics.wait(CELL, 0, 0, 1);
+      }
     }
     return true;
   } catch (error) {

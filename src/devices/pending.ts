@@ -15,6 +15,7 @@ import {
   type Dump,
   type StateSchema,
   u64,
+  yieldToEventLoop,
 } from "../state/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { FdTable } from "./fd_table.ts";
@@ -74,6 +75,9 @@ export class PendingIo implements Component {
   async wait(fds: FdTable, clock: Clock, signal: AbortSignal): Promise<void> {
     const { call } = this;
     if (!call || signal.aborted) return;
+    if (call.deadlineNs !== null && call.deadlineNs <= clock.monotonicNs()) {
+      return await yieldToEventLoop();
+    }
     const settled = new AbortController();
     const either = AbortSignal.any([signal, settled.signal]);
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -14,6 +14,7 @@ import { identityOf } from "./file_identity.ts";
 import {
   close,
   ftruncate,
+  getdents64,
   memfdCreate,
   open as openHost,
   seekTo,
@@ -320,6 +321,9 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function seek(state: HostFileState, fd: number, hostFd: number): void {
+  // ext4: a folder whose first read is at its end stays empty when it is
+  // rewound; one that was read before does not.
+  if (state.isFolder) getdents64(hostFd, new Uint8Array(4096));
   if (seekTo(hostFd, state.offset)) return;
   throw new FilesError(
     "FILES_STATE",

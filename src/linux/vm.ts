@@ -16,7 +16,6 @@ import {
   MemorySaver,
   probeSyscall,
   VcpuSaver,
-  VmError,
   type VmState,
 } from "../vmm/mod.ts";
 import { CREATOR } from "./creator.ts";

@@ -16,6 +16,7 @@ export type {
   StateSection,
   StateShape,
 } from "./component.ts";
+export { yieldToEventLoop } from "./chunk_writer.ts";
 export { decodeState, toSection } from "./decode_state.ts";
 export { ImageError, type ImageErrorCode } from "./errors.ts";
 export {

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import {
   decodeExit,
   ERRNO,
@@ -17,6 +16,7 @@ import {
   type KvmVcpu,
   REG,
 } from "../kvm/mod.ts";
+import { yieldToEventLoop } from "../state/mod.ts";
 import { Bus } from "./bus.ts";
 import { GuestError, VmError } from "./errors.ts";
 import { kickThreadsInRun, SliceTimer } from "./kick.ts";
@@ -226,7 +226,7 @@ export class Machine {
             outcome = await this.#runOffThread();
             break;
           case OUTCOME.yield:
-            await turn();
+            await yieldToEventLoop();
             outcome = OUTCOME.run;
             break;
           case OUTCOME.wait:
@@ -268,9 +268,9 @@ export class Machine {
           const outcome = this.#onExit();
           if (outcome !== OUTCOME.run) return outcome;
           if (this.#pauseRequested) return OUTCOME.run;
-          if (
-            (++exits & 31) === 0 && performance.now() - started > TURN_MS
-          ) return OUTCOME.yield;
+          exits++;
+          // After each: one call may take as long as many others.
+          if (performance.now() - started > TURN_MS) return OUTCOME.yield;
         } else if (result === -ERRNO.EINTR) {
           if (exits === exitsAtInterruption) return OUTCOME.compute;
           exitsAtInterruption = exits;
@@ -394,11 +394,6 @@ export class Machine {
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
   }
-}
-
-/** One turn of the event loop. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function readSized(run: KvmRun, at: number, sizeBytes: number): number {

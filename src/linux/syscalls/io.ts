@@ -10,6 +10,7 @@ import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { SyscallTable } from "./mod.ts";
+import { limitToStep, nextStep } from "./steps.ts";
 import { raise } from "./signals.ts";
 
 /** Highest offset in a file (fs.h's MAX_LFS_FILESIZE). */
@@ -31,6 +32,7 @@ function transfer(
 ): number {
   const doneBytes = linux.resumed?.doneBytes ?? 0;
   if (typeof io === "number") return doneBytes > 0 ? doneBytes : io;
+  const isStep = limitToStep(io);
   const offered = io.lengthBytes;
   const result = io.isCut && offered === 0
     ? io.into ? file.readFault() : file.writeFault(io.wantedBytes)
@@ -47,6 +49,7 @@ function transfer(
     return doneBytes > 0 ? doneBytes : result;
   }
   const total = doneBytes + result;
+  if (isStep && result === offered) return nextStep(linux, total);
   // A write to a file that can wait goes on until all is written.
   const more = !io.into && waits && result > 0 && total < wantedBytes &&
     (file.type === "pipe" || file.type === "console") &&
@@ -110,19 +113,28 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (file.type === "pipe") return -ERRNO.ESPIPE;
     if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
+    const done = linux.resumed?.doneBytes ?? 0;
     const io = vector
-      ? linux.user.vector(args.u64(1), args.uint(2), into)
-      : linux.user.buffer(args.u64(1), args.u64(2), into);
-    if (typeof io === "number") return io;
+      ? linux.user.vector(args.u64(1), args.uint(2), into, done)
+      : linux.user.buffer(args.u64(1), args.u64(2), into, done);
+    if (typeof io === "number") return done > 0 ? done : io;
     // The end of what is moved must be an offset too (2^63 - 1 at most).
     if (
       offset === Number.MAX_SAFE_INTEGER &&
       args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET
     ) return -ERRNO.EINVAL;
     if (io.isCut && io.lengthBytes === 0) {
+      if (done > 0) return done;
       return into ? file.readFault(offset) : file.writeFault(io.wantedBytes);
     }
-    return into ? file.pread(io, offset) : file.pwrite(io, offset);
+    const isStep = limitToStep(io);
+    const at = offset + done;
+    const result = into ? file.pread(io, at) : file.pwrite(io, at);
+    if (isStep && result === io.lengthBytes) {
+      return nextStep(linux, done + result);
+    }
+    if (result < 0) return done > 0 ? done : result;
+    return done + result;
   };
 }
 

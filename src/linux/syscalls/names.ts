@@ -6,6 +6,7 @@
 
 import {
   AT_FDCWD,
+  close,
   ftruncate,
   HostPaths,
   mkdirat,
@@ -19,7 +20,14 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
-import { following, naming, READ, userPath, WRITE } from "./paths.ts";
+import {
+  following,
+  naming,
+  READ,
+  type UserPath,
+  userPath,
+  WRITE,
+} from "./paths.ts";
 
 /** unlinkat: remove a folder (fcntl.h). */
 const AT_REMOVEDIR = 0x200;
@@ -76,18 +84,31 @@ function renameAt(
   if (typeof from === "number") return from;
   const to = userPath(linux, args.to, args.toVa);
   if (typeof to === "number") return to;
+  // Who may not read a file must not give it a name under which it may be read.
+  const both = { read: true, write: true };
+  const fromAccess = mayRead(linux, to) ? both : WRITE;
+  const isSwap = (flags & RENAME.exchange) !== 0;
+  const toAccess = isSwap && mayRead(linux, from) ? both : WRITE;
   return naming(
     linux,
     from,
-    WRITE,
+    fromAccess,
     (fromFd, fromName) =>
       naming(
         linux,
         to,
-        WRITE,
+        toAccess,
         (toFd, toName) => renameat2(fromFd, fromName, toFd, toName, flags),
       ),
   );
+}
+
+/** Whether what has this name may be read. */
+function mayRead(linux: Linux, { cwd, path }: UserPath): boolean {
+  const parent = linux.paths.openParent(cwd, path, { read: true });
+  if (typeof parent === "number") return false;
+  close(parent.fd);
+  return true;
 }
 
 function readlinkAt(

@@ -10,6 +10,7 @@ import type { Linux, SyscallHandler } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import { limitOf, RLIM_COUNT } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
+import { limitToStep, nextStep } from "./steps.ts";
 
 /** Codes of arch_prctl (asm/prctl.h). */
 const ARCH = { setGs: 0x1001, setFs: 0x1002, getFs: 0x1003, getGs: 0x1004 };
@@ -228,11 +229,14 @@ export const processCalls: SyscallTable = {
     if ((args.uint(2) & 6) === 6) return -ERRNO.EINVAL;
     const length = Math.min(args.u64(1), MAX_RW_BYTES);
     if (length === 0) return 0;
-    const io = linux.user.buffer(args.u64(0), length, true);
+    const done = linux.resumed?.doneBytes ?? 0;
+    const io = linux.user.buffer(args.u64(0), length, true, done);
     if (typeof io === "number") return io;
-    if (io.lengthBytes === 0) return -ERRNO.EFAULT;
+    if (io.lengthBytes === 0) return done > 0 ? done : -ERRNO.EFAULT;
+    const isStep = limitToStep(io);
     io.forEach(fillRandom);
-    return io.lengthBytes;
+    const total = done + io.lengthBytes;
+    return isStep ? nextStep(linux, total) : total;
   },
   getcpu(linux, args) {
     for (const i of [0, 1]) {
