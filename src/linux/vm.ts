@@ -209,10 +209,12 @@ export class Vm {
    * the image it came from turns out to be damaged; what `onSave` threw
    */
   run(): Promise<VmEnd> {
+    // Before it runs: it may be paused again before this returns.
+    this.#wantsRunning = true;
     try {
       if (!this.#isDumping) this.#resume();
-      this.#wantsRunning = true;
     } catch (error) {
+      this.#wantsRunning = this.state === "running";
       return Promise.reject(error);
     }
     return this.#ended.promise.then((end) => end);
