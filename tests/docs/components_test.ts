@@ -1,5 +1,5 @@
 /**
- * ARCHITECTURE.md's table of a VM's state against what a real image holds.
+ * ARCHITECTURE.md's account of a VM's state against what a real image holds.
  *
  * @module
  */
@@ -9,16 +9,26 @@ import { decode } from "cborg";
 import { ImageFile, type Section } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
-import { readText } from "./repository.ts";
+import { readText, repositoryFiles } from "./repository.ts";
 
-/** Names in code style in the rows of the tables under a heading. */
-function namesInTables(heading: string): Set<string> {
+/** A section of ARCHITECTURE.md, without its heading. */
+function sectionOf(heading: string): string {
   const section = readText("ARCHITECTURE.md").split(`\n## ${heading}\n`)[1]
     ?.split("\n## ")[0];
   assert(section, `ARCHITECTURE.md has no section "${heading}"`);
-  const rows = section.split("\n").filter((line) => line.startsWith("|"));
+  return section;
+}
+
+/** The fields that the items of a section's lists say that things are saved in. */
+function fieldsInLists(heading: string): Set<string> {
+  const items = sectionOf(heading).replaceAll("\n  ", " ").split("\n");
+  const heads = items.map((item) =>
+    /^- \*\*[^*]+\*\* \(([^)]+)\)/.exec(item)?.[1]
+  );
   return new Set(
-    rows.flatMap((row) => [...row.matchAll(/`([^`]+)`/g)].map(([, n]) => n)),
+    heads.flatMap((head = "") =>
+      [...head.matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+    ),
   );
 }
 
@@ -45,8 +55,8 @@ kvmTest(
   "ARCHITECTURE.md: its table has an image's components, and no other",
   async () => {
     const sections = await savedSections();
-    const rows = readText("ARCHITECTURE.md")
-      .matchAll(/^\| `([\w-]+)` +\| `([\w-]+)` +\| `/gm);
+    const rows = sectionOf(HEADING)
+      .matchAll(/^\| `([\w-]+)` +\| `([\w-]+)` +\|/gm);
     assertEquals(
       [...rows].map(([, kind, id]) => `${kind} ${id}`),
       [...new Set(sections.map(({ kind, id }) => `${kind} ${id}`))],
@@ -55,9 +65,9 @@ kvmTest(
 );
 
 kvmTest(
-  "ARCHITECTURE.md: its tables have every field of every component",
+  "ARCHITECTURE.md: its lists have every field of every component",
   async () => {
-    const named = namesInTables(HEADING);
+    const named = fieldsInLists(HEADING);
     const missing = (await savedSections()).flatMap(({ kind, payload }) =>
       Object.keys(decode(payload))
         .filter((key) => !named.has(key)).map((key) => `${kind}: ${key}`)
@@ -66,8 +76,27 @@ kvmTest(
   },
 );
 
-Deno.test("ARCHITECTURE.md: a name that its tables lack is missed", () => {
-  const named = namesInTables(HEADING);
-  assert(named.has("vcpu0"));
+Deno.test("ARCHITECTURE.md: each component is defined where its table says", () => {
+  const rows = [
+    ...sectionOf(HEADING)
+      .matchAll(/^\| `([\w-]+)` .*\| (src\/[\w/]+\.ts) +\|$/gm),
+  ];
+  assert(rows.length > 0);
+  for (const [, kind, path] of rows) {
+    assert(readText(path).includes(`kind: "${kind}",`), `${kind}: ${path}`);
+  }
+});
+
+Deno.test("ARCHITECTURE.md: every file that it names is there", () => {
+  const files = repositoryFiles();
+  const named = readText("ARCHITECTURE.md").matchAll(/src\/[\w/]+\.ts/g);
+  const missing = [...named].map(([path]) => path)
+    .filter((path) => !files.includes(path));
+  assertEquals(missing, []);
+});
+
+Deno.test("ARCHITECTURE.md: a name that its lists lack is missed", () => {
+  const named = fieldsInLists(HEADING);
+  assert(named.has("tscKhz"));
   assert(!named.has("vcpu1"));
 });
