@@ -148,8 +148,29 @@ static void sleeping(void)
 	SHOW(now(CLOCK_MONOTONIC) - start >= 0.004);
 }
 
+/* Time that is slept is no CPU time. */
+static void cpu_time(void)
+{
+	struct timespec from[2], to[2], nap = { .tv_nsec = 200000000 };
+	long long passed[2];
+
+	for (int i = 0; i < 2; i++)
+		clock_gettime(i ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC,
+			      &from[i]);
+	nanosleep(&nap, 0);
+	for (int i = 0; i < 2; i++) {
+		clock_gettime(i ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC,
+			      &to[i]);
+		passed[i] = (to[i].tv_sec - from[i].tv_sec) * 1000000000ll +
+			    to[i].tv_nsec - from[i].tv_nsec;
+	}
+	printf("slept %d, with less than half as much CPU time %d\n",
+	       passed[0] >= 200000000, passed[1] * 2 < passed[0]);
+}
+
 int main(void)
 {
+	cpu_time();
 	clocks();
 	forward();
 	sleeping();

@@ -187,8 +187,10 @@ function* parts(table: Table, files: readonly OpenFile[]): Generator<Part> {
     const fd = files[index].hostFd!;
     using file = Deno.openSync(`/proc/self/fd/${fd}`);
     const chunk = new Uint8Array(CONTENT_BYTES);
-    for (let offset = 0; offset < state.identity.sizeBytes;) {
-      const n = file.readSync(chunk);
+    const { sizeBytes } = state.identity;
+    for (let offset = 0; offset < sizeBytes;) {
+      // No more than there was: somebody may append meanwhile.
+      const n = file.readSync(chunk.subarray(0, sizeBytes - offset));
       if (n === null) {
         throw new FilesError(
           "FILES_CHANGED",

@@ -35,6 +35,19 @@ const RESOLVE = { noMagicLinks: 2, beneath: 8 } as const;
 /** The file system whose files are windows into processes (linux/magic.h). */
 const PROC_SUPER_MAGIC = 0x9fa0;
 
+/** How many descriptors of this process are left for the VMM. */
+const RESERVED_FDS = 64;
+
+/** From which number on the program gets no descriptor of the host's. */
+const HIGHEST_FD = maxOpenFiles() - RESERVED_FDS;
+
+/** The limit on this process's descriptors (proc(5), /proc/PID/limits). */
+function maxOpenFiles(): number {
+  const limits = Deno.readTextFileSync("/proc/self/limits");
+  const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+  return soft === undefined ? Infinity : Number(soft);
+}
+
 /** An allowed folder, held open. */
 interface Root {
   readonly components: readonly string[];
@@ -155,6 +168,11 @@ export class HostPaths {
       ));
     if (fd === -ERRNO.EXDEV) return -ERRNO.EACCES;
     if (fd < 0) return fd;
+    if (fd >= HIGHEST_FD) {
+      // The VMM needs some itself, to save the VM for example.
+      close(fd);
+      return -ERRNO.EMFILE;
+    }
     if (fileSystemType(fd) === PROC_SUPER_MAGIC) {
       close(fd);
       return -ERRNO.EACCES;

@@ -19,6 +19,7 @@ import {
 } from "../state/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { FdTable } from "./fd_table.ts";
+import type { OpenFile } from "./open_file.ts";
 
 /** How a waiting call travels. */
 export const pendingState = {
@@ -88,10 +89,13 @@ export class PendingIo implements Component {
       }),
     ];
     const deadline: Promise<void>[] = [];
+    // Each file once, however many descriptors of it are waited for.
+    const files = new Map<OpenFile, number>();
     for (const { descriptor, events } of call.waitsFor) {
       const file = fds.file(descriptor);
-      if (file) waits.push(file.wait(events, either));
+      if (file) files.set(file, (files.get(file) ?? 0) | events);
     }
+    for (const [file, events] of files) waits.push(file.wait(events, either));
     if (call.deadlineNs !== null) {
       const leftMs = (call.deadlineNs - clock.monotonicNs()) / 1e6;
       const ms = Math.min(Math.max(Math.ceil(leftMs), 0), MAX_TIMER_MS);

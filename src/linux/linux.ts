@@ -235,9 +235,9 @@ export class Linux implements Personality {
     });
   }
 
-  /** Nanoseconds of CPU time that the program has had, about. */
+  /** Nanoseconds that the program has had a CPU, about. */
   cpuNs(): number {
-    return this.process.state.cpuNs + this.clock.monotonicNs();
+    return this.clock.monotonicNs() - this.process.state.waitedNs;
   }
 
   // --- waiting ---
@@ -289,8 +289,10 @@ export class Linux implements Personality {
   }
 
   /** Resolves when the waiting call may go on, or when `signal` aborts. */
-  wait(signal: AbortSignal): Promise<void> {
-    return this.pending.wait(this.fds, this.clock, signal);
+  async wait(signal: AbortSignal): Promise<void> {
+    const from = this.clock.monotonicNs();
+    await this.pending.wait(this.fds, this.clock, signal);
+    this.process.state.waitedNs += this.clock.monotonicNs() - from;
   }
 
   // --- saving ---

@@ -62,8 +62,11 @@ export const processState = {
     signalActions: v.array(actionState),
     /** Limits that were changed: number, soft, hard. */
     limits: v.array(v.tuple([count, u64, u64])),
-    /** Nanoseconds that the program has had a CPU. */
-    cpuNs: count,
+    /**
+     * Nanoseconds of CLOCK_MONOTONIC that its calls have waited; it had a CPU
+     * for the rest.
+     */
+    waitedNs: count,
   }),
 } satisfies StateSchema<unknown>;
 
@@ -119,7 +122,7 @@ export class Process implements Component {
       signalStack: { address: 0, sizeBytes: 0, flags: 2 },
       signalActions: [],
       limits: [],
-      cpuNs: 0,
+      waitedNs: 0,
     };
   }
 

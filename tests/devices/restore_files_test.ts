@@ -60,9 +60,10 @@ class Files implements Disposable {
   }
 
   /** The parts of a save, through CBOR and the schema. */
-  save(carry = false): FilesPart[] {
+  save(carry = false, meanwhile = () => {}): FilesPart[] {
     const saver = new FilesSaver(this.fds, this.console, carry);
     const dump = saver.dump();
+    meanwhile();
     if (dump.answer === "cannot") throw new Error(dump.why);
     assert(dump.answer === "many");
     return [...dump.parts].map(({ value, data = [] }, i) => {
@@ -305,6 +306,19 @@ Deno.test("restore_files: carried content is written only when all of it can be"
   files.restore(parts, "carry");
   assertEquals(Deno.readTextFileSync(scratch.file("a")), "content of a");
   assertEquals(Deno.readTextFileSync(scratch.file("c")), "content of c");
+});
+
+Deno.test("restore_files: a file that grows while it is saved is carried as it was", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("log", O.create | O.readWrite);
+  files.write(fd, "a line\n");
+  const path = scratch.file("log");
+  const grow = () => Deno.writeTextFileSync(path, "more\n", { append: true });
+  const parts = files.save(true, grow);
+  files.close();
+  files.restore(parts, "carry");
+  assertEquals(Deno.readTextFileSync(path), "a line\n");
 });
 
 Deno.test("restore_files: a file whose name is gone, but not its other name, comes back", async () => {

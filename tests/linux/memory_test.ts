@@ -39,3 +39,20 @@ kvmTest("memory: sharing a file's pages is refused, and said", async () => {
     "mmap of a file with MAP_SHARED is not supported",
   ]);
 });
+
+kvmTest(
+  "memory: a mapped file that memory has no room for gives ENOMEM",
+  async () => {
+    const [program] = await guest("big_file_map");
+    await using scratch = new Scratch();
+    for (const [mebibytes, expected] of [["8", "0 0"], ["64", "1 12"]]) {
+      const setting = {
+        args: [mebibytes],
+        vm: { memoryBytes: 32 * 1024 * 1024 },
+      };
+      const run = await runInVm(program, setting, scratch.path);
+      assertEquals(run.stdout, `${expected}\n`);
+      assertEquals(run.status, 0);
+    }
+  },
+);

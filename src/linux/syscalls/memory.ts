@@ -6,7 +6,7 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import { O, type OpenFile } from "../../devices/mod.ts";
-import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
+import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
@@ -118,6 +118,8 @@ function mapFile(
   if (looked < 0) return looked;
   const sizeBytes = Number(new DataView(stat.buffer).getBigInt64(48, true));
   const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
+  // All that the file holds is brought in now, into blocks of its own.
+  if (held > space.blocks.freeBytes - BLOCK_BYTES) return -ERRNO.ENOMEM;
   const result = space.map(va, bytes, prot, "beyond", true);
   if (result < 0 || held === 0) return result;
   const inside = space.map(va, held, prot, "file", lazy);
