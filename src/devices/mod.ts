@@ -13,12 +13,12 @@ export {
 } from "./console.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
+export { FilesError, type FilesErrorCode } from "./errors.ts";
+export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
-  FilesSaver,
   filesState,
   type FilesStateV1,
-  restoreFiles,
 } from "./files_state.ts";
 export {
   close,
@@ -60,4 +60,5 @@ export {
   type PendingStateV1,
 } from "./pending.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
-export { FilesError, type FilesErrorCode, type FilesPolicy } from "./reopen.ts";
+export type { FilesPolicy } from "./reopen.ts";
+export { restoreFiles } from "./restore_files.ts";

@@ -5,11 +5,10 @@
  */
 
 import { ERRNO, errnoName } from "../kvm/mod.ts";
-import type {
-  FilesPart,
-  HostFileState,
-  RestoreFilesOptions,
-} from "./files_state.ts";
+import type { ScriptConsole } from "./console.ts";
+import { FilesError } from "./errors.ts";
+import type { FilesPart, HostFileState } from "./files_state.ts";
+import type { HostPaths } from "./host_paths.ts";
 import { identityOf } from "./file_identity.ts";
 import {
   close,
@@ -31,38 +30,14 @@ import type { OpenFile } from "./open_file.ts";
  */
 export type FilesPolicy = "check" | "trust" | "rollback" | "carry";
 
-/** The codes a {@linkcode FilesError} may carry. */
-export type FilesErrorCode =
-  | "FILES_MISSING"
-  | "FILES_CHANGED"
-  | "FILES_DENIED"
-  | "FILES_STATE";
-
-/** An open file cannot be restored. */
-export class FilesError extends Error {
-  /** The name of the class. */
-  override name = "FilesError";
-  /** What kind of failure this is. */
-  readonly code: FilesErrorCode;
-  /** What the user can do about it. */
-  readonly hint?: string;
-
-  /**
-   * Makes an error.
-   *
-   * @param code what kind of failure this is
-   * @param message the action and the reason
-   * @param options `cause`, and a `hint` for the user
-   */
-  constructor(
-    code: FilesErrorCode,
-    message: string,
-    options: { cause?: unknown; hint?: string } = {},
-  ) {
-    super(message, { cause: options.cause });
-    this.code = code;
-    this.hint = options.hint;
-  }
+/** What a restore of files works with. */
+export interface RestoreFilesOptions {
+  /** The host's files that the program may reach. */
+  readonly paths: HostPaths;
+  /** A script's console; absent: the VMM's own descriptors. */
+  readonly console?: ScriptConsole;
+  /** What to do about files that changed. */
+  readonly policy: FilesPolicy;
 }
 
 /**

@@ -1,0 +1,172 @@
+/**
+ * Saving descriptors and open files.
+ *
+ * @module
+ */
+
+import { errnoName } from "../kvm/mod.ts";
+import type { Component, Dump, Part } from "../state/mod.ts";
+import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
+import { DeviceFile } from "./device_files.ts";
+import { FilesError } from "./errors.ts";
+import type { FdTable } from "./fd_table.ts";
+import { type FileIdentity, identityOf } from "./file_identity.ts";
+import { fstatat, offsetOf } from "./host_calls.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
+import { HostFile } from "./host_file.ts";
+import { HostPaths } from "./host_paths.ts";
+import type { OpenFile } from "./open_file.ts";
+import { pathOf } from "./path_bytes.ts";
+import { type PipeBuffer, PipeEnd } from "./pipe.ts";
+import {
+  filesState,
+  type FilesTable,
+  type FileState,
+  MAX_CONSOLE_INPUT_BYTES,
+} from "./files_state.ts";
+
+/** How much of a carried file one part holds. */
+const CONTENT_BYTES = 4 * 1024 * 1024;
+
+/** The component that dumps descriptors and open files. */
+export class FilesSaver implements Component {
+  readonly id = "fd-table";
+  readonly kind: string = filesState.kind;
+  readonly version: number = filesState.version;
+  readonly #fds: FdTable;
+  readonly #console: ScriptConsole | undefined;
+  readonly #carry: boolean;
+
+  /** @param carry put the content of every file into the image */
+  constructor(fds: FdTable, console?: ScriptConsole, carry = false) {
+    this.#fds = fds;
+    this.#console = console;
+    this.#carry = carry;
+  }
+
+  /** Answers with the table, and the content of files that are carried. */
+  dump(): Dump {
+    const consoleInput = this.#console?.unread() ?? new Uint8Array();
+    if (consoleInput.length > MAX_CONSOLE_INPUT_BYTES) {
+      return {
+        answer: "cannot",
+        why:
+          `${consoleInput.length} bytes of input wait to be read, must be <= ${MAX_CONSOLE_INPUT_BYTES}`,
+      };
+    }
+    const files = this.#fds.files();
+    const pipes: PipeBuffer[] = [];
+    const states: FileState[] = [];
+    for (const file of files) {
+      const state = describe(file, pipes, this.#carry);
+      if (typeof state === "string") return { answer: "cannot", why: state };
+      states.push(state);
+    }
+    const table: FilesTable = {
+      part: "table",
+      descriptors: [...this.#fds.entries()].map(([fd, descriptor]) => ({
+        fd,
+        file: files.indexOf(descriptor.file),
+        closeOnExec: descriptor.closeOnExec,
+      })),
+      files: states,
+      pipes: pipes.map((pipe) => ({
+        inode: pipe.inode,
+        readEndOpen: pipe.open.read,
+        writeEndOpen: pipe.open.write,
+        content: pipe.content(),
+      })),
+      consoleInput,
+      consoleEnded: this.#console?.ended ?? false,
+    };
+    return { answer: "many", parts: parts(table, files) };
+  }
+}
+
+function* parts(
+  table: FilesTable,
+  files: readonly OpenFile[],
+): Generator<Part> {
+  yield { value: table };
+  for (const [index, state] of table.files.entries()) {
+    if (state.type !== "host" || !state.isCarried) continue;
+    const fd = files[index].hostFd!;
+    using file = Deno.openSync(`/proc/self/fd/${fd}`);
+    const chunk = new Uint8Array(CONTENT_BYTES);
+    const { sizeBytes } = state.identity;
+    for (let offset = 0; offset < sizeBytes;) {
+      // No more than there was: somebody may append meanwhile.
+      const n = file.readSync(chunk.subarray(0, sizeBytes - offset));
+      if (n === null) {
+        throw new FilesError(
+          "FILES_CHANGED",
+          `Cannot save ${state.path}: it became shorter meanwhile`,
+        );
+      }
+      const value = { part: "content", file: index, offset };
+      yield { value, data: [chunk.subarray(0, n)] };
+      offset += n;
+    }
+  }
+}
+
+/** What an image says of an open file; a text when it cannot be saved. */
+function describe(
+  file: OpenFile,
+  pipes: PipeBuffer[],
+  carry: boolean,
+): FileState | string {
+  const { flags } = file;
+  if (file instanceof PipeEnd) {
+    if (!pipes.includes(file.pipe)) pipes.push(file.pipe);
+    return { type: "pipe", flags, pipe: pipes.indexOf(file.pipe) };
+  }
+  if (file instanceof HostStream || file instanceof ScriptStream) {
+    return { type: "console", flags, stream: file.stream };
+  }
+  if (file instanceof DeviceFile) {
+    return { type: "device", flags, path: file.path };
+  }
+  if (file instanceof HostFile) return describeHostFile(file, carry);
+  return `an open file of type "${file.type}" cannot be saved`;
+}
+
+function describeHostFile(file: HostFile, carry: boolean): FileState | string {
+  const fd = file.hostFd;
+  const path = file.formerPath ?? HostPaths.pathOfFd(fd);
+  if (path === undefined) return `descriptor ${fd} has no path`;
+  const found = identityOf(fd);
+  if (typeof found === "number") {
+    return `${path} cannot be looked at (${errnoName(-found)})`;
+  }
+  const { isFolder } = found;
+  // Another name may be left (a hard link); this one leads there no more.
+  const isUnlinked = found.isUnlinked || !leadsTo(path, found.identity);
+  const offset = file.flags & O.path ? 0n : offsetOf(fd);
+  if (offset < 0n) {
+    return `${path} has no offset (${errnoName(-Number(offset))})`;
+  }
+  if (isUnlinked && isFolder) return `the folder ${path} was removed`;
+  if (path.includes("\ufffd")) return `the path ${path} is not UTF-8`;
+  return {
+    type: "host",
+    flags: file.flags,
+    path: isUnlinked ? path.replace(/ \(deleted\)$/, "") : path,
+    offset,
+    isFolder,
+    identity: found.identity,
+    isUnlinked,
+    isCarried: !isFolder && (carry || isUnlinked),
+  };
+}
+
+/** Whether a path of the host still names the file. */
+function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
+  const stat = new DataView(new ArrayBuffer(144));
+  const bytes = new Uint8Array(stat.buffer);
+  if (fstatat(AT_FDCWD, pathOf(path), bytes, AT_SYMLINK_NOFOLLOW) < 0) {
+    return false;
+  }
+  return `${stat.getBigUint64(0, true)}` === device &&
+    `${stat.getBigUint64(8, true)}` === inode;
+}
