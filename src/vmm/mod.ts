@@ -33,12 +33,11 @@ export { type FileRun, Memory } from "./memory.ts";
 export {
   checkMemoryParts,
   mapImageFile,
-  type MemoryPartV1,
-  MemorySaver,
   type MemorySource,
-  memoryState,
   type PartInFile,
-} from "./memory_state.ts";
+} from "./memory_image.ts";
+export { MemorySaver } from "./memory_saver.ts";
+export { type MemoryPartV1, memoryState } from "./memory_state.ts";
 export { PageTables, PROT } from "./page_tables.ts";
 export { probeSyscall, type SyscallBehaviour } from "./probe.ts";
 export {
