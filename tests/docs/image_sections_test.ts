@@ -139,6 +139,47 @@ function executableSegment(
   throw new Error("the program has no executable segment");
 }
 
+kvmTest(
+  "image-format.md: a reader made from it finds the content of a carried file",
+  async () => {
+    const [program] = await guest("app");
+    await using scratch = new Scratch();
+    const path = scratch.file("vm.img");
+    await using test = await TestVm.create({
+      program,
+      cwd: scratch.path,
+      allow: { read: [scratch.path], write: [scratch.path] },
+      onSave: async (vm) => {
+        await vm.save(path, { carryFiles: true });
+        return "stop";
+      },
+    });
+    await test.run();
+    const [table, ...content] = (await readByTheBook(Deno.readFileSync(path)))
+      .filter(({ kind }) => kind === "fd-table");
+    const { files, descriptors } = table.value as {
+      files: { type: string; path: string; offset: number }[];
+      descriptors: { fd: number; file: number }[];
+    };
+    const file = descriptors.find(({ fd }) => fd === 3)!.file;
+    assertEquals(files[file].type, "host");
+    assertEquals(files[file].path, scratch.file("ay_caramba"));
+    assertEquals(files[file].offset, 16);
+    const pieces = content.filter(({ value }) =>
+      (value as { file: number }).file === file
+    );
+    const read: number[] = [];
+    for (const { value, data } of pieces) {
+      assertEquals((value as { offset: number }).offset, read.length);
+      read.push(...data);
+    }
+    assertEquals(
+      new Uint8Array(read),
+      Deno.readFileSync(scratch.file("ay_caramba")),
+    );
+  },
+);
+
 /** A schema as valibot has them; which members there are depends on `type`. */
 interface Schema {
   readonly type: string;
