@@ -10,66 +10,20 @@
  */
 
 import {
-  decodeExit,
   ERRNO,
+  KVM_EXIT,
+  KVM_SYNC,
   type KvmRun,
   type KvmVcpu,
-  REG,
 } from "../kvm/mod.ts";
 import { yieldToEventLoop } from "../state/mod.ts";
 import { Bus } from "./bus.ts";
 import { GuestError, VmError } from "./errors.ts";
+import { ExitHandler } from "./exits.ts";
 import { kickThreadsInRun, SliceTimer } from "./kick.ts";
-import {
-  EXCEPTION_PORT,
-  EXCEPTION_STUB_BYTES,
-  EXCEPTION_VECTORS,
-  KERNEL_BLOCK,
-  KERNEL_VA,
-  SYSCALL_PORT,
-  SYSCALL_STUB_VA,
-} from "./layout.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Memory } from "./memory.ts";
-
-/** What the loop does next. */
-export const OUTCOME = {
-  /** Enter the guest. */
-  run: 0,
-  /** Wait for what a system call needs, then try it again. */
-  wait: 1,
-  /** The program has ended. */
-  stop: 2,
-  /** The program asked to be saved. */
-  save: 3,
-  /** Let the event loop have a turn. */
-  yield: 4,
-  /** The guest computes: run it off-thread. */
-  compute: 5,
-  /** A device's handler is under way: await it. */
-  device: 6,
-} as const;
-
-/** One of {@linkcode OUTCOME}'s values. */
-export type Outcome = typeof OUTCOME[keyof typeof OUTCOME];
-
-/** What gives the guest's exits their meaning: an operating system's stand-in. */
-export interface Personality {
-  /** A system call; its registers are in the vCPU's `run.syncRegs`. */
-  onSyscall(): Outcome;
-  /** An exception; its frame is on the exception stack. */
-  onException(vector: number): Outcome;
-  /** `in` or `out` on a port that no device claims. */
-  onUnclaimedPort(port: number): Outcome;
-  /** Whether a system call waits. */
-  readonly isWaiting: boolean;
-  /** Tries the waiting system call again. */
-  retry(): Outcome;
-  /** Resolves when a retry may succeed, or when `signal` aborts. */
-  wait(signal: AbortSignal): Promise<void>;
-  /** Answers the program's request to be saved. */
-  save(): Promise<Outcome>;
-}
+import { OUTCOME, type Outcome, type Personality } from "./personality.ts";
 
 /** How long a guest may keep the JavaScript thread without an exit, ms. */
 const SLICE_MS = 5;
@@ -79,18 +33,6 @@ const TURN_MS = 10;
 
 /** How long to wait for a kicked vCPU before it is kicked again, ms. */
 const RETRY_KICK_MS = 2;
-
-/** KVM_EXIT_* that the loop handles itself, from linux/kvm.h. */
-const EXIT = { unknown: 0, io: 2, mmio: 6, intr: 10 } as const;
-
-/** KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS, from asm/kvm.h. */
-const SYNC_REGS_AND_SREGS = 3;
-
-const STUB_LOW = SYSCALL_STUB_VA % 0x1_0000_0000;
-const STUB_HIGH = Math.floor(SYSCALL_STUB_VA / 0x1_0000_0000);
-const EXCEPTION_STUBS = KERNEL_VA + BigInt(KERNEL_BLOCK.exceptionStubs);
-const EXCEPTION_LOW = Number(EXCEPTION_STUBS & 0xffff_ffffn);
-const EXCEPTION_HIGH = Number(EXCEPTION_STUBS >> 32n);
 
 /** One vCPU, its memory and bus, and who answers its exits. */
 export class Machine {
@@ -107,12 +49,12 @@ export class Machine {
 
   readonly #run: KvmRun;
   readonly #personality: Personality;
+  readonly #exits: ExitHandler;
   readonly #timer = new SliceTimer(SLICE_MS);
   #interrupt = new AbortController();
   #pauseRequested = false;
   #offThread = false;
   #loop: Promise<void> | undefined;
-  #deviceWork: Promise<void> | undefined;
 
   /**
    * @param vcpu a vCPU that holds the state to start from
@@ -124,7 +66,8 @@ export class Machine {
     this.memory = memory;
     this.#run = vcpu.run;
     this.#personality = personality;
-    this.#run.syncValid = SYNC_REGS_AND_SREGS;
+    this.#exits = new ExitHandler(this.#run, this.bus, personality);
+    this.#run.syncValid = KVM_SYNC.REGS | KVM_SYNC.SREGS;
   }
 
   /**
@@ -211,7 +154,7 @@ export class Machine {
           continue;
         }
         if (outcome === OUTCOME.device) {
-          await this.#deviceWork;
+          await this.#exits.deviceWork;
           outcome = OUTCOME.run;
         }
         if (this.#pauseRequested) {
@@ -265,7 +208,7 @@ export class Machine {
       for (;;) {
         const result = vcpu.runSync();
         if (result === 0) {
-          const outcome = this.#onExit();
+          const outcome = this.#exits.handle();
           if (outcome !== OUTCOME.run) return outcome;
           if (this.#pauseRequested) return OUTCOME.run;
           exits++;
@@ -289,7 +232,7 @@ export class Machine {
   /** Runs on another thread, until the next exit or a kick. */
   async #runOffThread(): Promise<Outcome> {
     this.counters.offThreadRuns++;
-    this.#run.exitReason = EXIT.unknown;
+    this.#run.exitReason = KVM_EXIT.KVM_EXIT_UNKNOWN;
     this.#offThread = true;
     let result: number;
     try {
@@ -304,111 +247,11 @@ export class Machine {
     // run in this thread meets the same failure, and names it.
     if (result !== 0) return OUTCOME.run;
     this.counters.exits++;
-    return this.#onExit();
-  }
-
-  #onExit(): Outcome {
-    const run = this.#run;
-    const reason = run.exitReason;
-    if (reason === EXIT.io) return this.#onPort(run.ioPort);
-    if (reason === EXIT.mmio) return this.#onMmio();
-    if (reason === EXIT.intr) return OUTCOME.run;
-    const exit = decodeExit(run);
-    throw new GuestError(
-      `The guest left in a way it cannot go on from: ${
-        JSON.stringify(
-          exit,
-          (_key, value) =>
-            typeof value === "bigint" ? `0x${value.toString(16)}` : value,
-        )
-      }`,
-    );
-  }
-
-  #onPort(port: number): Outcome {
-    const run = this.#run;
-    const regs = run.syncRegsU32;
-    const low = regs[REG.rip];
-    const high = regs[REG.rip + 1];
-    // RIP is the `out` or what follows it, as KVM was emulating or not.
-    if (port === SYSCALL_PORT) {
-      if (high === STUB_HIGH && (low === STUB_LOW || low === STUB_LOW + 2)) {
-        return this.#personality.onSyscall();
-      }
-    } else if (
-      port >= EXCEPTION_PORT && port < EXCEPTION_PORT + EXCEPTION_VECTORS &&
-      run.syncCsDpl === 0
-    ) {
-      const vector = port - EXCEPTION_PORT;
-      const stub = EXCEPTION_LOW + vector * EXCEPTION_STUB_BYTES;
-      if (high === EXCEPTION_HIGH && (low === stub || low === stub + 2)) {
-        return this.#personality.onException(vector);
-      }
-    }
-    const claim = this.bus.port(port);
-    if (!claim) return this.#personality.onUnclaimedPort(port);
-    const isWrite = run.ioDirection === 1;
-    const sizeBytes = run.ioSizeBytes;
-    const work: Promise<void>[] = [];
-    for (let i = 0; i < run.ioCount; i++) {
-      const at = run.ioDataOffset + i * sizeBytes;
-      if (isWrite) {
-        const done = claim.write?.(
-          port,
-          sizeBytes,
-          readSized(run, at, sizeBytes),
-        );
-        if (done) work.push(done);
-      } else {
-        const value = claim.read ? claim.read(port, sizeBytes) : -1;
-        if (typeof value === "number") writeSized(run, at, sizeBytes, value);
-        else work.push(value.then((v) => writeSized(run, at, sizeBytes, v)));
-      }
-    }
-    return this.#await(work);
-  }
-
-  #onMmio(): Outcome {
-    const run = this.#run;
-    const claim = this.bus.mmio(run.mmioGpa);
-    const data = run.mmioData;
-    if (!claim) {
-      throw new GuestError(
-        `The guest used gpa 0x${run.mmioGpa.toString(16)}, which is no memory`,
-      );
-    }
-    const offset = run.mmioGpa - claim.gpa;
-    const done = run.mmioIsWrite
-      ? claim.write?.(offset, data)
-      : claim.read?.(offset, data);
-    return this.#await(done ? [done] : []);
-  }
-
-  #await(work: Promise<void>[]): Outcome {
-    if (work.length === 0) return OUTCOME.run;
-    this.#deviceWork = Promise.all(work).then(() => {});
-    return OUTCOME.device;
+    return this.#exits.handle();
   }
 
   /** Deletes the timer; the vCPU and the memory have owners of their own. */
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
   }
-}
-
-function readSized(run: KvmRun, at: number, sizeBytes: number): number {
-  if (sizeBytes === 1) return run.view.getUint8(at);
-  if (sizeBytes === 2) return run.view.getUint16(at, true);
-  return run.view.getUint32(at, true);
-}
-
-function writeSized(
-  run: KvmRun,
-  at: number,
-  sizeBytes: number,
-  value: number,
-): void {
-  if (sizeBytes === 1) run.view.setUint8(at, value);
-  else if (sizeBytes === 2) run.view.setUint16(at, value, true);
-  else run.view.setUint32(at, value, true);
 }

@@ -28,7 +28,8 @@ export {
   USER_END_VA,
 } from "./layout.ts";
 export { Lifecycle, type VmState } from "./lifecycle.ts";
-export { Machine, OUTCOME, type Outcome, type Personality } from "./machine.ts";
+export { Machine } from "./machine.ts";
+export { OUTCOME, type Outcome, type Personality } from "./personality.ts";
 export { type FileRun, Memory } from "./memory.ts";
 export {
   checkMemoryParts,

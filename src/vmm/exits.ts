@@ -1,0 +1,159 @@
+/**
+ * What a vCPU's exits mean: a system call, an exception, a device.
+ *
+ * @module
+ */
+
+import { decodeExit, KVM_EXIT, type KvmRun, REG } from "../kvm/mod.ts";
+import type { Bus } from "./bus.ts";
+import { GuestError } from "./errors.ts";
+import {
+  EXCEPTION_PORT,
+  EXCEPTION_STUB_BYTES,
+  EXCEPTION_VECTORS,
+  KERNEL_BLOCK,
+  KERNEL_VA,
+  SYSCALL_PORT,
+  SYSCALL_STUB_VA,
+} from "./layout.ts";
+import { OUTCOME, type Outcome, type Personality } from "./personality.ts";
+
+/** The exits that are common; constants of this file are fastest. */
+const EXIT = {
+  io: KVM_EXIT.KVM_EXIT_IO,
+  mmio: KVM_EXIT.KVM_EXIT_MMIO,
+  intr: KVM_EXIT.KVM_EXIT_INTR,
+} as const;
+
+/** Where the stubs are, in halves of 32 bits. */
+const STUB_LOW = SYSCALL_STUB_VA % 0x1_0000_0000;
+const STUB_HIGH = Math.floor(SYSCALL_STUB_VA / 0x1_0000_0000);
+const EXCEPTION_STUBS = KERNEL_VA + BigInt(KERNEL_BLOCK.exceptionStubs);
+const EXCEPTION_LOW = Number(EXCEPTION_STUBS & 0xffff_ffffn);
+const EXCEPTION_HIGH = Number(EXCEPTION_STUBS >> 32n);
+
+/** Answers the exits of one vCPU. */
+export class ExitHandler {
+  /** What a device does for the last exit, when the outcome is `device`. */
+  deviceWork: Promise<void> | undefined;
+
+  readonly #run: KvmRun;
+  readonly #bus: Bus;
+  readonly #personality: Personality;
+
+  /**
+   * @param run the page shared with the kernel
+   * @param bus who answers ports and MMIO
+   * @param personality who answers all else
+   */
+  constructor(run: KvmRun, bus: Bus, personality: Personality) {
+    this.#run = run;
+    this.#bus = bus;
+    this.#personality = personality;
+  }
+
+  /**
+   * Answers the exit that KVM_RUN has just returned with.
+   *
+   * @throws {GuestError} for one that the guest cannot go on from
+   */
+  handle(): Outcome {
+    const run = this.#run;
+    const reason = run.exitReason;
+    if (reason === EXIT.io) return this.#onPort(run.ioPort);
+    if (reason === EXIT.mmio) return this.#onMmio();
+    if (reason === EXIT.intr) return OUTCOME.run;
+    const exit = decodeExit(run);
+    throw new GuestError(
+      `The guest left in a way it cannot go on from: ${
+        JSON.stringify(
+          exit,
+          (_key, value) =>
+            typeof value === "bigint" ? `0x${value.toString(16)}` : value,
+        )
+      }`,
+    );
+  }
+
+  #onPort(port: number): Outcome {
+    const run = this.#run;
+    const regs = run.syncRegsU32;
+    const low = regs[REG.rip];
+    const high = regs[REG.rip + 1];
+    // RIP is the `out` or what follows it, as KVM was emulating or not.
+    if (port === SYSCALL_PORT) {
+      if (high === STUB_HIGH && (low === STUB_LOW || low === STUB_LOW + 2)) {
+        return this.#personality.onSyscall();
+      }
+    } else if (
+      port >= EXCEPTION_PORT && port < EXCEPTION_PORT + EXCEPTION_VECTORS &&
+      run.syncCsDpl === 0
+    ) {
+      const vector = port - EXCEPTION_PORT;
+      const stub = EXCEPTION_LOW + vector * EXCEPTION_STUB_BYTES;
+      if (high === EXCEPTION_HIGH && (low === stub || low === stub + 2)) {
+        return this.#personality.onException(vector);
+      }
+    }
+    const claim = this.#bus.port(port);
+    if (!claim) return this.#personality.onUnclaimedPort(port);
+    const isWrite = run.ioDirection === 1;
+    const sizeBytes = run.ioSizeBytes;
+    const work: Promise<void>[] = [];
+    for (let i = 0; i < run.ioCount; i++) {
+      const at = run.ioDataOffset + i * sizeBytes;
+      if (isWrite) {
+        const done = claim.write?.(
+          port,
+          sizeBytes,
+          readSized(run, at, sizeBytes),
+        );
+        if (done) work.push(done);
+      } else {
+        const value = claim.read ? claim.read(port, sizeBytes) : -1;
+        if (typeof value === "number") writeSized(run, at, sizeBytes, value);
+        else work.push(value.then((v) => writeSized(run, at, sizeBytes, v)));
+      }
+    }
+    return this.#await(work);
+  }
+
+  #onMmio(): Outcome {
+    const run = this.#run;
+    const claim = this.#bus.mmio(run.mmioGpa);
+    const data = run.mmioData;
+    if (!claim) {
+      throw new GuestError(
+        `The guest used gpa 0x${run.mmioGpa.toString(16)}, which is no memory`,
+      );
+    }
+    const offset = run.mmioGpa - claim.gpa;
+    const done = run.mmioIsWrite
+      ? claim.write?.(offset, data)
+      : claim.read?.(offset, data);
+    return this.#await(done ? [done] : []);
+  }
+
+  #await(work: Promise<void>[]): Outcome {
+    if (work.length === 0) return OUTCOME.run;
+    this.deviceWork = Promise.all(work).then(() => {});
+    return OUTCOME.device;
+  }
+}
+
+function readSized(run: KvmRun, at: number, sizeBytes: number): number {
+  if (sizeBytes === 1) return run.view.getUint8(at);
+  if (sizeBytes === 2) return run.view.getUint16(at, true);
+  return run.view.getUint32(at, true);
+}
+
+function writeSized(
+  run: KvmRun,
+  at: number,
+  sizeBytes: number,
+  value: number,
+): void {
+  if (sizeBytes === 1) run.view.setUint8(at, value);
+  else if (sizeBytes === 2) run.view.setUint16(at, value, true);
+  else run.view.setUint32(at, value, true);
+}
