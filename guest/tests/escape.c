@@ -47,7 +47,7 @@ static void try_all(const char *path)
 	TRY("mkdirat", mkdirat(folder, path, 0777));
 	TRY("chmod", chmod(path, 0777));
 	TRY("chown", chown(path, 0, 0));
-	TRY("lchown", lchown(path, 0, 0));
+	TRY("lchown", lchown(path, 1234, 1234));
 	TRY("utimes", utimensat(folder, path, 0, 0));
 	TRY("link's utimes", utimensat(folder, path, 0, AT_SYMLINK_NOFOLLOW));
 	TRY("rename away", rename(path, "taken"));

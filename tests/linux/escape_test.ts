@@ -35,11 +35,15 @@ class Cage implements AsyncDisposable {
     Deno.symlinkSync("/", `${this.inside}/to-root`);
   }
 
-  /** Everything around the folder. */
+  /** Everything around the folder, with owners and times. */
   look(): string[] {
-    return listFolder(this.outside).filter((line) =>
-      !line.startsWith("inside")
-    );
+    const lines = listFolder(this.outside)
+      .filter((line) => !line.startsWith("inside"));
+    return lines.map((line) => {
+      const path = `${this.outside}/${line.split(/[ /]/)[0]}`;
+      const { uid, gid, mtime } = Deno.lstatSync(path);
+      return `${line} ${uid}:${gid} ${mtime?.getTime()}`;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,6 +104,20 @@ for (const [what, path] of OUTSIDE) {
     );
   });
 }
+
+kvmTest("escape: a slash behind a link leads nowhere either", async () => {
+  const [program] = await guest("escape");
+  for (const link of ["to-folder/", "to-root/", "to-secret/", "sub/up/../"]) {
+    await using cage = new Cage();
+    const before = cage.look();
+    const run = await runInVm(program, { args: [link] }, cage.inside);
+    assertEquals(cage.look(), before, link);
+    assertEquals(run.status, 0);
+    for (const call of ["lstat", "lchown", "link's utimes", "stat", "chown"]) {
+      assert(run.stdout.includes(`\n${call} -1 ${ERRNO.EACCES}\n`), call);
+    }
+  }
+});
 
 /** Links inside whose target is outside: the link itself is the program's. */
 const LINKS = ["to-secret", "to-secret-too", "to-new", "to-folder", "to-root"];

@@ -18,7 +18,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
-import { following, naming, userPath, WRITE } from "./paths.ts";
+import { following, followsLast, naming, userPath, WRITE } from "./paths.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Changes a file: by a descriptor that stands for it, or by folder and name. */
@@ -69,9 +69,9 @@ function atPath(
   if (where.path === "" && flags & AT_EMPTY_PATH) {
     return atDescriptor(linux, dirfd, change, true);
   }
-  return flags & AT_SYMLINK_NOFOLLOW
-    ? naming(linux, where, WRITE, (fd, name) => change.byName(fd, name))
-    : following(linux, where, WRITE, (fd) => change.byFd(fd));
+  return followsLast(where, flags)
+    ? following(linux, where, WRITE, (fd) => change.byFd(fd))
+    : naming(linux, where, WRITE, (fd, name) => change.byName(fd, name));
 }
 
 /** Changes the file behind a descriptor, if its path may be written. */

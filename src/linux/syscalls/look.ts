@@ -12,14 +12,14 @@ import {
   DeviceFile,
   faccessat2,
   fstatat,
-  type HostFile,
   isDeviceFile,
+  type OpenFile,
   statx,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
-import { following, LOOK, naming, userPath } from "./paths.ts";
+import { following, followsLast, LOOK, naming, userPath } from "./paths.ts";
 
 /** Flags of newfstatat, statx and faccessat2 (fcntl.h). */
 const AT_NO_AUTOMOUNT = 0x800;
@@ -45,9 +45,7 @@ function statPath(
 
 /** How a file is looked at: one that is open, or by name. */
 interface Look {
-  file(
-    file: { stat(stat: Uint8Array<ArrayBuffer>): number } & HostFile,
-  ): number;
+  file(file: OpenFile): number;
   host(fd: number, name: string, flags: number): number;
 }
 
@@ -62,17 +60,17 @@ function lookAt(
   if (typeof bytes === "number") return bytes;
   if (bytes.length === 0 && flags & AT_EMPTY_PATH && dirfd !== AT_FDCWD) {
     const file = linux.fds.file(dirfd);
-    return file ? look.file(file as HostFile) : -ERRNO.EBADF;
+    return file ? look.file(file) : -ERRNO.EBADF;
   }
   const path = String.fromCharCode(...bytes);
   if (isDeviceFile(path)) {
-    return look.file(new DeviceFile(path, 0) as unknown as HostFile);
+    return look.file(new DeviceFile(path, 0));
   }
   const where = bytes.length === 0 && flags & AT_EMPTY_PATH
     ? { cwd: linux.process.state.cwd, path: "." }
     : userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  if (flags & AT_SYMLINK_NOFOLLOW) {
+  if (!followsLast(where, flags)) {
     return naming(
       linux,
       where,
@@ -100,7 +98,7 @@ function accessAt(
   if (typeof where === "number") return where;
   if (isDeviceFile(where.path)) return mode & 1 ? -ERRNO.EACCES : 0;
   const access: Access = { read: true, write: (mode & 2) !== 0 };
-  if (flags & AT_SYMLINK_NOFOLLOW) {
+  if (!followsLast(where, flags)) {
     return naming(
       linux,
       where,

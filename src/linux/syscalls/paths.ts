@@ -7,6 +7,7 @@
 import {
   type Access,
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   close,
   HostPaths,
   O,
@@ -50,6 +51,15 @@ export function userPath(
   if (path.startsWith("/")) return { cwd: "/", path };
   const cwd = folderOf(linux, dirfd);
   return typeof cwd === "number" ? cwd : { cwd, path };
+}
+
+/**
+ * Whether the last name of a path is followed if it is a link: with a slash
+ * behind it Linux does so whatever AT_SYMLINK_NOFOLLOW says, and the link may
+ * lead where the program may not go.
+ */
+export function followsLast({ path }: UserPath, flags: number): boolean {
+  return (flags & AT_SYMLINK_NOFOLLOW) === 0 || path.endsWith("/");
 }
 
 /** Runs `call` on a descriptor that stands for the path, links followed. */
