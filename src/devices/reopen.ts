@@ -63,6 +63,14 @@ const ONCE = O.create | O.exclusive | O.truncate;
 /** O_TMPFILE without the O_DIRECTORY that belongs to it. */
 const TEMPORARY = O.temporary & ~O.directory;
 
+/** What opening gives where something else took a file's place. */
+const NO_FILES: readonly number[] = [
+  ERRNO.EISDIR,
+  ERRNO.ELOOP,
+  ERRNO.ENXIO,
+  ERRNO.ENODEV,
+];
+
 /** The flags to open a file with again. */
 function flagsAgain(flags: number): number {
   return flags & TEMPORARY ? flags & ~(ONCE | O.temporary) : flags & ~ONCE;
@@ -211,10 +219,19 @@ function cannotOpen(
       },
     );
   }
+  const isDenied = result === -ERRNO.EACCES || result === -ERRNO.EPERM;
   return new FilesError(
     "FILES_DENIED",
-    `${name(state, fd)}: it may not be opened (${why})`,
-    { hint: "allow its folder with --allow-read and --allow-write" },
+    `${name(state, fd)}: it ${
+      isDenied ? "may not" : "cannot"
+    } be opened (${why})`,
+    {
+      hint: isDenied
+        ? "allow its folder with --allow-read and --allow-write"
+        : NO_FILES.includes(-result)
+        ? "put the file back where it was"
+        : undefined,
+    },
   );
 }
 
@@ -278,12 +295,13 @@ function cutBack(
   const result = own < 0 ? own : ftruncate(own, sizeBytes);
   if (own >= 0) close(own);
   if (result >= 0) return;
+  const isDenied = result === -ERRNO.EACCES || result === -ERRNO.EPERM;
   throw new FilesError(
     "FILES_DENIED",
     `${name(state, fd)}: it cannot be cut back to ${sizeBytes} bytes (${
       errnoName(-result)
     })`,
-    { hint: "allow its folder with --allow-write" },
+    isDenied ? { hint: "allow its folder with --allow-write" } : {},
   );
 }
 

@@ -98,7 +98,7 @@ const CHANGES: [
       Deno.removeSync(file);
       Deno.mkdirSync(file);
     },
-    /: .*(folder|EISDIR)/m,
+    /: it cannot be opened \(EISDIR\)\nhint: put the file back where it was$/m,
   ],
   [
     "replaced by a pipe",
@@ -131,6 +131,8 @@ for (const [what, change, message] of CHANGES) {
       new RegExp(`^vm: Cannot restore descriptor 3 \\(${saved.file}\\): `),
     );
     assertMatch(outcome.stderr, /^hint: \w/m);
+    const isDenied = /may not be opened/.test(outcome.stderr);
+    assertEquals(/--allow-/.test(outcome.stderr), isDenied, outcome.stderr);
     assertEquals(look(), before);
   });
 }
