@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type KvmRun, REG, SREGS } from "../kvm/mod.ts";
+import { KVM_SYNC, type KvmRun, REG, SREGS } from "../kvm/mod.ts";
 import { USER_CS, USER_RFLAGS, USER_SS } from "../vmm/mod.ts";
 
 /** The six arguments, in order (syscall(2), x86-64). */
@@ -12,9 +12,6 @@ const ARGUMENTS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
 
 /** RFLAGS that a program may set: the status flags, TF, DF, AC and ID. */
 const USER_FLAGS = 0x24_0dd5;
-
-const SYNC_REGS = 1;
-const SYNC_SREGS = 2;
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -72,7 +69,7 @@ export class Registers {
   setResult(value: number): void {
     this.#u32[REG.rax] = value; // modulo 2^32, for negative ones too
     this.#i32[REG.rax + 1] = Math.floor(value / TWO_32);
-    this.#run.syncDirty |= SYNC_REGS;
+    this.#run.syncDirty |= KVM_SYNC.REGS;
   }
 
   /**
@@ -87,7 +84,7 @@ export class Registers {
     u32[REG.rip] = u32[REG.rcx];
     u32[REG.rip + 1] = u32[REG.rcx + 1];
     this.#setFlags(u32[REG.r11]);
-    this.#run.syncDirty |= SYNC_REGS;
+    this.#run.syncDirty |= KVM_SYNC.REGS;
     if (this.#run.syncCsDpl !== 3) this.#setUserSegments();
     return true;
   }
@@ -100,7 +97,7 @@ export class Registers {
     u32[REG.rsp] = Number(frame.rsp & 0xffff_ffffn);
     u32[REG.rsp + 1] = Number(frame.rsp >> 32n);
     this.#setFlags(frame.rflags);
-    this.#run.syncDirty |= SYNC_REGS;
+    this.#run.syncDirty |= KVM_SYNC.REGS;
     this.#setUserSegments();
   }
 
@@ -112,7 +109,7 @@ export class Registers {
   #setUserSegments(): void {
     this.#run.writeSyncSegment(SREGS.cs, USER_CS);
     this.#run.writeSyncSegment(SREGS.ss, USER_SS);
-    this.#run.syncDirty |= SYNC_SREGS;
+    this.#run.syncDirty |= KVM_SYNC.SREGS;
   }
 
   /** Instruction pointer. */
@@ -149,7 +146,7 @@ export class Registers {
       base,
       true,
     );
-    this.#run.syncDirty |= SYNC_SREGS;
+    this.#run.syncDirty |= KVM_SYNC.SREGS;
   }
 
   /** Argument `i`, all 64 bits. */

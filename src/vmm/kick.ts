@@ -5,7 +5,7 @@
  * @module
  */
 
-import { libc, unwrap } from "../kvm/mod.ts";
+import { KVM, libc, unwrap } from "../kvm/mod.ts";
 
 /**
  * The signal that kicks: a real-time one that neither libc (32, 33) nor Deno
@@ -20,7 +20,6 @@ const SA_RESTART = 0x1000_0000;
 const SYS_gettid = 186;
 const SYS_tgkill = 234;
 const SYS_ioctl = 16;
-const KVM_RUN = 0xae80;
 
 let handlerInstalled = false;
 
@@ -115,7 +114,7 @@ export function kickThreadsInRun(vcpuFd: number): void {
     // proc(5): "running", or the number and the arguments of a system call.
     const [number, fd, request] = line.split(" ");
     const isInRun = Number(number) === SYS_ioctl && Number(fd) === vcpuFd &&
-      Number(request) === KVM_RUN;
+      Number(request) === KVM.KVM_RUN;
     if (isInRun || line.startsWith("running")) {
       libc.syscall(SYS_tgkill, Deno.pid, Number(name), KICK_SIGNAL);
     }
