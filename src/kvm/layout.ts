@@ -177,3 +177,27 @@ export const DIRTY_LOG = {
   clear_first_page: 8,
   clear_dirty_bitmap: 16,
 } as const;
+
+/** struct kvm_msrs, and struct kvm_msr_entry, which follow it. */
+export const MSRS = { nmsrs: 0, index: 0, data: 8 } as const;
+
+/** struct kvm_msr_list. */
+export const MSR_LIST = { nmsrs: 0, indices: 4 } as const;
+
+/** struct kvm_cpuid2, and struct kvm_cpuid_entry2, which follow it. */
+export const CPUID = {
+  nent: 0,
+  function: 0,
+  index: 4,
+  flags: 8,
+  eax: 12,
+  ebx: 16,
+  ecx: 20,
+  edx: 24,
+} as const;
+
+/** struct kvm_enable_cap: `args` are 64 bits each. */
+export const ENABLE_CAP = { cap: 0, flags: 4, args: 8 } as const;
+
+/** struct kvm_mp_state. */
+export const MP_STATE = { mp_state: 0 } as const;

@@ -42,10 +42,12 @@
  */
 
 export { KVM, KVM_CAP, KVM_EXIT, KVM_MEM, KVM_SYNC } from "./constants.ts";
+export { cpuidEntries, type CpuidEntry } from "./cpuid.ts";
 export { ERRNO, errnoName } from "./errno.ts";
 export { KvmError, type KvmErrorCode, unwrap } from "./errors.ts";
 export { decodeExit, type Exit } from "./exit.ts";
 export {
+  CPUID,
   EVENTS,
   REG,
   type RegName,

@@ -5,9 +5,10 @@
  */
 
 import { API_VERSION, KVM, KVM_CAP } from "./constants.ts";
-import { readCpuid } from "./cpuid.ts";
+import { getCpuid } from "./cpuid.ts";
 import { ERRNO, errnoName } from "./errno.ts";
 import { KvmError, unwrap, unwrapUninterrupted } from "./errors.ts";
+import { MSR_LIST } from "./layout.ts";
 import { errno, libc } from "./libc.ts";
 import { KvmVm } from "./vm.ts";
 
@@ -106,22 +107,27 @@ export class Kvm {
    * (KVM_GET_SUPPORTED_CPUID).
    */
   supportedCpuid(): Uint8Array<ArrayBuffer> {
-    return readCpuid(this.fd, "KVM_GET_SUPPORTED_CPUID");
+    return getCpuid(this.fd, "KVM_GET_SUPPORTED_CPUID");
   }
 
   /** The MSRs that hold a guest's state (KVM_GET_MSR_INDEX_LIST). */
   msrIndexList(): number[] {
-    const words = new Uint32Array(1 + MAX_MSRS);
-    words[0] = MAX_MSRS;
+    const bytes = new Uint8Array(MSR_LIST.indices + MAX_MSRS * 4);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(MSR_LIST.nmsrs, MAX_MSRS, true);
     unwrap(
       "KVM_GET_MSR_INDEX_LIST",
       libc.ioctlBuffer(
         this.fd,
         KVM.KVM_GET_MSR_INDEX_LIST,
-        new Uint8Array(words.buffer),
+        bytes,
       ),
     );
-    return [...words.subarray(1, 1 + words[0])];
+    const count = view.getUint32(MSR_LIST.nmsrs, true);
+    return Array.from(
+      { length: count },
+      (_, i) => view.getUint32(MSR_LIST.indices + i * 4, true),
+    );
   }
 
   /** Makes a VM (KVM_CREATE_VM). */

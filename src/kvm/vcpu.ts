@@ -5,9 +5,9 @@
  */
 
 import { KVM } from "./constants.ts";
-import { readCpuid } from "./cpuid.ts";
+import { getCpuid } from "./cpuid.ts";
 import { KvmError, unwrap } from "./errors.ts";
-import { SIZE } from "./layout.ts";
+import { CPUID, MP_STATE, MSRS, SIZE } from "./layout.ts";
 import { errno, libc } from "./libc.ts";
 import { KvmRun } from "./run.ts";
 import {
@@ -31,7 +31,6 @@ import {
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
-/** Room for this many CPUID entries: more than any CPU has. */
 
 /** KVM_MAX_XCRS, from asm/kvm.h. */
 const MAX_XCRS = 16;
@@ -151,7 +150,7 @@ export class KvmVcpu {
     return wanted.map(({ index }, i) => ({
       index,
       value: view.getBigUint64(
-        SIZE.kvm_msrs + i * SIZE.kvm_msr_entry + 8,
+        SIZE.kvm_msrs + i * SIZE.kvm_msr_entry + MSRS.data,
         true,
       ),
     }));
@@ -174,11 +173,11 @@ export class KvmVcpu {
       SIZE.kvm_msrs + entries.length * SIZE.kvm_msr_entry,
     );
     const view = new DataView(bytes.buffer);
-    view.setUint32(0, entries.length, true);
+    view.setUint32(MSRS.nmsrs, entries.length, true);
     entries.forEach(({ index, value }, i) => {
       const at = SIZE.kvm_msrs + i * SIZE.kvm_msr_entry;
-      view.setUint32(at, index, true);
-      view.setBigUint64(at + 8, value, true);
+      view.setUint32(at + MSRS.index, index, true);
+      view.setBigUint64(at + MSRS.data, value, true);
     });
     const done = unwrap(name, libc.ioctlBuffer(this.fd, KVM[name], bytes));
     if (done < entries.length) {
@@ -263,19 +262,20 @@ export class KvmVcpu {
 
   /** Runnable, halted and so on: KVM_MP_STATE_* (KVM_GET_MP_STATE). */
   getMpState(): number {
-    return this.#get("KVM_GET_MP_STATE", SIZE.kvm_mp_state).getUint32(0, true);
+    const view = this.#get("KVM_GET_MP_STATE", SIZE.kvm_mp_state);
+    return view.getUint32(MP_STATE.mp_state, true);
   }
 
   /** Sets the multiprocessing state (KVM_SET_MP_STATE). */
   setMpState(state: number): void {
     const view = new DataView(new ArrayBuffer(SIZE.kvm_mp_state));
-    view.setUint32(0, state, true);
+    view.setUint32(MP_STATE.mp_state, state, true);
     this.#set("KVM_SET_MP_STATE", view);
   }
 
   /** struct kvm_cpuid2 as it was set (KVM_GET_CPUID2). */
   getCpuid(): Uint8Array<ArrayBuffer> {
-    return readCpuid(this.fd, "KVM_GET_CPUID2");
+    return getCpuid(this.fd, "KVM_GET_CPUID2");
   }
 
   /**
@@ -288,7 +288,7 @@ export class KvmVcpu {
     // A copy of its own: the kernel reads as many entries as the count says.
     const view = new DataView(new Uint8Array(bytes).buffer);
     const count = view.byteLength >= SIZE.kvm_cpuid2
-      ? view.getUint32(0, true)
+      ? view.getUint32(CPUID.nent, true)
       : -1;
     const length = SIZE.kvm_cpuid2 + count * SIZE.kvm_cpuid_entry2;
     if (count < 0 || view.byteLength !== length) {

@@ -6,7 +6,7 @@
 
 import { KVM, KVM_CAP } from "./constants.ts";
 import { KvmError, unwrap, unwrapUninterrupted } from "./errors.ts";
-import { DIRTY_LOG, REGION, SIZE } from "./layout.ts";
+import { DIRTY_LOG, ENABLE_CAP, REGION, SIZE } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { KvmVcpu } from "./vcpu.ts";
 
@@ -143,9 +143,9 @@ export class KvmVm {
   enableCapability(capability: number, ...args: bigint[]): void {
     const bytes = new Uint8Array(SIZE.kvm_enable_cap);
     const view = new DataView(bytes.buffer);
-    view.setUint32(0, capability, true);
+    view.setUint32(ENABLE_CAP.cap, capability, true);
     args.slice(0, 4).forEach((arg, i) =>
-      view.setBigUint64(8 + i * 8, arg, true)
+      view.setBigUint64(ENABLE_CAP.args + i * 8, arg, true)
     );
     unwrap(
       "KVM_ENABLE_CAP",

@@ -14,7 +14,7 @@ import {
   type ScriptConsole,
   ScriptStream,
 } from "../devices/mod.ts";
-import type { KvmVcpu } from "../kvm/mod.ts";
+import { cpuidEntries, type KvmVcpu } from "../kvm/mod.ts";
 import { bootVcpu, writeBootPages } from "../vmm/mod.ts";
 import { AddressSpace } from "./address_space.ts";
 import type { Hardware } from "./hardware.ts";
@@ -73,9 +73,8 @@ function standardStreams(fds: FdTable, script?: ScriptConsole): void {
 
 /** CPUID leaf 1, EDX: what Linux gives programs as AT_HWCAP. */
 function cpuidEdx1(vcpu: KvmVcpu): number {
-  const view = new DataView(vcpu.getCpuid().buffer);
-  for (let at = 8; at < view.byteLength; at += 40) {
-    if (view.getUint32(at, true) === 1) return view.getUint32(at + 24, true);
+  for (const { leaf, registers } of cpuidEntries(vcpu.getCpuid())) {
+    if (leaf === 1) return registers[3];
   }
   return 0;
 }

@@ -13,7 +13,7 @@ import {
   u32,
   u64,
 } from "../state/mod.ts";
-import { type Kvm, KvmError, type KvmVcpu, SIZE } from "../kvm/mod.ts";
+import { cpuidEntries, type Kvm, KvmError, type KvmVcpu } from "../kvm/mod.ts";
 import { VmError } from "./errors.ts";
 import { SYSCALL_STUB_VA } from "./layout.ts";
 import type { SyscallBehaviour } from "./probe.ts";
@@ -205,21 +205,9 @@ export class VcpuSaver implements Component {
 
 /** The words of a struct kvm_cpuid2 by "leaf.subleaf.register". */
 function featureWords(cpuid: Uint8Array): Map<string, number> {
-  const view = new DataView(cpuid.buffer, cpuid.byteOffset, cpuid.length);
   const words = new Map<string, number>();
-  for (
-    let at = SIZE.kvm_cpuid2;
-    at + SIZE.kvm_cpuid_entry2 <= cpuid.length;
-    at += SIZE.kvm_cpuid_entry2
-  ) {
-    const leaf = view.getUint32(at, true);
-    const subleaf = view.getUint32(at + 4, true);
-    for (let register = 0; register < 4; register++) {
-      words.set(
-        `${leaf}.${subleaf}.${register}`,
-        view.getUint32(at + 12 + register * 4, true),
-      );
-    }
+  for (const { leaf, subleaf, registers } of cpuidEntries(cpuid)) {
+    registers.forEach((word, i) => words.set(`${leaf}.${subleaf}.${i}`, word));
   }
   return words;
 }

@@ -14,6 +14,7 @@ import {
 import { kvmTest } from "../kvm_gate.ts";
 import { resources, Scratch } from "../support.ts";
 import { Vm } from "../../mod.ts";
+import { CPUID, cpuidEntries } from "../../src/kvm/mod.ts";
 import { HEADER } from "../../src/state/format.ts";
 import { assertRefused, run, vmWords } from "./command.ts";
 import {
@@ -176,14 +177,11 @@ kvmTest("vm restore: more memory than the machine has is refused", async () => {
 kvmTest("vm restore: a CPU feature that is lacking is named", async () => {
   await using sample = await Sample.save();
   const outcome = await sample.restoreWith((pieces) => {
-    // struct kvm_cpuid2: entries of 40 bytes behind 8; leaf 7, EBX and ECX.
     const { cpuid } = valueOf(pieces, "vcpu");
     const view = new DataView(cpuid.buffer, cpuid.byteOffset, cpuid.length);
-    for (let at = 8; at < view.byteLength; at += 40) {
-      if (
-        view.getUint32(at, true) !== 7 || view.getUint32(at + 4, true) !== 0
-      ) continue;
-      view.setUint32(at + 16, 0xffff_ffff, true);
+    for (const { leaf, subleaf, offset } of cpuidEntries(cpuid)) {
+      if (leaf !== 7 || subleaf !== 0) continue;
+      view.setUint32(offset + CPUID.ebx, 0xffff_ffff, true);
     }
   });
   assertRefused(

@@ -134,6 +134,28 @@ int main(void) {
   AT("DIRTY_LOG", "clear_first_page", kvm_clear_dirty_log, first_page);
   AT("DIRTY_LOG", "clear_dirty_bitmap", kvm_clear_dirty_log, dirty_bitmap);
 
+  AT("MSRS", "nmsrs", kvm_msrs, nmsrs);
+  AT("MSRS", "index", kvm_msr_entry, index);
+  AT("MSRS", "data", kvm_msr_entry, data);
+
+  AT("MSR_LIST", "nmsrs", kvm_msr_list, nmsrs);
+  AT("MSR_LIST", "indices", kvm_msr_list, indices);
+
+  AT("CPUID", "nent", kvm_cpuid2, nent);
+  AT("CPUID", "function", kvm_cpuid_entry2, function);
+  AT("CPUID", "index", kvm_cpuid_entry2, index);
+  AT("CPUID", "flags", kvm_cpuid_entry2, flags);
+  AT("CPUID", "eax", kvm_cpuid_entry2, eax);
+  AT("CPUID", "ebx", kvm_cpuid_entry2, ebx);
+  AT("CPUID", "ecx", kvm_cpuid_entry2, ecx);
+  AT("CPUID", "edx", kvm_cpuid_entry2, edx);
+
+  AT("ENABLE_CAP", "cap", kvm_enable_cap, cap);
+  AT("ENABLE_CAP", "flags", kvm_enable_cap, flags);
+  AT("ENABLE_CAP", "args", kvm_enable_cap, args);
+
+  AT("MP_STATE", "mp_state", kvm_mp_state, mp_state);
+
   ERRNO(EPERM); ERRNO(ENOENT); ERRNO(ESRCH); ERRNO(EINTR); ERRNO(EIO);
   ERRNO(ENXIO); ERRNO(E2BIG); ERRNO(ENOEXEC); ERRNO(EBADF); ERRNO(ECHILD);
   ERRNO(EAGAIN); ERRNO(ENOMEM); ERRNO(EACCES); ERRNO(EFAULT); ERRNO(ENOTBLK);

@@ -9,9 +9,14 @@ import {
 } from "../../src/kvm/constants.ts";
 import { ERRNO } from "../../src/kvm/errno.ts";
 import {
+  CPUID,
   DEBUGREGS,
   DIRTY_LOG,
+  ENABLE_CAP,
   EVENTS,
+  MP_STATE,
+  MSR_LIST,
+  MSRS,
   REG,
   REGION,
   REGS,
@@ -41,6 +46,11 @@ const TABLES: Record<string, Readonly<Record<string, unknown>>> = {
   XCRS,
   REGION,
   DIRTY_LOG,
+  MSRS,
+  MSR_LIST,
+  CPUID,
+  ENABLE_CAP,
+  MP_STATE,
 };
 
 function hasCompiler(): boolean {
