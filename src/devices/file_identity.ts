@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { bytes, count, nodeCrypto } from "../state/mod.ts";
+import { bytes, count, nodeCrypto, yieldToEventLoop } from "../state/mod.ts";
 import { fstat } from "./host_calls.ts";
 import { S_IF } from "./host_constants.ts";
 
@@ -27,8 +27,23 @@ export type FileIdentity = v.InferOutput<typeof fileIdentity>;
 /** Files up to this size are read for their digest. */
 const DIGEST_BYTES = 64 * 1024 * 1024;
 
-/** What is known of the file behind a host descriptor. */
-export function identityOf(fd: number, digestOf?: number): {
+/** How much is read between two turns of the event loop. */
+const STEP_BYTES = 16 * 1024 * 1024;
+
+/** Digests that were taken already, by device and inode. */
+export type Digests = Map<string, Uint8Array | null>;
+
+/**
+ * What is known of the file behind a host descriptor.
+ *
+ * @param digestOf of how many bytes to take the digest; absent: of all
+ * @param digests digests of all of a file that were taken already
+ */
+export function identityOf(
+  fd: number,
+  digestOf?: number,
+  digests?: Digests,
+): {
   identity: FileIdentity;
   isRegular: boolean;
   isFolder: boolean;
@@ -37,6 +52,8 @@ export function identityOf(fd: number, digestOf?: number): {
   const stat = new DataView(new ArrayBuffer(144));
   const result = fstat(fd, new Uint8Array(stat.buffer));
   if (result < 0) return result;
+  const device = `${stat.getBigUint64(0, true)}`;
+  const inode = `${stat.getBigUint64(8, true)}`;
   const sizeBytes = Number(stat.getBigInt64(48, true));
   const type = stat.getUint32(24, true) & S_IF.mask;
   const isFolder = type === S_IF.directory;
@@ -44,13 +61,18 @@ export function identityOf(fd: number, digestOf?: number): {
   const isRegular = type === S_IF.regular;
   const modifiedNs = stat.getBigInt64(88, true) * 1_000_000_000n +
     stat.getBigInt64(96, true);
+  const taken = digests?.get(`${device}:${inode}`);
   return {
     identity: {
-      device: `${stat.getBigUint64(0, true)}`,
-      inode: `${stat.getBigUint64(8, true)}`,
+      device,
+      inode,
       sizeBytes: isFolder ? 0 : sizeBytes,
       modifiedNs: `${modifiedNs}`,
-      digest: isRegular ? digestFile(fd, digestOf ?? sizeBytes) : null,
+      digest: !isRegular
+        ? null
+        : taken !== undefined
+        ? taken
+        : digestFile(fd, digestOf ?? sizeBytes),
     },
     isRegular,
     isFolder,
@@ -58,8 +80,47 @@ export function identityOf(fd: number, digestOf?: number): {
   };
 }
 
+/**
+ * Takes the digest of a file unless it was taken, while other things happen.
+ *
+ * @throws the signal's reason
+ */
+export async function digestOnce(
+  fd: number,
+  digests: Digests,
+  signal?: AbortSignal,
+): Promise<void> {
+  const stat = new DataView(new ArrayBuffer(144));
+  if (fstat(fd, new Uint8Array(stat.buffer)) < 0) return;
+  if ((stat.getUint32(24, true) & S_IF.mask) !== S_IF.regular) return;
+  const key = `${stat.getBigUint64(0, true)}:${stat.getBigUint64(8, true)}`;
+  if (digests.has(key)) return;
+  const steps = digestSteps(fd, Number(stat.getBigInt64(48, true)));
+  for (;;) {
+    const step = steps.next();
+    if (step.done) {
+      digests.set(key, step.value);
+      return;
+    }
+    await yieldToEventLoop();
+    signal?.throwIfAborted();
+  }
+}
+
 /** SHA-256 of a file's first bytes; null when it is too long or unreadable. */
 function digestFile(fd: number, lengthBytes: number): Uint8Array | null {
+  const steps = digestSteps(fd, lengthBytes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same, with a stop now and then. */
+function* digestSteps(
+  fd: number,
+  lengthBytes: number,
+): Generator<void, Uint8Array | null> {
   if (lengthBytes > DIGEST_BYTES) return null;
   let file: Deno.FsFile;
   try {
@@ -71,11 +132,17 @@ function digestFile(fd: number, lengthBytes: number): Uint8Array | null {
   try {
     const hash = nodeCrypto().createHash("sha256");
     const chunk = new Uint8Array(Math.min(1024 * 1024, lengthBytes));
+    let sinceStop = 0;
     for (let done = 0; done < lengthBytes;) {
       const n = file.readSync(chunk.subarray(0, lengthBytes - done));
       if (n === null) return null;
       hash.update(chunk.subarray(0, n));
       done += n;
+      sinceStop += n;
+      if (sinceStop >= STEP_BYTES) {
+        sinceStop = 0;
+        yield;
+      }
     }
     return new Uint8Array(hash.digest());
   } finally {

@@ -10,8 +10,13 @@ import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
 import type { FdTable } from "./fd_table.ts";
-import { type FileIdentity, identityOf } from "./file_identity.ts";
-import { fstatat, offsetOf } from "./host_calls.ts";
+import {
+  digestOnce,
+  type Digests,
+  type FileIdentity,
+  identityOf,
+} from "./file_identity.ts";
+import { close, fstatat, lseek, offsetOf, open } from "./host_calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { HostPaths } from "./host_paths.ts";
@@ -28,6 +33,10 @@ import {
 /** How much of a carried file one part holds. */
 const CONTENT_BYTES = 4 * 1024 * 1024;
 
+/** Where a file has data, and where it has none (lseek(2)). */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
 /** The component that dumps descriptors and open files. */
 export class FilesSaver implements Component {
   readonly id = "fd-table";
@@ -36,16 +45,22 @@ export class FilesSaver implements Component {
   readonly #fds: FdTable;
   readonly #console: ScriptConsole | undefined;
   readonly #carry: boolean;
+  readonly #signal: AbortSignal | undefined;
 
-  /** @param carry put the content of every file into the image */
-  constructor(fds: FdTable, console?: ScriptConsole, carry = false) {
+  /** @param options whether to put content into the image; how to give up */
+  constructor(
+    fds: FdTable,
+    console?: ScriptConsole,
+    options: { carry?: boolean; signal?: AbortSignal } = {},
+  ) {
     this.#fds = fds;
     this.#console = console;
-    this.#carry = carry;
+    this.#carry = options.carry ?? false;
+    this.#signal = options.signal;
   }
 
   /** Answers with the table, and the content of files that are carried. */
-  dump(): Dump {
+  async dump(): Promise<Dump> {
     const consoleInput = this.#console?.unread() ?? new Uint8Array();
     if (consoleInput.length > MAX_CONSOLE_INPUT_BYTES) {
       return {
@@ -57,8 +72,12 @@ export class FilesSaver implements Component {
     const files = this.#fds.files();
     const pipes: PipeBuffer[] = [];
     const states: FileState[] = [];
+    const digests: Digests = new Map();
     for (const file of files) {
-      const state = describe(file, pipes, this.#carry);
+      if (file instanceof HostFile) {
+        await digestOnce(file.hostFd, digests, this.#signal);
+      }
+      const state = describe(file, pipes, this.#carry, digests);
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }
@@ -90,24 +109,48 @@ function* parts(
   yield { value: table };
   for (const [index, state] of table.files.entries()) {
     if (state.type !== "host" || !state.isCarried) continue;
-    const fd = files[index].hostFd!;
-    using file = Deno.openSync(`/proc/self/fd/${fd}`);
-    const chunk = new Uint8Array(CONTENT_BYTES);
-    const { sizeBytes } = state.identity;
-    for (let offset = 0; offset < sizeBytes;) {
-      // No more than there was: somebody may append meanwhile.
-      const n = file.readSync(chunk.subarray(0, sizeBytes - offset));
-      if (n === null) {
-        throw new FilesError(
-          "FILES_CHANGED",
-          `Cannot save ${state.path}: it became shorter meanwhile`,
-        );
-      }
-      const value = { part: "content", file: index, offset };
-      yield { value, data: [chunk.subarray(0, n)] };
-      offset += n;
+    const pieces = content(files[index].hostFd!, state.identity.sizeBytes);
+    for (const { offset, bytes, zeroBytes } of pieces) {
+      const value = { part: "content", file: index, offset, zeroBytes };
+      yield { value, data: bytes.length > 0 ? [bytes] : [] };
     }
   }
+}
+
+/** The first bytes of a file, and how many zeros follow each piece. */
+function* content(fd: number, sizeBytes: number): Generator<{
+  offset: number;
+  bytes: Uint8Array;
+  zeroBytes: number;
+}> {
+  // Of its own offset: the program's stays where it is.
+  const own = open(`/proc/self/fd/${fd}`, O.closeOnExec);
+  if (own < 0) throw cannotRead(fd, errnoName(-own));
+  try {
+    using file = Deno.openSync(`/proc/self/fd/${own}`);
+    const chunk = new Uint8Array(CONTENT_BYTES);
+    for (let offset = 0; offset < sizeBytes;) {
+      const hole = lseek(own, offset, SEEK_HOLE);
+      const end = Math.min(hole < 0 ? sizeBytes : hole, sizeBytes);
+      const most = Math.min(chunk.length, end - offset);
+      file.seekSync(offset, Deno.SeekMode.Start);
+      const n = most > 0 ? file.readSync(chunk.subarray(0, most)) : 0;
+      if (n === null) throw cannotRead(fd, "it became shorter meanwhile");
+      // Zeros up to where there is data again, or to the end.
+      const data = offset + n < end ? offset + n : lseek(own, end, SEEK_DATA);
+      const next = Math.min(data < 0 ? sizeBytes : data, sizeBytes);
+      const zeroBytes = next - offset - n;
+      yield { offset, bytes: chunk.subarray(0, n), zeroBytes };
+      offset = next;
+    }
+  } finally {
+    close(own);
+  }
+}
+
+function cannotRead(fd: number, why: string): FilesError {
+  const path = HostPaths.pathOfFd(fd);
+  return new FilesError("FILES_CHANGED", `Cannot save ${path}: ${why}`);
 }
 
 /** What an image says of an open file; a text when it cannot be saved. */
@@ -115,6 +158,7 @@ function describe(
   file: OpenFile,
   pipes: PipeBuffer[],
   carry: boolean,
+  digests: Digests,
 ): FileState | string {
   const { flags } = file;
   if (file instanceof PipeEnd) {
@@ -127,15 +171,19 @@ function describe(
   if (file instanceof DeviceFile) {
     return { type: "device", flags, path: file.path };
   }
-  if (file instanceof HostFile) return describeHostFile(file, carry);
+  if (file instanceof HostFile) return describeHostFile(file, carry, digests);
   return `an open file of type "${file.type}" cannot be saved`;
 }
 
-function describeHostFile(file: HostFile, carry: boolean): FileState | string {
+function describeHostFile(
+  file: HostFile,
+  carry: boolean,
+  digests: Digests,
+): FileState | string {
   const fd = file.hostFd;
   const path = file.formerPath ?? HostPaths.pathOfFd(fd);
   if (path === undefined) return `descriptor ${fd} has no path`;
-  const found = identityOf(fd);
+  const found = identityOf(fd, undefined, digests);
   if (typeof found === "number") {
     return `${path} cannot be looked at (${errnoName(-found)})`;
   }

@@ -84,7 +84,10 @@ export const filesState = {
       part: v.literal("content"),
       /** Index into `files`. */
       file: count,
+      /** Where in the file the data belong. */
       offset: count,
+      /** How many zeros follow them in the file. */
+      zeroBytes: count,
     }),
   ]),
 } satisfies StateSchema<unknown>;

@@ -9,7 +9,7 @@ import type { ScriptConsole } from "./console.ts";
 import { FilesError } from "./errors.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
 import type { HostPaths } from "./host_paths.ts";
-import { identityOf } from "./file_identity.ts";
+import { type FileIdentity, identityOf } from "./file_identity.ts";
 import {
   close,
   ftruncate,
@@ -82,6 +82,7 @@ function flagsAgain(flags: number): number {
  * @param state what the image says
  * @param fd the program's descriptor, for messages
  * @param content the parts with its content, if the image carries it
+ * @param unlinked the files without a name that are there already
  * @throws {FilesError} naming descriptor, path, expected and found
  */
 export function reopenHostFile(
@@ -89,8 +90,11 @@ export function reopenHostFile(
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
+  unlinked: UnlinkedFiles,
 ): Checked {
-  if (state.isUnlinked) return asItIs(reopenUnlinked(state, fd, content));
+  if (state.isUnlinked) {
+    return asItIs(reopenUnlinked(state, fd, content, unlinked));
+  }
   const { policy } = options;
   if (policy === "carry" && state.isCarried) {
     return checkCarried(state, fd, content, options);
@@ -151,7 +155,7 @@ function checkCarried(
       there = -1;
       try {
         ftruncate(own, 0);
-        fill(own, carried(state, fd, content));
+        fill(state, fd, content, own);
       } finally {
         close(own);
       }
@@ -329,13 +333,13 @@ function* carried(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
-): Generator<Uint8Array> {
+): Generator<{ offset: number; bytes: Uint8Array }> {
   let offset = 0;
   for (const part of content) {
     if (part.state.part !== "content" || part.state.offset !== offset) break;
     const bytes = part.data();
-    yield bytes;
-    offset += bytes.length;
+    yield { offset, bytes };
+    offset += bytes.length + part.state.zeroBytes;
   }
   if (offset !== state.identity.sizeBytes) {
     throw new FilesError(
@@ -347,13 +351,47 @@ function* carried(
   }
 }
 
-/** Writes bytes to a host descriptor. */
-function fill(hostFd: number, bytes: Iterable<Uint8Array>): void {
+/** Gives a file, which is empty, the content that the image carries. */
+function fill(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  hostFd: number,
+): void {
   using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
-  for (const piece of bytes) {
-    for (let done = 0; done < piece.length;) {
-      done += file.writeSync(piece.subarray(done));
+  for (const { offset, bytes } of carried(state, fd, content)) {
+    file.seekSync(offset, Deno.SeekMode.Start);
+    for (let done = 0; done < bytes.length;) {
+      done += file.writeSync(bytes.subarray(done));
     }
+  }
+  // What is left at the end is zeros.
+  const result = ftruncate(hostFd, state.identity.sizeBytes);
+  if (result < 0) throw cannotOpen(state, fd, result);
+}
+
+/** Files that have no name any more, in memory: one, however often opened. */
+export class UnlinkedFiles implements Disposable {
+  readonly #fds = new Map<string, number>();
+
+  /**
+   * The host's descriptor of the file with this identity at the save.
+   *
+   * @param make makes it, if it is not there yet; its result may be an errno
+   */
+  get(identity: FileIdentity, make: () => number): number {
+    const key = `${identity.device}:${identity.inode}`;
+    const there = this.#fds.get(key);
+    if (there !== undefined) return there;
+    const made = make();
+    if (made >= 0) this.#fds.set(key, made);
+    return made;
+  }
+
+  /** Closes them: those that the program has stay. */
+  [Symbol.dispose](): void {
+    for (const fd of this.#fds.values()) close(fd);
+    this.#fds.clear();
   }
 }
 
@@ -362,18 +400,29 @@ function reopenUnlinked(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
+  unlinked: UnlinkedFiles,
 ): HostFile {
-  const memory = memfdCreate("scratchvm");
+  const memory = unlinked.get(state.identity, () => {
+    const made = memfdCreate("scratchvm");
+    if (made < 0) return made;
+    try {
+      fill(state, fd, content, made);
+      return made;
+    } catch (error) {
+      close(made);
+      throw error;
+    }
+  });
   if (memory < 0) throw cannotOpen(state, fd, memory);
+  const flags = (flagsAgain(state.flags) & ~(O.directory | O.noFollow)) |
+    O.closeOnExec;
+  const hostFd = openHost(`/proc/self/fd/${memory}`, flags);
+  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
   try {
-    fill(memory, carried(state, fd, content));
-    const flags = (flagsAgain(state.flags) & ~(O.directory | O.noFollow)) |
-      O.closeOnExec;
-    const hostFd = openHost(`/proc/self/fd/${memory}`, flags);
-    if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
     if (!(state.flags & O.path)) seek(state, fd, hostFd);
     return new HostFile(hostFd, state.flags, state.path);
-  } finally {
-    close(memory);
+  } catch (error) {
+    close(hostFd);
+    throw error;
   }
 }

@@ -16,6 +16,7 @@ import {
   type Checked,
   reopenHostFile,
   type RestoreFilesOptions,
+  UnlinkedFiles,
 } from "./reopen.ts";
 import type { FilesPart, FileState } from "./files_state.ts";
 
@@ -39,6 +40,7 @@ export function restoreFiles(
     pipe.open.write = p.writeEndOpen;
     return pipe;
   });
+  using unlinked = new UnlinkedFiles();
   const checked: Checked[] = [];
   const files: OpenFile[] = [];
   try {
@@ -46,7 +48,7 @@ export function restoreFiles(
     for (const [index, state] of table.files.entries()) {
       const fd = table.descriptors.find((d) => d.file === index)?.fd;
       if (fd === undefined) throw malformed(`nothing points to file ${index}`);
-      checked.push(check(state, index, fd, pipes, content, options));
+      checked.push(check(state, index, fd, pipes, content, options, unlinked));
     }
     const seen = new Set<number>();
     for (const { fd, file } of table.descriptors) {
@@ -82,6 +84,7 @@ function check(
   pipes: readonly PipeBuffer[],
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
+  unlinked: UnlinkedFiles,
 ): Checked {
   switch (state.type) {
     case "pipe":
@@ -105,7 +108,7 @@ function check(
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return reopenHostFile(state, fd, own, options);
+      return reopenHostFile(state, fd, own, options, unlinked);
     }
   }
 }

@@ -331,16 +331,18 @@ export class Vm {
 
   async #saveNow(path: string, options: SaveOptions): Promise<ImageSummary> {
     this.#machine.settle();
-    const { signal } = options;
     const closing = this.#closing.signal;
-    return await saveImageFile(path, this.#components(options), {
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, closing])
+      : closing;
+    return await saveImageFile(path, this.#components(options, signal), {
       creator: CREATOR,
-      signal: signal ? AbortSignal.any([signal, closing]) : closing,
+      signal,
     });
   }
 
   /** Every component, in the order of an image. */
-  #components(options: SaveOptions): Component[] {
+  #components(options: SaveOptions, signal: AbortSignal): Component[] {
     const { kvm, vcpu, memory } = this.#hardware;
     const linux = this.#linux;
     return [
@@ -350,7 +352,10 @@ export class Vm {
       linux.process,
       linux.clock,
       linux.pending,
-      new FilesSaver(linux.fds, this.#options.console, options.carryFiles),
+      new FilesSaver(linux.fds, this.#options.console, {
+        carry: options.carryFiles,
+        signal,
+      }),
       new MemorySaver(memory, linux.space.blocks, options.compress),
     ];
   }

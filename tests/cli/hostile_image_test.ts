@@ -230,7 +230,7 @@ const REFUSED: [what: string, message: RegExp, (pieces: Pieces[]) => void][] = [
   }],
   ["content that comes first", /its first part is no table/, (p) => {
     pieceOf(p, "fd-table").parts.unshift({
-      value: { part: "content", file: 0, offset: 0 },
+      value: { part: "content", file: 0, offset: 0, zeroBytes: 0 },
       data: new Uint8Array(10),
     });
   }],
@@ -351,6 +351,7 @@ kvmTest("hostile image: no path leads out of what is allowed", async (t) => {
                 part: "content",
                 file: valueOf(pieces, "fd-table").files.indexOf(file),
                 offset: 0,
+                zeroBytes: 0,
               },
               data: new TextEncoder().encode("hostile"),
             });

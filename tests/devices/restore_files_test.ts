@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   FdTable,
@@ -60,9 +60,9 @@ class Files implements Disposable {
   }
 
   /** The parts of a save, through CBOR and the schema. */
-  save(carry = false, meanwhile = () => {}): FilesPart[] {
-    const saver = new FilesSaver(this.fds, this.console, carry);
-    const dump = saver.dump();
+  async save(carry = false, meanwhile = () => {}): Promise<FilesPart[]> {
+    const saver = new FilesSaver(this.fds, this.console, { carry });
+    const dump = await saver.dump();
     meanwhile();
     if (dump.answer === "cannot") throw new Error(dump.why);
     assert(dump.answer === "many");
@@ -121,7 +121,7 @@ Deno.test("restore_files: a descriptor goes on at its offset, with its flags, du
   files.fds.file(fd)!.seek(4, 0);
   const copy = files.fds.install(files.fds.file(fd)!, true, { minimum: 7 });
   const append = files.open("a", O.writeOnly | O.append);
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   files.restore(parts);
   assertEquals([...files.fds.entries()].map(([n, d]) => [n, d.closeOnExec]), [
@@ -153,7 +153,7 @@ Deno.test("restore_files: a folder goes on where its listing was", async () => {
       const name = buffer.subarray(at + 19, buffer.indexOf(0, at + 19));
       seen.push(new TextDecoder().decode(name));
     }
-    const parts = files.save();
+    const parts = await files.save();
     files.close();
     files.restore(parts);
     if (got === 0) break;
@@ -168,7 +168,7 @@ Deno.test("restore_files: a file that became shorter, longer, other or missing i
   using files = new Files(scratch.path);
   const fd = files.open("a", O.create | O.readWrite);
   files.write(fd, "hello world");
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
 
   Deno.writeTextFileSync(path, "hello");
@@ -204,7 +204,7 @@ Deno.test("restore_files: trust takes a file as it is", async () => {
   using files = new Files(scratch.path);
   const fd = files.open("a", O.create | O.readWrite);
   files.write(fd, "hello world");
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   Deno.writeTextFileSync(scratch.file("a"), "HELLO");
   files.restore(parts, "trust");
@@ -228,7 +228,7 @@ Deno.test("restore_files: rollback cuts back what was written since, also throug
     const [reader, writer] = first === O.readOnly ? [one, two] : [two, one];
     files.fds.file(writer)!.seek(0, 2);
     files.write(writer, "678");
-    const parts = files.save();
+    const parts = await files.save();
     files.write(writer, "since");
     files.close();
     files.restore(parts, "rollback");
@@ -248,7 +248,7 @@ Deno.test("restore_files: carried content comes back where the file is missing o
   Deno.writeTextFileSync(scratch.file("r"), "read only");
   const reader = files.open("r", O.readOnly);
   assertEquals(files.read(reader, 5), "read ");
-  const parts = files.save(true);
+  const parts = await files.save(true);
   files.close();
   Deno.removeSync(scratch.file("a"));
   Deno.writeTextFileSync(scratch.file("r"), "something else entirely");
@@ -267,7 +267,7 @@ Deno.test("restore_files: a restore that is refused changes no file", async () =
     files.write(fd, "first");
     files.write(other, "other");
     files.console.push("typed");
-    const parts = files.save(policy === "carry");
+    const parts = await files.save(policy === "carry");
     files.close();
     Deno.writeTextFileSync(scratch.file("a"), "first, and what came later");
     Deno.writeTextFileSync(scratch.file("b"), "x");
@@ -292,7 +292,7 @@ Deno.test("restore_files: carried content is written only when all of it can be"
   for (const name of ["a", "b", "c"]) {
     files.write(files.open(name, O.create | O.readWrite), `content of ${name}`);
   }
-  const parts = files.save(true);
+  const parts = await files.save(true);
   files.close();
   Deno.writeTextFileSync(scratch.file("a"), "mine now");
   Deno.removeSync(scratch.file("b"));
@@ -315,10 +315,43 @@ Deno.test("restore_files: a file that grows while it is saved is carried as it w
   files.write(fd, "a line\n");
   const path = scratch.file("log");
   const grow = () => Deno.writeTextFileSync(path, "more\n", { append: true });
-  const parts = files.save(true, grow);
+  const parts = await files.save(true, grow);
   files.close();
   files.restore(parts, "carry");
   assertEquals(Deno.readTextFileSync(path), "a line\n");
+});
+
+Deno.test("restore_files: two opens of a file without a name stay one file", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const one = files.open("gone", O.create | O.readWrite);
+  const two = files.open("gone", O.readWrite);
+  Deno.removeSync(scratch.file("gone"));
+  files.write(one, "before ");
+  const parts = await files.save();
+  files.close();
+  files.restore(parts);
+  files.write(one, "after");
+  assertEquals(files.read(two), "before after");
+});
+
+Deno.test("restore_files: a hole in a file stays one", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("sparse", O.create | O.readWrite);
+  const bytes = 1024 ** 3;
+  files.fds.file(fd)!.truncate(bytes);
+  files.fds.file(fd)!.seek(bytes / 2, 0);
+  files.write(fd, "in the middle");
+  Deno.removeSync(scratch.file("sparse"));
+  const parts = await files.save();
+  files.close();
+  const carried = parts.reduce((sum, part) => sum + part.data().length, 0);
+  assert(carried < 1024 ** 2, `${carried} bytes are carried`);
+  files.restore(parts);
+  files.fds.file(fd)!.seek(bytes / 2, 0);
+  assertEquals(files.read(fd, 13), "in the middle");
+  assertEquals(files.fds.file(fd)!.seek(0, 2), bytes);
 });
 
 Deno.test("restore_files: a file whose name is gone, but not its other name, comes back", async () => {
@@ -331,7 +364,7 @@ Deno.test("restore_files: a file whose name is gone, but not its other name, com
   const other = files.open("new", O.create | O.readWrite);
   files.write(other, "moved away");
   Deno.renameSync(scratch.file("new"), scratch.file("newer"));
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   files.restore(parts);
   files.fds.file(fd)!.seek(0, 0);
@@ -348,7 +381,7 @@ Deno.test("restore_files: a file without a name comes back with its content and 
   files.write(fd, "temporary");
   files.fds.file(fd)!.seek(4, 0);
   Deno.removeSync(scratch.file("gone"));
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   files.restore(parts);
   assertEquals(files.read(fd), "orary");
@@ -364,7 +397,7 @@ Deno.test("restore_files: what the user does not allow is not opened", async () 
     using files = new Files(scratch.path);
     const fd = files.open("a", O.create | O.readWrite);
     files.write(fd, "x");
-    parts = files.save(true);
+    parts = await files.save(true);
   }
   using files = new Files(elsewhere.path);
   for (const policy of ["check", "trust", "rollback", "carry"] as const) {
@@ -384,7 +417,7 @@ Deno.test("restore_files: a pipe half full, its ends, and console input travel",
   const stdin = files.fds.install(new ScriptStream(files.console, 0), false);
   files.console.push("line\n");
   files.console.end();
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   files.restore(parts);
   assertEquals(files.read(reader, 4), "wait");
@@ -401,12 +434,12 @@ Deno.test("restore_files: as much input as can be saved can be restored", async 
   using files = new Files(scratch.path);
   const mebibyte = new Uint8Array(1024 * 1024).fill(65);
   for (let i = 0; i < 8; i++) files.console.push(mebibyte);
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   files.restore(parts);
   assertEquals(files.console.unread().length, 8 * mebibyte.length);
   files.console.push("x");
-  const error = assertThrows(() => files.save(), Error);
+  const error = await assertRejects(() => files.save(), Error);
   assert(error.message.includes("input wait to be read"), error.message);
 });
 
@@ -419,7 +452,7 @@ Deno.test("restore_files: a table with random mistakes is restored or refused, n
   const pipe = new PipeBuffer(5);
   files.fds.install(new PipeEnd(pipe, O.readOnly), false);
   files.fds.install(new PipeEnd(pipe, O.writeOnly), false);
-  const parts = files.save();
+  const parts = await files.save();
   files.close();
   const [{ state }] = parts;
   assert(state.part === "table");

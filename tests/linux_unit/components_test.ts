@@ -49,14 +49,14 @@ interface Kind {
 
 const MEMORY_BYTES = 8 * BLOCK_BYTES;
 
-function valueOf(component: { dump(): unknown }): unknown {
-  const dump = component.dump() as
+async function valueOf(component: { dump(): unknown }): Promise<unknown> {
+  const dump = await component.dump() as
     | { answer: "payload"; value: unknown }
     | { answer: "many"; parts: Iterable<{ value: unknown }> };
   return dump.answer === "payload" ? dump.value : [...dump.parts][0].value;
 }
 
-function kinds(memory: Memory): Kind[] {
+async function kinds(memory: Memory): Promise<Kind[]> {
   const space = new AddressSpace(memory);
   space.map(0x4000_0000, 5 * BLOCK_BYTES / 2, 3, "anonymous");
   space.map(0x5000_0000, 4096, 1, "file", true);
@@ -131,22 +131,22 @@ function kinds(memory: Memory): Kind[] {
     { schema: vcpuState, good: vcpu, build: () => {} },
     {
       schema: memoryState,
-      good: valueOf(new MemorySaver(memory, blocks)),
+      good: await valueOf(new MemorySaver(memory, blocks)),
       build: () => {},
     },
     {
       schema: addressSpaceState,
-      good: valueOf(space),
+      good: await valueOf(space),
       build: (state) => new AddressSpace(memory, state as never),
     },
     {
       schema: processState,
-      good: valueOf(process),
+      good: await valueOf(process),
       build: (state) => new Process(state as never).dump(),
     },
     {
       schema: clockState,
-      good: valueOf(new Clock()),
+      good: await valueOf(new Clock()),
       build: (state) => new Clock(state as never).dump(),
     },
     {
@@ -156,7 +156,7 @@ function kinds(memory: Memory): Kind[] {
     },
     {
       schema: filesState,
-      good: valueOf(new FilesSaver(new FdTable())),
+      good: await valueOf(new FilesSaver(new FdTable())),
       build: (state) => {
         using paths = new HostPaths({ read: [], write: [] });
         const part = { state: state as never, data: () => new Uint8Array() };
@@ -222,10 +222,10 @@ function mutate(state: unknown, path: readonly number[], to: unknown): unknown {
   return { ...state, [key]: changed };
 }
 
-Deno.test("components: every state that is saved is loaded as it was", () => {
+Deno.test("components: every state that is saved is loaded as it was", async () => {
   using memory = new Memory(MEMORY_BYTES);
   writeBootPages(memory);
-  for (const kind of kinds(memory)) {
+  for (const kind of await kinds(memory)) {
     const payload = encodePayload(kind.good);
     const state = decodeState(kind.schema, section(kind.schema, payload));
     assertEquals(encodePayload(state), payload, kind.schema.kind);
@@ -233,10 +233,10 @@ Deno.test("components: every state that is saved is loaded as it was", () => {
   }
 });
 
-Deno.test("components: a newer version and a wrong kind are refused by name", () => {
+Deno.test("components: a newer version and a wrong kind are refused by name", async () => {
   using memory = new Memory(MEMORY_BYTES);
   writeBootPages(memory);
-  for (const { schema, good } of kinds(memory)) {
+  for (const { schema, good } of await kinds(memory)) {
     const { kind, version } = schema;
     const newer = toSection({ kind, id: "it", version: version + 1 }, good);
     let error = assertThrows(() => decodeState(schema, newer), ImageError);
@@ -260,10 +260,10 @@ Deno.test("components: a newer version and a wrong kind are refused by name", ()
   }
 });
 
-Deno.test("components: random values and random bytes are refused with a type", () => {
+Deno.test("components: random values and random bytes are refused with a type", async () => {
   using memory = new Memory(MEMORY_BYTES);
   writeBootPages(memory);
-  for (const kind of kinds(memory)) {
+  for (const kind of await kinds(memory)) {
     const { schema } = kind;
     holds(`components: ${schema.kind}`, 200, value, (rubbish) => {
       assert(!tryLoad(kind, encodePayload(rubbish)));
@@ -279,7 +279,7 @@ Deno.test("components: random values and random bytes are refused with a type", 
   }
 });
 
-Deno.test("components: a state with one other value in it is refused with a type, or taken whole", () => {
+Deno.test("components: a state with one other value in it is refused with a type, or taken whole", async () => {
   using memory = new Memory(MEMORY_BYTES);
   writeBootPages(memory);
   const number = fc.constantFrom<unknown>(
@@ -300,7 +300,7 @@ Deno.test("components: a state with one other value in it is refused with a type
     fc.array(fc.nat(50), { minLength: 1, maxLength: 6 }),
     fc.oneof(number, value),
   );
-  for (const kind of kinds(memory)) {
+  for (const kind of await kinds(memory)) {
     let refused = 0;
     const { schema, good } = kind;
     holds(`components: change, ${schema.kind}`, 300, change, ([path, to]) => {
@@ -316,10 +316,10 @@ Deno.test("components: a state with one other value in it is refused with a type
   }
 });
 
-Deno.test("components: a field left out is refused, unless there is a value for it", () => {
+Deno.test("components: a field left out is refused, unless there is a value for it", async () => {
   using memory = new Memory(MEMORY_BYTES);
   writeBootPages(memory);
-  for (const kind of kinds(memory)) {
+  for (const kind of await kinds(memory)) {
     const { schema, good } = kind;
     const fields = decodePayload(encodePayload(good)) as Record<
       string,
