@@ -80,6 +80,12 @@ export function parse(args: readonly string[], names: OptionNames): Parsed {
   const collect = names.collect ?? [];
   const string = [...names.string, ...collect];
   const end = endOfOptions(args, string);
+  for (const argument of args.slice(0, end)) {
+    const [, name] = /^--([^=]+)=/.exec(argument) ?? [];
+    if (boolean.includes(name)) {
+      throw new UsageError(`--${name} takes no value`);
+    }
+  }
   const parsed = parseArgs(args.slice(0, end), {
     boolean,
     string,

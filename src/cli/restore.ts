@@ -8,6 +8,7 @@ import { type FilesPolicy, type VerifyPolicy, Vm } from "../../mod.ts";
 import { OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { commonOptions, session } from "./session.ts";
+import { Signals } from "./signals.ts";
 import { showUsage } from "./usage.ts";
 
 const FILES = ["check", "trust", "rollback", "carry"];
@@ -39,11 +40,12 @@ export async function restoreCommand(args: string[]): Promise<number> {
   const verify = oneOf("verify", parsed.options.verify, VERIFY);
   const shared = sharedOptions(parsed);
   const verbose = parsed.options.verbose === true;
+  using signals = new Signals();
   await using vm = await Vm.restore(image, {
     ...commonOptions(shared, verbose),
     files: files as FilesPolicy | undefined,
     verify: verify as VerifyPolicy | undefined,
   });
   shared.trace?.print("RESTORE OPERATION");
-  return await session(vm, shared, verbose);
+  return await session(vm, shared, verbose, signals);
 }

@@ -8,6 +8,7 @@ import { Vm } from "../../mod.ts";
 import { OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { commonOptions, session } from "./session.ts";
+import { Signals } from "./signals.ts";
 import { showUsage } from "./usage.ts";
 
 /** Variables of the user's that any program may see. */
@@ -55,6 +56,7 @@ export async function runCommand(args: string[]): Promise<number> {
   const shared = sharedOptions(parsed);
   const verbose = parsed.options.verbose === true;
   const memory = parsed.options.memory;
+  using signals = new Signals();
   await using vm = await Vm.create({
     ...commonOptions(shared, verbose),
     program,
@@ -62,5 +64,5 @@ export async function runCommand(args: string[]): Promise<number> {
     environment: environmentOf(parsed.lists.env ?? []),
     memoryBytes: typeof memory === "string" ? parseSize(memory) : undefined,
   });
-  return await session(vm, shared, verbose);
+  return await session(vm, shared, verbose, signals);
 }

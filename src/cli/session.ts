@@ -8,6 +8,7 @@ import { constants } from "node:os";
 import { type CommonOptions, signalName, type Vm } from "../../mod.ts";
 import type { SharedOptions } from "./options.ts";
 import { report, STATUS } from "./report.ts";
+import type { Signals } from "./signals.ts";
 import { printable, tell } from "./text.ts";
 
 /** Tells the user something. */
@@ -76,45 +77,39 @@ export async function session(
   vm: Vm,
   shared: SharedOptions,
   verbose: boolean,
+  signals: Signals,
 ): Promise<number> {
   let interrupted = 0;
   const stop = (status: number) => () => {
     interrupted = status;
-    vm.kill();
+    void vm.kill();
   };
   let saving: Promise<unknown> = Promise.resolve();
-  const saveNow = () => {
-    if (!vm.end) saving = save(vm, shared, verbose, !shared.continues);
+  let isStopping = false;
+  const saveNow = async () => {
+    // One that stops the VM is the last.
+    if (vm.end || isStopping) return;
+    isStopping = !shared.continues;
+    const error = await save(vm, shared, verbose, isStopping);
+    if (error !== undefined) isStopping = false;
   };
-  const signals: [Deno.Signal, () => void][] = [
-    ["SIGINT", stop(STATUS.interrupted)],
-    ["SIGTERM", stop(143)],
-    ["SIGUSR2", saveNow],
-    // Without a listener it would end the VMM: a write that is too long for
-    // `ulimit -f` is to fail with EFBIG.
-    ["SIGXFSZ", () => {}],
-  ];
-  for (const [name, listener] of signals) {
-    Deno.addSignalListener(name, listener);
-  }
-  try {
-    const end = await vm.run();
-    await saving;
-    if (interrupted > 0) return interrupted;
-    if (end.kind === "saved") return STATUS.ok;
-    if (end.kind === "exited") return end.code;
-    const address = end.address === undefined
-      ? ""
-      : ` at address 0x${end.address.toString(16)}`;
-    say(
-      `the program was ended by ${
-        signalName(end.signal)
-      } (${end.what})${address}, RIP 0x${end.rip.toString(16)}`,
-    );
-    return 128 + end.signal;
-  } finally {
-    for (const [name, listener] of signals) {
-      Deno.removeSignalListener(name, listener);
-    }
-  }
+  signals.answer({
+    SIGINT: stop(STATUS.interrupted),
+    SIGTERM: stop(143),
+    SIGUSR2: () => saving = saveNow(),
+  });
+  const end = await vm.run();
+  await saving;
+  if (interrupted > 0) return interrupted;
+  if (end.kind === "saved") return STATUS.ok;
+  if (end.kind === "exited") return end.code;
+  const address = end.address === undefined
+    ? ""
+    : ` at address 0x${end.address.toString(16)}`;
+  say(
+    `the program was ended by ${
+      signalName(end.signal)
+    } (${end.what})${address}, RIP 0x${end.rip.toString(16)}`,
+  );
+  return 128 + end.signal;
 }

@@ -274,7 +274,8 @@ export class Vm {
    */
   async kill(): Promise<void> {
     this.#closing.abort();
-    await this.pause();
+    // It may have been run again meanwhile.
+    do await this.pause(); while (this.state === "running" && !this.#inSave);
     if (this.state === "stopped") return;
     this.#linux.terminate();
     this.#machine.lifecycle.enter("stopped");

@@ -117,6 +117,7 @@ export class AtomicFile implements ImageSink, Disposable {
 
 /** Where `path` leads, so that a link stays one and its target is replaced. */
 function targetOf(path: string): string {
+  if (path === "") throw new Error("the path is empty");
   let target: string;
   try {
     target = Deno.realPathSync(path);

@@ -208,10 +208,10 @@ export class Machine {
       for (;;) {
         const result = vcpu.runSync();
         if (result === 0) {
+          exits++;
           const outcome = this.#exits.handle();
           if (outcome !== OUTCOME.run) return outcome;
           if (this.#pauseRequested) return OUTCOME.run;
-          exits++;
           // After each: one call may take as long as many others.
           if (performance.now() - started > TURN_MS) return OUTCOME.yield;
         } else if (result === -ERRNO.EINTR) {

@@ -66,6 +66,8 @@ const WRONG: [args: string[], message: RegExp][] = [
   [["run", "--no-trace", "prog"], /there is no option --no-trace$/m],
   [["run", "--files=check", "prog"], /there is no option --files=check$/m],
   [["run", "--json", "prog"], /there is no option --json$/m],
+  [["run", "--trace=false", "prog"], /--trace takes no value$/m],
+  [["restore", "--continue=no", "a"], /--continue takes no value$/m],
   [["run", "--memory=", "prog"], /--memory needs a value$/m],
   [["run", "--memory"], /--memory needs a value$/m],
   [["run", "--memory=abc", "prog"], /"abc" is not a size such as 512M$/m],
