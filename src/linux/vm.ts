@@ -132,11 +132,14 @@ export class Vm {
     path: string,
     options: RestoreOptions = {},
   ): Promise<Vm> {
+    const { signal } = options;
+    signal?.throwIfAborted();
     using owned = new DisposableStack();
     const image = owned.use(await ImageFile.open(path));
     const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
     const verify = options.verify ?? (isSmall ? "first" : "background");
-    if (verify === "first") await image.verifyData();
+    if (verify === "first") await image.verifyData({ signal });
+    signal?.throwIfAborted();
     let vm: Vm;
     try {
       vm = Vm.#restore(image, options);

@@ -64,6 +64,8 @@ export interface RestoreOptions extends CommonOptions {
   readonly verify?: VerifyPolicy;
   /** What to do about files that are not as they were; default "check". */
   readonly files?: FilesPolicy;
+  /** Gives up before there is a VM. */
+  readonly signal?: AbortSignal;
 }
 
 /** What can be chosen of a save. */

@@ -67,3 +67,20 @@ kvmTest("verify: first refuses damage, none is the user's word", async () => {
   assertEquals(await test.run(), { kind: "exited", code: 0 });
   assertEquals(test.output.stdout, "1 wrong\n");
 });
+
+kvmTest(
+  "verify: a signal gives up a restore, and nothing is left",
+  async () => {
+    await using scratch = new Scratch();
+    const path = await damagedImage(scratch);
+    const before = resources();
+    const stop = new AbortController();
+    const restoring = TestVm.restore(path, {
+      verify: "first",
+      signal: stop.signal,
+    });
+    stop.abort(new Error("enough"));
+    await assertRejects(() => restoring, Error, "enough");
+    assertEquals(resources().fds, before.fds);
+  },
+);
