@@ -23,8 +23,13 @@ import {
 
 /** The fields of an address space that say which memory is where. */
 export const areaMemoryFields = {
-  /** Pairs: block number of the virtual address, gpa of the block. */
-  blocks: v.array(v.tuple([address, address])),
+  /**
+   * Runs: block number of the first virtual address, gpa of its block, and how
+   * many blocks follow each other in both.
+   */
+  blocks: v.array(
+    v.tuple([address, address, v.pipe(address, v.minValue(1))]),
+  ),
   /** Where the next page table comes from, and where its block ends. */
   tables: v.object({
     next: address,
@@ -71,12 +76,17 @@ export class AreaMemory {
     const wrong = (what: string) =>
       new VmError("VM_MEMORY", `Cannot restore the address space: ${what}`);
     const end = Math.floor(USER_END_VA / BLOCK_BYTES) + 1;
-    for (const [block, gpa] of state.blocks) {
-      if (block >= end || this.#blockOf.has(block)) {
-        throw wrong(`block number ${block} is out of place`);
+    for (const [first, firstGpa, count] of state.blocks) {
+      // What is no memory is refused below, before there are too many.
+      for (let i = 0; i < count; i++) {
+        const block = first + i;
+        const gpa = firstGpa + i * BLOCK_BYTES;
+        if (block >= end || this.#blockOf.has(block)) {
+          throw wrong(`block number ${block} is out of place`);
+        }
+        this.blocks.take(gpa);
+        this.#blockOf.set(block, gpa);
       }
-      this.blocks.take(gpa);
-      this.#blockOf.set(block, gpa);
     }
     for (const gpa of state.tables.blocks) this.blocks.take(gpa);
     const { next, end: tablesEnd } = state.tables;
@@ -92,8 +102,16 @@ export class AreaMemory {
 
   /** Which memory is where. */
   state(): AreaMemoryStateV1 {
+    const blocks: [block: number, gpa: number, count: number][] = [];
+    for (const [block, gpa] of [...this.#blockOf].sort((a, b) => a[0] - b[0])) {
+      const run = blocks.at(-1);
+      const follows = run && block === run[0] + run[2] &&
+        gpa === run[1] + run[2] * BLOCK_BYTES;
+      if (follows) run[2]++;
+      else blocks.push([block, gpa, 1]);
+    }
     return {
-      blocks: [...this.#blockOf].sort((a, b) => a[0] - b[0]),
+      blocks,
       tables: { ...this.#tables, blocks: [...this.#tables.blocks] },
     };
   }

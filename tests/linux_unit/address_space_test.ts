@@ -142,7 +142,11 @@ function stateOf(space: AddressSpace): AddressSpaceStateV1 {
 /** Compares every page of the windows and of the heap with the model. */
 function compare({ memory, space }: Space, model: SpaceModel): void {
   const state = stateOf(space);
-  const program = new Set(state.blocks.map(([, gpa]) => gpa));
+  const program = new Set(
+    state.blocks.flatMap(([, gpa, count]) =>
+      Array.from({ length: count }, (_, i) => gpa + i * BLOCK_BYTES)
+    ),
+  );
   const owners = new Map<number, number>();
   const spans = [
     ...WINDOWS,
@@ -430,10 +434,12 @@ Deno.test("address_space: a saved state that does not fit memory is refused", ()
     { areas: [{ ...area, start: area.start + 1 }] },
     { areas: [{ ...area, end: USER_END_VA + PAGE_BYTES }] },
     { blocks: [...good.blocks, good.blocks[0]] },
-    { blocks: [[good.blocks[0][0], 0]] },
-    { blocks: [[good.blocks[0][0], PAGE_BYTES]] },
-    { blocks: [[good.blocks[0][0], 8 * BLOCK_BYTES]] },
-    { blocks: [[2 ** 40, 2 * BLOCK_BYTES]] },
+    { blocks: [[good.blocks[0][0], 0, 1]] },
+    { blocks: [[good.blocks[0][0], PAGE_BYTES, 1]] },
+    { blocks: [[good.blocks[0][0], 8 * BLOCK_BYTES, 1]] },
+    { blocks: [[good.blocks[0][0], 2 * BLOCK_BYTES, 7]] },
+    { blocks: [[good.blocks[0][0], 2 * BLOCK_BYTES, 2 ** 52]] },
+    { blocks: [[2 ** 40, 2 * BLOCK_BYTES, 1]] },
     { tables: { ...good.tables, next: 5 } },
     { tables: { ...good.tables, end: 16 * BLOCK_BYTES } },
     { tables: { ...good.tables, next: good.tables.end + PAGE_BYTES } },

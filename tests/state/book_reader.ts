@@ -184,12 +184,14 @@ export function programBytesByTheBook(
   lengthBytes: number,
 ): Bytes {
   const space = sections.find(({ kind }) => kind === "address-space")!
-    .value as { blocks: [number, number][] };
-  const blocks = new Map(space.blocks);
+    .value as { blocks: [number, number, number][] };
   const bytes = new Uint8Array(lengthBytes);
   for (let i = 0; i < lengthBytes; i++) {
-    const block = blocks.get(Math.floor((va + i) / BLOCK));
-    if (block !== undefined) bytes[i] = memory[block + (va + i) % BLOCK];
+    const at = Math.floor((va + i) / BLOCK);
+    const run = space.blocks.find(([number, , count]) =>
+      number <= at && at < number + count
+    );
+    if (run) bytes[i] = memory[run[1] + va + i - run[0] * BLOCK];
   }
   return bytes;
 }
