@@ -49,6 +49,7 @@ export {
   SIGNAL,
   type Signaled,
   signalName,
+  syscallName,
   type TracedProgram,
   type Tracer,
   type VerifyPolicy,
@@ -58,12 +59,14 @@ export {
   type VmOptions,
 } from "./src/linux/mod.ts";
 export {
+  decodePayload,
   type FileIdentity,
   ImageError,
   type ImageErrorCode,
   ImageFile,
   type ImageHeader,
   type ImageSummary,
+  printable,
   type Section,
   type SectionInfo,
   type StateSection,

@@ -4,24 +4,7 @@
  * @module
  */
 
-/**
- * What a terminal would act on or show as something else: control characters,
- * line ends, and the marks that turn the direction of writing.
- */
-const UNSAFE =
-  // deno-lint-ignore no-control-regex
-  /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
-/**
- * `text` with everything escaped that could send commands to the terminal, or
- * look like a line of its own. Names of files and what an image says come from
- * others.
- */
-export function printable(text: string): string {
-  return text.replace(UNSAFE, (c) => {
-    return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
-}
+export { printable } from "../../mod.ts";
 
 const encoder = new TextEncoder();
 

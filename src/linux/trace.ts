@@ -5,6 +5,7 @@
  */
 
 import { O, pathText } from "../devices/mod.ts";
+import { printable } from "../state/mod.ts";
 import { SYS } from "./syscall_numbers.ts";
 
 /** The six arguments of a system call, from 0. */
@@ -31,7 +32,7 @@ export interface Tracer {
   /**
    * A system call has finished; not called while it waits.
    *
-   * @param number of the call (asm/unistd_64.h)
+   * @param number of the call (asm/unistd_64.h), for {@linkcode syscallName}
    * @param args its arguments; valid until this returns
    * @param result zero or more, a negative errno, or `undefined` for a call
    * that ended the program
@@ -157,16 +158,7 @@ function shown(
       const bytes = program.user.readString(args.u64(i));
       if (typeof bytes === "number") return args.big(i).toString(16);
       const path = String.fromCharCode(...bytes);
-      return printable(pathText(path) ?? path);
+      return path === "" ? '""' : printable(pathText(path) ?? path);
     }
   }
-}
-
-/** A path without what would change a terminal or look like another line. */
-function printable(text: string): string {
-  return text.replace(
-    // deno-lint-ignore no-control-regex
-    /[\x00-\x1f\x7f]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
 }

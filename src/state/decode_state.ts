@@ -12,7 +12,7 @@ import type {
   StateSection,
   StateShape,
 } from "./component.ts";
-import { ImageError, printable, reasonOf } from "./errors.ts";
+import { excerpt, ImageError, reasonOf } from "./errors.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import { describeSection } from "./section.ts";
 
@@ -49,12 +49,12 @@ export function decodeState<S>(
   section: StateSection,
 ): S {
   const { id, kind, version } = section;
-  const cannot = `Cannot load "${printable(id)}"`;
+  const cannot = `Cannot load "${excerpt(id)}"`;
   const name = describeSection(section);
   if (kind !== schema.kind) {
     throw new ImageError(
       "IMAGE_STATE",
-      `${cannot}: its kind is ${printable(kind)}, must be ${schema.kind}`,
+      `${cannot}: its kind is ${excerpt(kind)}, must be ${schema.kind}`,
       { section: name },
     );
   }
@@ -127,7 +127,7 @@ function parse<S>(
     String(typeof step === "object" ? step.key : step)
   );
   const where = keys.length > 0 ? `${keys.join(".")}: ` : "";
-  throw notInShape(section, printable(where + message));
+  throw notInShape(section, excerpt(where + message));
 }
 
 function check<S>(
@@ -159,7 +159,7 @@ function notInShape(
   return new ImageError(
     "IMAGE_STATE",
     `Cannot load "${
-      printable(id)
+      excerpt(id)
     }" of kind ${kind}, version ${version}: ${reason}`,
     { section: describeSection(section), cause },
   );

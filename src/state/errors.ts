@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable } from "./printable.ts";
+
 /** What kind of failure an {@linkcode ImageError} is. */
 export type ImageErrorCode =
   /** The bytes are no image at all. */
@@ -71,17 +73,10 @@ export class ImageError extends Error {
  * @param cause what was thrown
  */
 export function reasonOf(cause: unknown): string {
-  return printable(cause instanceof Error ? cause.message : String(cause));
+  return excerpt(cause instanceof Error ? cause.message : String(cause));
 }
 
-/**
- * `text` without control characters, and at most 200 characters of it: an image
- * is made by others, and must not send commands to the terminal.
- */
-export function printable(text: string): string {
-  const short = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-  // deno-lint-ignore no-control-regex
-  return short.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (c) => {
-    return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+/** At most 200 characters of `text`, fit for a terminal. */
+export function excerpt(text: string): string {
+  return printable(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

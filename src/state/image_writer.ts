@@ -7,7 +7,7 @@
 import { crc32, nodeCrypto } from "./node_builtins.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
 import type { Component, Dump, Part } from "./component.ts";
-import { ImageError, printable, reasonOf } from "./errors.ts";
+import { excerpt, ImageError, reasonOf } from "./errors.ts";
 import { fitsField } from "./fields.ts";
 import {
   ALIGN_BYTES,
@@ -112,7 +112,7 @@ async function dumpAll(
       throw cannotSave(
         component,
         `kind "${
-          printable(String(kind))
+          excerpt(String(kind))
         }", version ${version}: does not fit an image`,
       );
     }
@@ -265,7 +265,7 @@ function cannotSave(
   const { kind, id } = component;
   return new ImageError(
     "IMAGE_COMPONENT",
-    `Cannot save "${printable(id)}": ${why}`,
-    { section: `${printable(kind)} "${printable(id)}"`, cause },
+    `Cannot save "${excerpt(id)}": ${why}`,
+    { section: `${excerpt(kind)} "${excerpt(id)}"`, cause },
   );
 }

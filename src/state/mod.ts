@@ -48,6 +48,7 @@ export {
 } from "./image_writer.ts";
 export { nodeCrypto, nodeZlib } from "./node_builtins.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
+export { printable } from "./printable.ts";
 export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";
 export { bytes, count, u32, u64 } from "./schemas.ts";

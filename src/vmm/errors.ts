@@ -11,8 +11,7 @@ export type VmErrorCode =
   | "VM_INCOMPATIBLE"
   | "VM_DEVICE"
   | "VM_CONFIG"
-  | "VM_EXIT"
-  | "VM_SAVE";
+  | "VM_EXIT";
 
 /** The VMM cannot do what was asked of it. */
 export class VmError extends Error {
