@@ -11,7 +11,7 @@ export type FilesErrorCode =
   | "FILES_DENIED"
   | "FILES_STATE";
 
-/** An open file cannot be restored. */
+/** A path cannot be allowed, or an open file cannot be restored. */
 export class FilesError extends Error {
   /** The name of the class. */
   override name = "FilesError";

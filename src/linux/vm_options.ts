@@ -40,7 +40,7 @@ export interface VmOptions extends CommonOptions {
   readonly program: string;
   /** Its arguments, without its own name. */
   readonly args?: readonly string[];
-  /** Its environment. */
+  /** Its environment; default: empty, nothing of this process's. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Memory, bytes: a multiple of 2 MiB; default 1 GiB. */
   readonly memoryBytes?: number;

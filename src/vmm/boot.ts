@@ -10,6 +10,7 @@
  */
 
 import type { KvmVcpu, Segment } from "../kvm/mod.ts";
+import { VmError } from "./errors.ts";
 import {
   EXCEPTION_PORT,
   EXCEPTION_STUB_BYTES,
@@ -194,7 +195,10 @@ function mapKernel(memory: Memory): void {
   );
   memory.markDirty(0, table);
   if (table !== KERNEL_BLOCK.tables + FIRST_FREE_TABLES * PAGE_BYTES) {
-    throw new Error("FIRST_FREE_TABLES does not match the boot tables");
+    throw new VmError(
+      "VM_MEMORY",
+      "Cannot boot: FIRST_FREE_TABLES does not match the boot tables",
+    );
   }
 }
 
