@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Kvm, type KvmVcpu, type KvmVm } from "../kvm/mod.ts";
+import { Kvm, type KVM_CAP, type KvmVcpu, type KvmVm } from "../kvm/mod.ts";
 import { Memory, vcpuCpuid } from "../vmm/mod.ts";
 
 /** A VM of KVM's with one vCPU, and memory that is not attached yet. */
@@ -23,8 +23,8 @@ export class Hardware implements Disposable {
   /**
    * Makes a VM with so much memory.
    *
-   * @throws {KvmError} without KVM, or one that lacks something; {VmError} when
-   * the size does not fit
+   * @throws {KvmError} without KVM, or one that lacks something
+   * @throws {VmError} when the size does not fit
    */
   static open(memoryBytes: number): Hardware {
     using owned = new DisposableStack();
@@ -46,15 +46,28 @@ export class Hardware implements Disposable {
   }
 }
 
+/**
+ * Capabilities that running, saving or restoring needs, and what for; a VM that
+ * could be run but not saved must not begin.
+ */
+const REQUIRED: readonly (keyof typeof KVM_CAP)[] = [
+  "KVM_CAP_USER_MEMORY", // memory slots
+  "KVM_CAP_SYNC_REGS", // registers through the shared page
+  "KVM_CAP_IMMEDIATE_EXIT", // kicking a vCPU
+  "KVM_CAP_EXT_CPUID", // KVM_SET_CPUID2, KVM_GET_CPUID2
+  "KVM_CAP_XSAVE", // KVM_GET_XSAVE, KVM_SET_XSAVE
+  "KVM_CAP_XCRS", // KVM_GET_XCRS, KVM_SET_XCRS
+  "KVM_CAP_DEBUGREGS", // KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS
+  "KVM_CAP_VCPU_EVENTS", // KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS
+  "KVM_CAP_MP_STATE", // KVM_GET_MP_STATE, KVM_SET_MP_STATE
+  "KVM_CAP_GET_TSC_KHZ", // KVM_GET_TSC_KHZ
+];
+
 /** Opens KVM, with what a VM needs of it. */
 function openKvm(): Kvm {
   const kvm = Kvm.open();
   try {
-    kvm.requireCapability("KVM_CAP_USER_MEMORY");
-    kvm.requireCapability("KVM_CAP_SYNC_REGS");
-    kvm.requireCapability("KVM_CAP_IMMEDIATE_EXIT");
-    kvm.requireCapability("KVM_CAP_XSAVE");
-    kvm.requireCapability("KVM_CAP_XCRS");
+    for (const name of REQUIRED) kvm.requireCapability(name);
     return kvm;
   } catch (error) {
     kvm[Symbol.dispose]();
