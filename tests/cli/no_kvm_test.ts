@@ -4,10 +4,17 @@
  * @module
  */
 
-import { assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, type Outcome, Scratch } from "../support.ts";
-import { AS_OWNER, assertRefused, quoted, shell, vmText } from "./command.ts";
+import {
+  AS_OWNER,
+  assertRefused,
+  assertTidy,
+  quoted,
+  shell,
+  vmText,
+} from "./command.ts";
 import { saveTiny } from "./hostile_image.ts";
 
 /** In a mount namespace of its own, with a /dev of only the ordinary files. */
@@ -76,6 +83,21 @@ kvmTest(
       5,
       /^vm: Cannot use \/dev\/kvm: it is not KVM \(ENOTTY\)$/m,
     );
+  },
+);
+
+kvmTest(
+  "no KVM: the demo ends with status 1, without a stack trace",
+  async () => {
+    await guest("app");
+    const script = new URL("../../scripts/demo.ts", import.meta.url).pathname;
+    const words = [Deno.execPath(), "run", "-A", script];
+    const outcome = await inNamespace(BARE_DEV, words.map(quoted).join(" "));
+    if (!outcome) return;
+    assertEquals(outcome.status, 1);
+    assertTidy(outcome.stderr);
+    assertMatch(outcome.stderr, /^vm: Cannot open \/dev\/kvm: ENOENT$/m);
+    assertMatch(outcome.stderr, /^vm: The demo .* status 5$/m);
   },
 );
 
