@@ -20,6 +20,15 @@
 		       r_ < 0 ? errno : 0);                                   \
 	} while (0)
 
+/* Makes a symbolic link to a path, and opens that. */
+static int open_by_link(const char *path)
+{
+	unlink("by-link");
+	if (symlink(path, "by-link"))
+		return -1;
+	return open("by-link", O_RDWR);
+}
+
 static void try_all(const char *path)
 {
 	char buffer[4096];
@@ -54,6 +63,11 @@ static void try_all(const char *path)
 	TRY("rename there", rename("mine", path));
 	TRY("exchange", syscall(SYS_renameat2, folder, "mine", folder, path, 2));
 	TRY("link there", link("mine", path));
+	TRY("link away", link(path, "taken"));
+	TRY("followed link away",
+	    linkat(folder, path, folder, "taken", AT_SYMLINK_FOLLOW));
+	TRY("symlink there", symlink("mine", path));
+	TRY("symlink to it, followed", open_by_link(path));
 	TRY("unlink", unlink(path));
 	TRY("unlinkat", unlinkat(folder, path, AT_REMOVEDIR));
 	TRY("rmdir", rmdir(path));

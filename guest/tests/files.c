@@ -237,6 +237,24 @@ static void duplicates(void)
 	SHOW(isatty(3));
 }
 
+static void advising(void)
+{
+	int ends[2], file = open("d/x.txt", O_RDONLY);
+
+	SHOW(syscall(SYS_fadvise64, file, 0, 0, 2));
+	SHOW(syscall(SYS_fadvise64, file, -1, 4096, 5));
+	SHOW(syscall(SYS_fadvise64, file, 0, 4096, 6));
+	SHOW(syscall(SYS_fadvise64, file, 0, 4096, -1));
+	SHOW(syscall(SYS_fadvise64, file, 0, -1, 0));
+	SHOW(syscall(SYS_fadvise64, 99, 0, -1, 9));
+	SHOW(syscall(SYS_fadvise64, open("/dev/null", O_RDONLY), 0, 1, 9));
+	SHOW(syscall(SYS_fadvise64, open("/dev/null", O_RDONLY), 0, 1, 4));
+	SHOW(syscall(SYS_fadvise64, open(".", O_RDONLY), 0, 1, 4));
+	SHOW(syscall(SYS_fadvise64, open(".", O_PATH), 0, 1, 0));
+	SHOW(pipe(ends));
+	SHOW(syscall(SYS_fadvise64, ends[0], 0, -1, 9));
+}
+
 int main(void)
 {
 	opening();
@@ -244,6 +262,7 @@ int main(void)
 	looking();
 	folders();
 	duplicates();
+	advising();
 	SHOW(unlink("a.txt"));
 	SHOW(unlink("a.txt"));
 	return 0;

@@ -1,6 +1,6 @@
 /*
  * folders.c: folders and names: getdents64 with small buffers, mkdir, rmdir,
- * rename, unlink, readlink, chdir, getcwd, and paths at their bounds.
+ * rename, unlink, link, symlink, readlink, chdir, getcwd, and paths at their bounds.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -382,12 +382,102 @@ static void bounds(void)
 	SHOW(unlink("bytes\xff\xfe"));
 }
 
+static void linking(void)
+{
+	static char longest[PATH_MAX + 1];
+	char buffer[100];
+	struct stat st;
+	int folder = open("given-d", O_RDONLY), fd;
+
+	SHOW(symlink("given", "s"));
+	SHOW(readlink("s", buffer, sizeof buffer));
+	SHOW(symlink("given", "s"));
+	SHOW(symlink("given", "given"));
+	SHOW(symlink("given", "given-d"));
+	SHOW(symlink("given", "given-d/"));
+	SHOW(symlink("given", "new/"));
+	SHOW(symlink("given", "none/s"));
+	SHOW(symlink("given", "given/s"));
+	SHOW(symlink("", "s2"));
+	SHOW(symlink("given", ""));
+	SHOW(symlink("given", "."));
+	SHOW(symlink("given", "given-d/.."));
+	SHOW(symlink("given", "to-none"));
+	SHOW(symlink("given", "to-none/"));
+	SHOW(symlink((char *)0x1000, "s2"));
+	SHOW(symlink("given", (char *)0x1000));
+	SHOW(symlink("", (char *)0x1000));
+	memset(longest, 'x', PATH_MAX);
+	SHOW(symlink(longest, "s2"));
+	longest[PATH_MAX - 1] = 0;
+	SHOW(symlink(longest, "s2"));
+	SHOW(lstat("s2", &st));
+	SHOW(st.st_size);
+	SHOW(symlinkat("inside", folder, "s"));
+	SHOW(symlinkat("not/there\303\244\n", folder, "s2"));
+	SHOW(symlinkat("inside", 99, "s3"));
+	SHOW(symlinkat("inside", 1, "s3"));
+	SHOW(readlinkat(folder, "s2", buffer, sizeof buffer));
+	SHOW(open("given-d/s", O_RDONLY) >= 0);
+	SHOW(open("s", O_RDONLY) >= 0);
+
+	touch("hard");
+	SHOW(link("hard", "hard2"));
+	SHOW(stat("hard2", &st));
+	SHOW(st.st_nlink);
+	SHOW(link("hard", "hard2"));
+	SHOW(link("hard", "given-d"));
+	SHOW(link("hard", "given-d/hard"));
+	SHOW(link("none", "hard3"));
+	SHOW(link("given-d", "hard3"));
+	SHOW(link("given-d/", "hard3"));
+	SHOW(link("hard/", "hard3"));
+	SHOW(link("hard", "hard3/"));
+	SHOW(link("hard", "none/hard3"));
+	SHOW(link("hard", "given/hard3"));
+	SHOW(link("", "hard3"));
+	SHOW(link("hard", ""));
+	SHOW(link("hard", "."));
+	SHOW(link(".", "hard3"));
+	SHOW(link((char *)0x1000, "hard3"));
+	SHOW(link("hard", (char *)0x1000));
+	/* Of a symbolic link: itself, unless it is to be followed. */
+	SHOW(link("s", "hard-s"));
+	SHOW(lstat("hard-s", &st));
+	SHOW(S_ISLNK(st.st_mode));
+	SHOW(link("s/", "hard3"));
+	SHOW(link("to-none", "hard-none"));
+	SHOW(linkat(AT_FDCWD, "s", AT_FDCWD, "followed", AT_SYMLINK_FOLLOW));
+	SHOW(lstat("followed", &st));
+	SHOW(S_ISREG(st.st_mode));
+	SHOW(linkat(AT_FDCWD, "to-none", AT_FDCWD, "hard3", AT_SYMLINK_FOLLOW));
+	SHOW(linkat(AT_FDCWD, "to-self", AT_FDCWD, "hard3", AT_SYMLINK_FOLLOW));
+	SHOW(linkat(folder, "inside", AT_FDCWD, "hard4", 0));
+	SHOW(linkat(AT_FDCWD, "hard", folder, "hard5", 0));
+	SHOW(linkat(99, "hard", AT_FDCWD, "hard6", 0));
+	SHOW(linkat(AT_FDCWD, "hard", 99, "hard6", 0));
+	SHOW(linkat(1, "hard", AT_FDCWD, "hard6", 0));
+	SHOW(linkat(AT_FDCWD, "hard", AT_FDCWD, "hard6", 1));
+	SHOW(linkat(AT_FDCWD, "hard", AT_FDCWD, "hard6", 0x100));
+	/* One file under both names. */
+	fd = open("hard2", O_WRONLY | O_APPEND);
+	SHOW(write(fd, " more", 5));
+	SHOW(close(fd));
+	SHOW(rename("hard", "hard2"));
+	SHOW(unlink("hard"));
+	SHOW(stat("hard2", &st));
+	SHOW(st.st_size);
+	SHOW(st.st_nlink);
+	SHOW(close(folder));
+}
+
 int main(void)
 {
 	listing();
 	making();
 	renaming();
 	removing();
+	linking();
 	linked();
 	current();
 	bounds();

@@ -13,7 +13,9 @@ export const POLL = {
   hup: 16,
   nval: 32,
   readNormal: 0x40,
+  readBand: 0x80,
   writeNormal: 0x100,
+  writeBand: 0x200,
 } as const;
 
 /** What holds where something can be read, or written. */
@@ -25,6 +27,8 @@ export const WRITABLE = POLL.out | POLL.writeNormal;
 export const AT_EMPTY_PATH = 0x1000;
 /** Do not follow the last symbolic link. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
+/** Follow the last symbolic link, where a call does not by itself. */
+export const AT_SYMLINK_FOLLOW = 0x400;
 /** The current folder. */
 export const AT_FDCWD = -100;
 

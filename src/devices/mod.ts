@@ -34,9 +34,11 @@ export {
   unlinkat,
   utimensat,
 } from "./host_calls.ts";
+export { linkat, linkDescriptor, symlinkat } from "./link_calls.ts";
 export {
   AT_EMPTY_PATH,
   AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
   O,
   POLL,

@@ -7,4 +7,4 @@
 import { compareTest } from "./compare.ts";
 
 compareTest("descriptors", "dup, fcntl and close answer as Linux's");
-compareTest("poll", "poll and ppoll answer as Linux's");
+compareTest("poll", "poll, select and their kin answer as Linux's");

@@ -78,6 +78,13 @@ const REFUSED: number[] = [ERRNO.EACCES, ERRNO.ENOSYS];
 /** Lines of escape.c that do not depend on the path. */
 const OWN = "mine is there still";
 
+/** The link that escape.c makes, if it could, leads below its own folder. */
+function assertLinksLeadBelow(folder: string): void {
+  const made = listFolder(folder).find((line) => line.startsWith("by-link "));
+  const target = made?.replace("by-link -> ", "");
+  assert(!/^\/|(^|\/)\.\.(\/|$)/.test(target ?? ""), made);
+}
+
 for (const [what, path] of OUTSIDE) {
   kvmTest(`escape: ${what} is refused by every call`, async () => {
     const [program] = await guest("escape");
@@ -98,6 +105,7 @@ for (const [what, path] of OUTSIDE) {
       wrong.map((l) => errnoName(Number(l.split(" ").at(-1)))).join(),
     );
     assert(run.stdout.includes(`${OWN} ok 0`));
+    assertLinksLeadBelow(cage.inside);
     assertEquals(
       Deno.readTextFileSync(`${cage.inside}/mine`),
       "mine",
@@ -205,4 +213,26 @@ kvmTest("escape: one file that is allowed is all that is", async () => {
   assertEquals(listFolder(cage.outside), before);
   const reached = run.stdout.split("\n").filter((line) => / ok 0$/.test(line));
   assertEquals([...new Set(reached)], [`${OWN} ok 0`]);
+});
+
+/** Calls that give a file one more name in the folder of escape.c. */
+const LINKING = ["link away", "followed link away"];
+
+kvmTest("escape: a link gives no more access than there was", async () => {
+  const [program] = await guest("escape");
+  // Whether the file outside may be read, or written: not both, as inside.
+  for (const other of ["read", "write"] as const) {
+    await using cage = new Cage();
+    const before = cage.look();
+    const allow = { read: [cage.inside], write: [cage.inside] };
+    allow[other].push(`${cage.outside}/folder`);
+    const run = await runInVm(program, {
+      args: [`${cage.outside}/folder/other`],
+      vm: { allow },
+    }, cage.inside);
+    for (const call of LINKING) {
+      assert(run.stdout.includes(`\n${call} -1 ${ERRNO.EACCES}\n`), run.stdout);
+    }
+    if (other === "read") assertEquals(cage.look(), before);
+  }
 });

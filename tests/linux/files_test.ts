@@ -7,9 +7,7 @@
 import { compareTest } from "./compare.ts";
 import { prepareFolders } from "./prepare.ts";
 
-compareTest("files", "every call on files answers as Linux's", {}, [
-  "system call symlinkat is not supported: answered with ENOSYS",
-]);
+compareTest("files", "every call on files answers as Linux's");
 compareTest("lseek", "offsets move as Linux's");
 compareTest("vectors", "readv, writev and their kin answer as Linux's");
 compareTest("folders", "folders and names are as Linux's", {

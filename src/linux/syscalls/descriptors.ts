@@ -1,10 +1,10 @@
 /**
- * System calls on descriptors: dup, fcntl, pipe, poll, ioctl.
+ * System calls on descriptors: dup, fcntl, pipe, ioctl.
  *
  * @module
  */
 
-import { O, PipeBuffer, PipeEnd, POLL } from "../../devices/mod.ts";
+import { O, PipeBuffer, PipeEnd } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { descriptorLimit, install } from "./limits.ts";
@@ -91,52 +91,6 @@ function dupAt(
   return to;
 }
 
-/** poll and ppoll, with the time at which they end at the latest. */
-function poll(
-  linux: Linux,
-  va: number,
-  count: number,
-  deadlineNs: () => number | null,
-): number {
-  if (count > descriptorLimit(linux)) return -ERRNO.EINVAL;
-  const entries = new DataView(new ArrayBuffer(count * 8));
-  const bytes = new Uint8Array(entries.buffer);
-  if (count > 0 && !linux.user.read(va, bytes)) return -ERRNO.EFAULT;
-  let ready = 0;
-  const waitsFor: { descriptor: number; events: number }[] = [];
-  for (let i = 0; i < count; i++) {
-    const fd = entries.getInt32(i * 8, true);
-    const events = entries.getInt16(i * 8 + 4, true) & 0xffff;
-    let got = 0;
-    if (fd >= 0) {
-      const file = linux.fds.file(fd);
-      if (!file || file.flags & O.path) got = POLL.nval;
-      else {
-        got = file.poll(events);
-        waitsFor.push({ descriptor: fd, events });
-      }
-    }
-    entries.setInt16(i * 8 + 6, got, true);
-    if (got !== 0) ready++;
-  }
-  const resumed = linux.resumed;
-  const deadline = resumed ? resumed.deadlineNs : deadlineNs();
-  const expired = deadline !== null && linux.clock.monotonicNs() >= deadline;
-  if (ready === 0 && !expired) {
-    return linux.waitFor({ waitsFor, deadlineNs: deadline });
-  }
-  if (!linux.user.inRange(va, 0)) return -ERRNO.EFAULT;
-  if (count > 0 && !linux.user.write(va, bytes)) return -ERRNO.EFAULT;
-  return ready;
-}
-
-/** A signal mask argument: 0 when there is none, or it can be read. */
-function checkMask(linux: Linux, va: number, lengthBytes: number): number {
-  if (va === 0) return 0;
-  if (lengthBytes !== 8) return -ERRNO.EINVAL;
-  return linux.user.readStruct(va, 8) ? 0 : -ERRNO.EFAULT;
-}
-
 /** Calls on descriptors. */
 export const descriptorCalls: SyscallTable = {
   close(linux, args) {
@@ -211,34 +165,6 @@ export const descriptorCalls: SyscallTable = {
   },
   pipe2(linux, args) {
     return pipe(linux, args.u64(0), args.int(1));
-  },
-  poll(linux, args) {
-    const timeoutMs = args.int(2);
-    return poll(
-      linux,
-      args.u64(0),
-      args.uint(1),
-      () => timeoutMs < 0 ? null : linux.clock.monotonicNs() + timeoutMs * 1e6,
-    );
-  },
-  ppoll(linux, args) {
-    const timeVa = args.u64(2);
-    // The mask is of signals that a handler would take: none is ever called.
-    const maskFault = checkMask(linux, args.u64(3), args.u64(4));
-    if (timeVa === 0) {
-      if (maskFault < 0) return maskFault;
-      return poll(linux, args.u64(0), args.uint(1), () => null);
-    }
-    const time = linux.user.readStruct(timeVa, 16);
-    if (!time) return -ERRNO.EFAULT;
-    const seconds = Number(time.getBigInt64(0, true));
-    const nanoseconds = Number(time.getBigInt64(8, true));
-    if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
-      return -ERRNO.EINVAL;
-    }
-    if (maskFault < 0) return maskFault;
-    const end = linux.clock.deadlineNs(seconds, nanoseconds);
-    return poll(linux, args.u64(0), args.uint(1), () => end);
   },
   ioctl(linux, args) {
     const descriptor = linux.fds.get(args.int(0));

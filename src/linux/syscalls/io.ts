@@ -4,7 +4,13 @@
  * @module
  */
 
-import { type IoVector, O, type OpenFile, POLL } from "../../devices/mod.ts";
+import {
+  type IoVector,
+  O,
+  type OpenFile,
+  POLL,
+  S_IF,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
@@ -18,6 +24,9 @@ const MAX_OFFSET = 0x7fff_ffff_ffff_ffffn;
 
 /** The last way to count from: SEEK_HOLE. */
 const SEEK_MAX = 4;
+
+/** The last advice of fadvise64: POSIX_FADV_NOREUSE (linux/fadvise.h). */
+const MAX_ADVICE = 5;
 
 /** Most bytes of folder entries in one call. */
 const MAX_ENTRIES_BYTES = 65536;
@@ -181,6 +190,18 @@ export const ioCalls: SyscallTable = {
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (!file.isWritable) return -ERRNO.EINVAL;
     return file.truncate(length);
+  },
+  fadvise64(linux, args) {
+    const file = linux.fds.file(args.int(0));
+    if (!file || file.flags & O.path) return -ERRNO.EBADF;
+    const stat = new Uint8Array(144);
+    const result = file.stat(stat);
+    if (result < 0) return result;
+    const mode = new DataView(stat.buffer).getUint32(24, true);
+    if ((mode & S_IF.mask) === S_IF.fifo) return -ERRNO.ESPIPE;
+    // Advice that is in order is taken, and not acted on.
+    const isKnown = args.uint(3) <= MAX_ADVICE;
+    return args.i64(2) < 0 || !isKnown ? -ERRNO.EINVAL : 0;
   },
   fsync(linux, args) {
     return linux.fds.file(args.int(0))?.sync(false) ?? -ERRNO.EBADF;

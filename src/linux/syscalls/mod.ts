@@ -10,10 +10,12 @@ import { attributeCalls } from "./attributes.ts";
 import { descriptorCalls } from "./descriptors.ts";
 import { folderCalls } from "./folder.ts";
 import { ioCalls } from "./io.ts";
+import { linkCalls } from "./links.ts";
 import { lookCalls } from "./look.ts";
 import { memoryCalls } from "./memory.ts";
 import { nameCalls } from "./names.ts";
 import { openCalls } from "./open.ts";
+import { pollCalls } from "./poll.ts";
 import { processCalls } from "./process.ts";
 import { signalCalls } from "./signals.ts";
 import { timeCalls } from "./time.ts";
@@ -33,10 +35,12 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...openCalls,
     ...lookCalls,
     ...nameCalls,
+    ...linkCalls,
     ...folderCalls,
     ...attributeCalls,
     ...ioCalls,
     ...descriptorCalls,
+    ...pollCalls,
     ...memoryCalls,
     ...processCalls,
     ...signalCalls,

@@ -6,7 +6,6 @@
 
 import {
   AT_FDCWD,
-  close,
   ftruncate,
   HostPaths,
   mkdirat,
@@ -20,14 +19,7 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
-import {
-  following,
-  naming,
-  READ,
-  type UserPath,
-  userPath,
-  WRITE,
-} from "./paths.ts";
+import { following, mayRead, naming, READ, userPath, WRITE } from "./paths.ts";
 
 /** unlinkat: remove a folder (fcntl.h). */
 const AT_REMOVEDIR = 0x200;
@@ -101,14 +93,6 @@ function renameAt(
         (toFd, toName) => renameat2(fromFd, fromName, toFd, toName, flags),
       ),
   );
-}
-
-/** Whether what has this name may be read. */
-function mayRead(linux: Linux, { cwd, path }: UserPath): boolean {
-  const parent = linux.paths.openParent(cwd, path, { read: true });
-  if (typeof parent === "number") return false;
-  close(parent.fd);
-  return true;
 }
 
 function readlinkAt(

@@ -94,3 +94,11 @@ export function naming(
     close(parent.fd);
   }
 }
+
+/** Whether what has this name may be read. */
+export function mayRead(linux: Linux, { cwd, path }: UserPath): boolean {
+  const parent = linux.paths.openParent(cwd, path, { read: true });
+  if (typeof parent === "number") return false;
+  close(parent.fd);
+  return true;
+}

@@ -1,0 +1,109 @@
+/**
+ * System calls that give files more names, and make symbolic links.
+ *
+ * @module
+ */
+
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
+  AT_SYMLINK_NOFOLLOW,
+  linkat,
+  linkDescriptor,
+  symlinkat,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux } from "../linux.ts";
+import type { SyscallTable } from "./mod.ts";
+import {
+  following,
+  followsLast,
+  mayRead,
+  naming,
+  userPath,
+  WRITE,
+} from "./paths.ts";
+
+/**
+ * Whether a symbolic link with this target leads below its own folder, wherever
+ * it is moved. Any other could lead out of what the program may reach. The
+ * program itself could not follow it there; but the user, and the VMM on the
+ * user's behalf, would: the image that a save replaces may have such a name.
+ */
+function leadsBelow(target: string): boolean {
+  return !target.startsWith("/") && !target.split("/").includes("..");
+}
+
+function symlinkAt(
+  linux: Linux,
+  targetVa: number,
+  dirfd: number,
+  pathVa: number,
+): number {
+  const bytes = linux.user.readString(targetVa);
+  if (typeof bytes === "number") return bytes;
+  if (bytes.length === 0) return -ERRNO.ENOENT;
+  const target = String.fromCharCode(...bytes);
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  return naming(linux, where, WRITE, (fd, name) => {
+    if (leadsBelow(target)) return symlinkat(target, fd, name);
+    return linux.unsupported(
+      "a symbolic link that does not lead below its folder",
+      -ERRNO.EACCES,
+    );
+  });
+}
+
+function linkAt(
+  linux: Linux,
+  args: { from: number; fromVa: number; to: number; toVa: number },
+  flags: number,
+): number {
+  if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return -ERRNO.EINVAL;
+  // An empty path is for those with a capability (linkat(2)): there is none
+  // where the descriptor might not have been the program's to name.
+  const from = userPath(linux, args.from, args.fromVa);
+  if (typeof from === "number") return from;
+  const to = userPath(linux, args.to, args.toVa);
+  if (typeof to === "number") return to;
+  // Under its new name a file may be written, and perhaps read: so it must be
+  // under its old one.
+  const access = { read: mayRead(linux, to), write: true };
+  const follow = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW;
+  const there = (call: (toFd: number, toName: string) => number) =>
+    naming(linux, to, WRITE, call);
+  return followsLast(from, follow)
+    ? following(
+      linux,
+      from,
+      access,
+      (fd) => there((toFd, toName) => linkDescriptor(fd, toFd, toName)),
+    )
+    : naming(
+      linux,
+      from,
+      access,
+      (fd, name) => there((toFd, toName) => linkat(fd, name, toFd, toName)),
+    );
+}
+
+/** Calls that make links. */
+export const linkCalls: SyscallTable = {
+  symlink(linux, args) {
+    return symlinkAt(linux, args.u64(0), AT_FDCWD, args.u64(1));
+  },
+  symlinkat(linux, args) {
+    return symlinkAt(linux, args.u64(0), args.int(1), args.u64(2));
+  },
+  link(linux, args) {
+    const paths = { fromVa: args.u64(0), toVa: args.u64(1) };
+    return linkAt(linux, { from: AT_FDCWD, to: AT_FDCWD, ...paths }, 0);
+  },
+  linkat(linux, args) {
+    const paths = { fromVa: args.u64(1), toVa: args.u64(3) };
+    const at = { from: args.int(0), to: args.int(2), ...paths };
+    return linkAt(linux, at, args.int(4));
+  },
+};
