@@ -45,6 +45,8 @@ static const struct { void *base; size_t n; } vec_in = { "vector", 6 };
 static struct { void *base; size_t n; } vec_out;
 static const long soon[2] = { 0, 1000 };
 static const struct { int fd; short events, got; } to_poll = { 3, 1, 0 };
+static const unsigned long to_select = 1 << 3;
+static const long no_mask[2] = { 0, 8 };
 static const long limit[2] = { -1, -1 };
 static const long action[4] = { 1, 0, 0, 0 };
 static const unsigned long mask;
@@ -91,6 +93,10 @@ static const struct call calls[] = {
 	{ "rename", SYS_rename, { P("c"), P("c2") } },
 	{ "renameat", SYS_renameat, { HERE, P("c2"), HERE, P("c") } },
 	{ "renameat2", 316, { HERE, P("c"), HERE, P("c2"), N(0) } },
+	{ "link", SYS_link, { P("f"), P("c3") } },
+	{ "linkat", SYS_linkat, { HERE, P("f"), HERE, P("c3"), N(0) } },
+	{ "symlink", SYS_symlink, { P("f"), P("c3") } },
+	{ "symlinkat", SYS_symlinkat, { P("f"), HERE, P("c3") } },
 	{ "rmdir", SYS_rmdir, { P("d") } },
 	{ "unlink", SYS_unlink, { P("c2") } },
 	{ "unlinkat", SYS_unlinkat, { HERE, P("c"), N(0) } },
@@ -100,6 +106,10 @@ static const struct call calls[] = {
 	{ "poll", SYS_poll, { FROM(8, &to_poll), CNT(1), N(0) } },
 	{ "ppoll", SYS_ppoll, { FROM(8, &to_poll), CNT(1), FROM(16, soon),
 				FROM(8, &mask), N(8) } },
+	{ "select", SYS_select, { N(6), FROM(8, &to_select), TO(8), TO(8),
+				  FROM(16, soon) } },
+	{ "pselect6", SYS_pselect6, { N(6), FROM(8, &to_select), TO(8), TO(8),
+				      FROM(16, soon), FROM(16, no_mask) } },
 	{ "ioctl FIONREAD", SYS_ioctl, { N(5), N(0x541b), TO(4) } },
 	{ "ioctl FIONBIO", SYS_ioctl, { N(5), N(0x5421), FROM(4, &number) } },
 	{ "ioctl TCGETS", SYS_ioctl, { N(5), N(0x5401), TO(36) } },
@@ -169,6 +179,7 @@ static void prepare(void)
 	for (int fd = 7; fd < 40; fd++)
 		close(fd);
 	rmdir("d");
+	unlink("c3");
 	close(open("c", O_WRONLY | O_CREAT, 0644));
 	close(open("c2", O_WRONLY | O_CREAT, 0644));
 	if (open("f", O_RDWR | O_CREAT | O_TRUNC, 0644) != 3 ||
@@ -316,8 +327,9 @@ static void all_wrong(long n)
 	for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
 		long v = all[i].value;
 
-		/* Waits for ever, as it should. */
-		if (n == SYS_ppoll && v == 0)
+		/* Wait for ever, as they should. */
+		if ((n == SYS_ppoll || n == SYS_select || n == SYS_pselect6) &&
+		    v == 0)
 			continue;
 		errno = 0;
 		long r = syscall(n, v, v, v, v, v, v);
