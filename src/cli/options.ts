@@ -145,7 +145,9 @@ export function sharedOptions({ options }: Parsed): SharedOptions {
   if (write) allow.write = write;
   return {
     allow,
-    savePath: filePath((options["on-save"] as string) ?? "file:vm.img"),
+    savePath: whereItLeads(
+      filePath((options["on-save"] as string) ?? "file:vm.img"),
+    ),
     continues: options.continue === true,
     compress: options.compress === true,
     carryFiles: options["carry-files"] === true,
@@ -172,6 +174,19 @@ function pathsOf(
     }
   }
   return paths;
+}
+
+/**
+ * What the path names where it is a link: found out before the program runs,
+ * which could put another link in its place.
+ */
+function whereItLeads(path: string): string {
+  try {
+    if (Deno.lstatSync(path).isSymlink) return Deno.realPathSync(path);
+  } catch {
+    // There is nothing yet, or the save will say what is wrong.
+  }
+  return path;
 }
 
 /** The path in a `file:` URL, or a path as it is. */

@@ -47,7 +47,8 @@ export class AtomicFile implements ImageSink, Disposable {
     this.#name = JSON.stringify(path);
     this.#durable = options.durable ?? true;
     try {
-      this.path = targetOf(path);
+      checkTarget(path);
+      this.path = path;
       this.temporaryPath = join(
         dirname(this.path),
         // Short, so that a long name stays within what the folder allows.
@@ -115,21 +116,21 @@ export class AtomicFile implements ImageSink, Disposable {
   }
 }
 
-/** Where `path` leads, so that a link stays one and its target is replaced. */
-function targetOf(path: string): string {
+/**
+ * Refuses what must not be replaced: renaming over a device or a pipe would
+ * take it away. A link is replaced itself, wherever it leads: who may rename
+ * files in this folder does not choose what is written elsewhere.
+ */
+function checkTarget(path: string): void {
   if (path === "") throw new Error("the path is empty");
-  let target: string;
   try {
-    target = Deno.realPathSync(path);
+    const { isFile, isSymlink } = Deno.lstatSync(path);
+    if (isFile || isSymlink) return;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path;
+    if (error instanceof Deno.errors.NotFound) return;
     throw error;
   }
-  // Renaming over a device or a pipe would take it away.
-  if (!Deno.statSync(target).isFile) {
-    throw new Error("it is not a regular file");
-  }
-  return target;
+  throw new Error("it is not a regular file");
 }
 
 /** Waits until the disk has the folder's names. */

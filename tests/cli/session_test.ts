@@ -169,3 +169,34 @@ kvmTest("vm run: closed standard streams are as natively", async () => {
   const full = await shell(`${vmText("run", "/none")} 2>/dev/full`);
   assertEquals(full, { stdout: "", stderr: "", status: 1 });
 });
+
+kvmTest(
+  "vm run: an image that is a link stays one, unless the program made it",
+  async () => {
+    const [program] = await guest("saves");
+    await using scratch = new Scratch();
+    await Deno.mkdir(scratch.file("in"));
+    await Deno.writeTextFile(scratch.file("precious"), "mine");
+    await Deno.symlink("../precious", scratch.file("in/trap"));
+    await Deno.symlink("../real.img", scratch.file("in/vm.img"));
+    await Deno.writeTextFile(scratch.file("real.img"), "");
+    const run = () => vm(["run", program, "1"], scratch.file("in"));
+    assertEquals((await run()).status, 0);
+    assertEquals(await Deno.readLink(scratch.file("in/vm.img")), "../real.img");
+    assert((await Deno.stat(scratch.file("real.img"))).size > 1000);
+    // The link is swapped for another while the program runs.
+    const [held] = await guest("blocked_read");
+    await Deno.remove(scratch.file("in/vm.img"));
+    const running = start(vmWords("run", held), {
+      cwd: scratch.file("in"),
+      isFed: true,
+    });
+    await running.until("ready");
+    await Deno.rename(scratch.file("in/trap"), scratch.file("in/vm.img"));
+    running.child.kill("SIGUSR2");
+    assertEquals((await running.outcome).status, 0);
+    await running.child.stdin.close().catch(() => {});
+    assertEquals(await Deno.readTextFile(scratch.file("precious")), "mine");
+    assert((await Deno.lstat(scratch.file("in/vm.img"))).isFile);
+  },
+);
