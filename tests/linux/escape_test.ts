@@ -8,7 +8,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ERRNO, errnoName } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, native, Scratch } from "../support.ts";
+import { guest, native, Scratch, TestVm } from "../support.ts";
 import { listFolder, runInVm } from "./compare.ts";
 
 /** A folder that the program may use, inside of one that it may not. */
@@ -181,12 +181,17 @@ kvmTest(
       cwd: cage.inside,
       stdin: "null",
     }).spawn();
-    const run = await runInVm(program, { args: ["open"] }, cage.inside);
+    // Not runInVm, which would list a folder that changes meanwhile.
+    const allow = { read: [cage.inside], write: [cage.inside] };
+    const args = ["open"];
+    const cwd = cage.inside;
+    await using test = await TestVm.create({ program, args, cwd, allow });
+    const end = await test.run();
     swapper.kill("SIGKILL");
     await swapper.status;
     assertEquals(cage.look(), before);
-    assertEquals(run.stdout, "it never left\n");
-    assertEquals(run.status, 0);
+    assertEquals(test.output.stdout, "it never left\n");
+    assertEquals(end, { kind: "exited", code: 0 });
   },
 );
 
