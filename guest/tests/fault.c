@@ -30,6 +30,8 @@ int main(int argc, char **argv)
 		*(volatile int *)0x1234567890000000 = 1;
 	if (!strcmp(how, "kernel-read"))
 		printf("%d\n", *(volatile int *)0xffff800000003000);
+	if (!strcmp(how, "top-read"))
+		printf("%d\n", *(volatile int *)0xfffffffffffffff8);
 	if (!strcmp(how, "pagetable-write"))
 		*(volatile long *)0xffff800000002000 = 7;
 	if (!strcmp(how, "stub-write"))

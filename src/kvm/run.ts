@@ -136,10 +136,9 @@ export class KvmRun {
     return this.#u8[RUN.sync_sregs + SREGS.cs + SEGMENT.dpl];
   }
 
-  /** The address of the last page fault; exact below 2^53. */
-  get syncCr2(): number {
-    return this.#u32[(RUN.sync_sregs + SREGS.cr2) / 4 + 1] * 0x1_0000_0000 +
-      this.#u32[(RUN.sync_sregs + SREGS.cr2) / 4];
+  /** The address of the last page fault. */
+  get syncCr2(): bigint {
+    return this.view.getBigUint64(RUN.sync_sregs + SREGS.cr2, true);
   }
 
   /** Sets a segment in the struct kvm_sregs here; `at` is one of SREGS. */

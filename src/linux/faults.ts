@@ -81,8 +81,7 @@ export function readExceptionFrame(
   const end = KERNEL_BLOCK.stackEnd;
   return {
     errorCode: WITH_ERROR_CODE.has(vector) ? view.getUint32(end - 48, true) : 0,
-    rip: view.getUint32(end - 36, true) * 0x1_0000_0000 +
-      view.getUint32(end - 40, true),
+    rip: view.getBigUint64(end - 40, true),
     fromUser: (view.getUint32(end - 32, true) & 3) === 3,
     rflags: view.getUint32(end - 24, true),
     rsp: view.getBigUint64(end - 16, true),
@@ -96,16 +95,16 @@ export interface Signaled {
   /** What happened. */
   readonly what: string;
   /** The address that was used, where there was one. */
-  readonly address?: number;
+  readonly address?: bigint;
   /** Where the program was. */
-  readonly rip: number;
+  readonly rip: bigint;
 }
 
 /** What Linux would report for an exception that nobody handles. */
 export function signalOf(
   vector: number,
   frame: ExceptionFrame,
-  faultAddress: number,
+  faultAddress: bigint,
 ): Signaled {
   const [signal, what] = SIGNALS[vector] ??
     [SIGNAL.SIGSEGV, `exception ${vector}`];
@@ -114,12 +113,12 @@ export function signalOf(
     return { signal, what, address: faultAddress, rip };
   }
   // si_addr is the instruction for these, and 0 for the others (SI_KERNEL).
-  const address = [0, 6, 16, 19].includes(vector) ? rip : 0;
+  const address = [0, 6, 16, 19].includes(vector) ? rip : 0n;
   return { signal, what, address, rip };
 }
 
 /** What Linux would report for a page beyond the end of the file it maps. */
-export function beyondFile(frame: ExceptionFrame, address: number): Signaled {
+export function beyondFile(frame: ExceptionFrame, address: bigint): Signaled {
   const what = "access beyond the end of a mapped file";
   return { signal: SIGNAL.SIGBUS, what, address, rip: frame.rip };
 }

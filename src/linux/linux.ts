@@ -168,7 +168,7 @@ export class Linux implements Personality {
       this.kill({
         signal: SIGNAL.SIGSEGV,
         what: "return to a non-canonical address",
-        address: 0,
+        address: 0n,
         rip: registers.rip,
       });
       return OUTCOME.stop;
@@ -330,7 +330,9 @@ export class Linux implements Personality {
   /** Answers an exception: a page to be populated, or the program's end. */
   onException(vector: number): Outcome {
     const frame = readExceptionFrame(this.memory, vector);
-    const address = this.registers.faultAddress;
+    const { faultAddress } = this.registers;
+    // Not exact above 2^53, where a program has no memory.
+    const address = Number(faultAddress);
     this.registers.leaveException(frame);
     if (frame.fromUser && vector === PAGE_FAULT) {
       const access = frame.errorCode & PAGE_FAULT_ERROR.write
@@ -342,7 +344,7 @@ export class Linux implements Personality {
         if (this.space.fault(address, access)) {
           if (!this.#isStuck(address)) return OUTCOME.run;
         } else if (this.space.isBeyondFile(address, access)) {
-          this.kill(beyondFile(frame, address));
+          this.kill(beyondFile(frame, faultAddress));
           return OUTCOME.stop;
         }
       } catch (error) {
@@ -351,7 +353,7 @@ export class Linux implements Personality {
         return OUTCOME.stop;
       }
     }
-    this.kill(signalOf(vector, frame, address));
+    this.kill(signalOf(vector, frame, faultAddress));
     return OUTCOME.stop;
   }
 
@@ -376,7 +378,7 @@ export class Linux implements Personality {
     this.kill({
       signal: SIGNAL.SIGSEGV,
       what: "general protection fault",
-      address: 0,
+      address: 0n,
       rip: this.registers.rip,
     });
     return OUTCOME.stop;

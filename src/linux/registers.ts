@@ -92,8 +92,8 @@ export class Registers {
   /** Goes back from an exception stub to where the exception's frame says. */
   leaveException(frame: ExceptionFrame): void {
     const u32 = this.#u32;
-    u32[REG.rip] = frame.rip;
-    u32[REG.rip + 1] = Math.floor(frame.rip / TWO_32);
+    u32[REG.rip] = Number(frame.rip & 0xffff_ffffn);
+    u32[REG.rip + 1] = Number(frame.rip >> 32n);
     u32[REG.rsp] = Number(frame.rsp & 0xffff_ffffn);
     u32[REG.rsp + 1] = Number(frame.rsp >> 32n);
     this.#setFlags(frame.rflags);
@@ -113,14 +113,13 @@ export class Registers {
   }
 
   /** Instruction pointer. */
-  get rip(): number {
-    return this.#u32[REG.rip + 1] * TWO_32 + this.#u32[REG.rip];
+  get rip(): bigint {
+    return BigInt(this.#u32[REG.rip + 1]) << 32n | BigInt(this.#u32[REG.rip]);
   }
 
   /** The address that the last page fault was for. */
-  get faultAddress(): number {
-    const cr2 = this.#run.syncCr2;
-    return cr2;
+  get faultAddress(): bigint {
+    return this.#run.syncCr2;
   }
 
   /** The base of FS: the thread's own storage. */
@@ -161,7 +160,7 @@ export interface ExceptionFrame {
   /** Zero for vectors without one. */
   readonly errorCode: number;
   /** Where it happened. */
-  readonly rip: number;
+  readonly rip: bigint;
   /** Whether it came from the program, not from a stub. */
   readonly fromUser: boolean;
   /** The low half of RFLAGS. */

@@ -16,6 +16,7 @@ const WAYS: [how: string, address?: string][] = [
   ["wild", "0x123456789000"],
   ["noncanonical", "0x0"],
   ["kernel-read", "0xffff800000003000"],
+  ["top-read", "0xfffffffffffffff8"],
   ["pagetable-write", "0xffff800000002000"],
   ["stub-write", "0x7ffffffff000"],
   ["write-ro"],
