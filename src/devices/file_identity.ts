@@ -30,8 +30,14 @@ const DIGEST_BYTES = 64 * 1024 * 1024;
 /** How much is read between two turns of the event loop. */
 const STEP_BYTES = 16 * 1024 * 1024;
 
+/** A digest, and how long the file was when it was taken. */
+interface TakenDigest {
+  readonly digest: Uint8Array | null;
+  readonly sizeBytes: number;
+}
+
 /** Digests that were taken already, by device and inode. */
-export type Digests = Map<string, Uint8Array | null>;
+export type Digests = Map<string, TakenDigest>;
 
 /**
  * What is known of the file behind a host descriptor.
@@ -54,14 +60,15 @@ export function identityOf(
   if (result < 0) return result;
   const device = `${stat.getBigUint64(0, true)}`;
   const inode = `${stat.getBigUint64(8, true)}`;
-  const sizeBytes = Number(stat.getBigInt64(48, true));
+  const taken = digests?.get(`${device}:${inode}`);
+  // What was appended since a digest was taken is not part of what it is of.
+  const sizeBytes = taken?.sizeBytes ?? Number(stat.getBigInt64(48, true));
   const type = stat.getUint32(24, true) & S_IF.mask;
   const isFolder = type === S_IF.directory;
   // Opening a pipe to read it would wait for a writer.
   const isRegular = type === S_IF.regular;
   const modifiedNs = stat.getBigInt64(88, true) * 1_000_000_000n +
     stat.getBigInt64(96, true);
-  const taken = digests?.get(`${device}:${inode}`);
   return {
     identity: {
       device,
@@ -70,8 +77,8 @@ export function identityOf(
       modifiedNs: `${modifiedNs}`,
       digest: !isRegular
         ? null
-        : taken !== undefined
-        ? taken
+        : taken
+        ? taken.digest
         : digestFile(fd, digestOf ?? sizeBytes),
     },
     isRegular,
@@ -95,11 +102,12 @@ export async function digestOnce(
   if ((stat.getUint32(24, true) & S_IF.mask) !== S_IF.regular) return;
   const key = `${stat.getBigUint64(0, true)}:${stat.getBigUint64(8, true)}`;
   if (digests.has(key)) return;
-  const steps = digestSteps(fd, Number(stat.getBigInt64(48, true)));
+  const sizeBytes = Number(stat.getBigInt64(48, true));
+  const steps = digestSteps(fd, sizeBytes);
   for (;;) {
     const step = steps.next();
     if (step.done) {
-      digests.set(key, step.value);
+      digests.set(key, { digest: step.value, sizeBytes });
       return;
     }
     await yieldToEventLoop();
