@@ -113,7 +113,9 @@ export class Vm {
       using owned = new DisposableStack();
       const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
       const hardware = owned.use(Hardware.open(memoryBytes));
-      const created = new Vm(hardware, loadFresh(hardware, options), options);
+      const parts = loadFresh(hardware, options);
+      owned.use(parts.paths);
+      const created = new Vm(hardware, parts, options);
       owned.move();
       return created;
     });
@@ -293,7 +295,7 @@ export class Vm {
    * complete
    * @throws {ImageError} when it cannot be saved: the VM is as it was, and so is
    * an older image
-   * @throws {VmError} when it has not begun or has ended
+   * @throws {VmError} when it has ended
    */
   save(path: string, options: SaveOptions = {}): Promise<ImageSummary> {
     const saved = this.#saving.then(() => this.#save(path, options));
