@@ -11,7 +11,7 @@
 import { ERRNO } from "../kvm/mod.ts";
 import { close, fileSystemType, fstat, open, openat2 } from "./host_calls.ts";
 import { O, S_IF } from "./host_constants.ts";
-import { pathOf, pathText } from "./path_bytes.ts";
+import { pathOf } from "./path_bytes.ts";
 
 /** What a program wants to do. */
 export interface Access {
@@ -301,9 +301,4 @@ function below(
     }
   });
   return rest;
-}
-
-/** The text of a path that the program passed, for messages. */
-export function displayPath(path: string): string {
-  return pathText(path) ?? JSON.stringify(path);
 }

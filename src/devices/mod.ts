@@ -49,7 +49,6 @@ export { HostFile } from "./host_file.ts";
 export {
   type Access,
   type Allowed,
-  displayPath,
   HostPaths,
   withoutUmask,
 } from "./host_paths.ts";
