@@ -23,8 +23,21 @@ export function getCpuid(
   const view = new DataView(bytes.buffer);
   view.setUint32(CPUID.nent, MAX_ENTRIES, true);
   unwrap(ioctl, libc.ioctlBuffer(fd, KVM[ioctl], bytes));
-  const count = view.getUint32(CPUID.nent, true);
-  return bytes.slice(0, SIZE.kvm_cpuid2 + count * SIZE.kvm_cpuid_entry2);
+  const words = new Uint32Array(bytes.buffer);
+  const entryWords = SIZE.kvm_cpuid_entry2 / 4;
+  let end = (SIZE.kvm_cpuid2 +
+    view.getUint32(CPUID.nent, true) * SIZE.kvm_cpuid_entry2) / 4;
+  // Up to Linux 6.2, KVM_GET_CPUID2 leaves the count as it was given: what it
+  // did not write is zero, and no entry is (leaf 0 names the highest leaf).
+  while (
+    end > SIZE.kvm_cpuid2 / 4 &&
+    words.subarray(end - entryWords, end).every((word) => word === 0)
+  ) {
+    end -= entryWords;
+  }
+  const count = (end * 4 - SIZE.kvm_cpuid2) / SIZE.kvm_cpuid_entry2;
+  view.setUint32(CPUID.nent, count, true);
+  return bytes.slice(0, end * 4);
 }
 
 /** What one leaf of CPUID answers. */
