@@ -4,6 +4,9 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest, TestVm } from "../support.ts";
 import { compareTest } from "./compare.ts";
 
 compareTest("process", "ids, limits, signals and its start are as Linux's", {
@@ -58,3 +61,33 @@ for (const signal of RAISED) {
     },
   );
 }
+
+kvmTest(
+  "process: the limits a VM begins with are its own, not the host's",
+  async () => {
+    const [program] = await guest("process");
+    await using test = await TestVm.create({ program, args: ["limits"] });
+    assertEquals(await test.run(), { kind: "exited", code: 0 });
+    const limits = new Map(
+      test.output.stdout.trimEnd().split("\n").map((line) => {
+        const [which, soft, hard] = line.split(" ");
+        return [Number(which), `${soft} ${hard}`];
+      }),
+    );
+    assertEquals(limits.size, 16);
+    const own = {
+      3: "8388608 -1",
+      4: "0 -1",
+      7: "1024 1024",
+      13: "0 0",
+      14: "0 0",
+    };
+    for (const [which, limit] of limits) {
+      assertEquals(
+        limit,
+        own[which as keyof typeof own] ?? "-1 -1",
+        `limit ${which}`,
+      );
+    }
+  },
+);
