@@ -49,6 +49,7 @@ export {
   SIGNAL,
   type Signaled,
   signalName,
+  type StreamSaveOptions,
   syscallName,
   type TracedProgram,
   type Tracer,

@@ -130,7 +130,7 @@ export class TestVm implements AsyncDisposable {
 
   /** Thaws one; output goes on from `before`. */
   static async restore(
-    image: string,
+    image: string | ReadableStream<Uint8Array>,
     options: RestoreOptions = {},
     before?: TestVm,
   ): Promise<TestVm> {

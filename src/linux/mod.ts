@@ -20,6 +20,7 @@ export type {
   CommonOptions,
   RestoreOptions,
   SaveOptions,
+  StreamSaveOptions,
   VerifyPolicy,
   VmEnd,
   VmOptions,

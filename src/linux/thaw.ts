@@ -17,7 +17,6 @@ import {
 import {
   decodeState,
   ImageError,
-  type ImageFile,
   type Section,
   SectionSet,
   type StateSchema,
@@ -27,7 +26,7 @@ import {
   checkSyscall,
   checkVcpuState,
   loadVcpu,
-  mapImageFile,
+  type Memory,
   memoryState,
   type PartInFile,
   probeSyscall,
@@ -56,7 +55,7 @@ export interface SavedVm {
   readonly machine: MachineStateV1;
   /** The registers. */
   readonly vcpu: VcpuStateV1;
-  /** Where memory is in the image. */
+  /** The parts of memory, and where each is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
   readonly space: AddressSpaceStateV1;
@@ -73,11 +72,16 @@ export interface SavedVm {
 /**
  * Reads an image's state, before anything is made of it.
  *
+ * @param found all of the image's sections, in order
+ * @param readData gives a section's data, checked
  * @throws {ImageError} for state that is missing, left over, of another version
  * or senseless; {VmError} when this machine has no room for it
  */
-export function readSaved(image: ImageFile): SavedVm {
-  const sections = new SectionSet<Section>(image.sections);
+export function readSaved(
+  found: readonly Section[],
+  readData: (section: Section) => Uint8Array,
+): SavedVm {
+  const sections = new SectionSet<Section>(found);
   const take = <S>(schema: StateSchema<S>): S =>
     decodeState(schema, sections.take(schema.kind));
   const saved: SavedVm = {
@@ -87,7 +91,7 @@ export function readSaved(image: ImageFile): SavedVm {
       state: decodeState(memoryState, section),
       dataOffset: section.dataOffset,
       dataBytes: section.dataBytes,
-      read: () => image.readData(section),
+      read: () => readData(section),
     })),
     space: take(addressSpaceState),
     process: new Process(take(processState)),
@@ -95,7 +99,7 @@ export function readSaved(image: ImageFile): SavedVm {
     pending: new PendingIo(take(pendingState)),
     files: sections.takeParts(filesState.kind).map((section) => ({
       state: decodeState(filesState, section),
-      data: () => image.readData(section),
+      data: () => readData(section),
     })),
   };
   sections.finish();
@@ -106,18 +110,19 @@ export function readSaved(image: ImageFile): SavedVm {
 /**
  * Puts a saved program into a fresh VM, paused where it was.
  *
+ * @param bringMemory brings the saved pages into fresh memory
  * @throws {VmError} when this machine cannot run it; {FilesError} when a file
  * changed
  */
 export function thaw(
   { kvm, vm, vcpu, memory }: Hardware,
   saved: SavedVm,
-  image: ImageFile,
+  bringMemory: (memory: Memory) => void,
   options: RestoreOptions,
 ): ProgramParts {
   checkVcpuState(vcpu, saved.vcpu);
   checkSyscall(() => probeSyscall(kvm), saved.machine.syscall, saved.vcpu);
-  mapImageFile(memory, saved.memory, image);
+  bringMemory(memory);
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
   const space = new AddressSpace(memory, saved.space);

@@ -8,11 +8,16 @@ import { FilesSaver } from "../devices/mod.ts";
 import {
   type Component,
   ImageFile,
+  type ImageSink,
   type ImageSummary,
+  readableImage,
   saveImageFile,
+  writeImage,
 } from "../state/mod.ts";
 import {
   Machine,
+  mapImageFile,
+  type Memory,
   MemorySaver,
   probeSyscall,
   VcpuSaver,
@@ -24,11 +29,13 @@ import { Hardware } from "./hardware.ts";
 import { Linux, type SaveAnswer } from "./linux.ts";
 import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
-import { blameImage, readSaved, thaw } from "./thaw.ts";
+import { readStreamed } from "./streamed.ts";
+import { blameImage, readSaved, type SavedVm, thaw } from "./thaw.ts";
 import type {
   CommonOptions,
   RestoreOptions,
   SaveOptions,
+  StreamSaveOptions,
   VmEnd,
   VmOptions,
 } from "./vm_options.ts";
@@ -124,30 +131,48 @@ export class Vm {
   /**
    * Makes a VM from an image: paused where the saved one was.
    *
-   * Memory is mapped from the file, which must stay as it is while the VM
+   * From a file, memory is mapped, and the file must stay as it is while the VM
    * lives; a small image is checked whole before, a large one while it runs.
+   * From a stream, all is read and checked before.
    *
+   * @param from the path of an image, or its bytes
    * @throws {ImageError} when the image is damaged or of another version;
-   * {FilesError} when a file changed; {VmError} when this machine cannot run it
+   * {FilesError} when a file changed; {VmError} when this machine cannot run it;
+   * what the stream fails with
    */
   static async restore(
-    path: string,
+    from: string | ReadableStream<Uint8Array>,
     options: RestoreOptions = {},
   ): Promise<Vm> {
+    options.signal?.throwIfAborted();
+    try {
+      return typeof from === "string"
+        ? await Vm.#restoreFile(from, options)
+        : await readStreamed(from, ({ hardware, saved }) =>
+          Vm.#thaw(hardware, saved, () => {}, options), options.signal);
+    } catch (error) {
+      throw blameImage(error);
+    }
+  }
+
+  static async #restoreFile(
+    path: string,
+    options: RestoreOptions,
+  ): Promise<Vm> {
     const { signal } = options;
-    signal?.throwIfAborted();
     using owned = new DisposableStack();
     const image = owned.use(await ImageFile.open(path));
     const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
     const verify = options.verify ?? (isSmall ? "first" : "background");
     if (verify === "first") await image.verifyData({ signal });
     signal?.throwIfAborted();
-    let vm: Vm;
-    try {
-      vm = Vm.#restore(image, options);
-    } catch (error) {
-      throw blameImage(error);
-    }
+    const saved = readSaved(image.sections, (s) => image.readData(s));
+    using made = new DisposableStack();
+    const hardware = made.use(Hardware.open(saved.machine.memoryBytes));
+    const bringMemory = (memory: Memory) =>
+      mapImageFile(memory, saved.memory, image);
+    const vm = Vm.#thaw(hardware, saved, bringMemory, options);
+    made.move();
     if (verify === "background") {
       owned.move();
       vm.#checkWhileRunning(image);
@@ -155,11 +180,15 @@ export class Vm {
     return vm;
   }
 
-  static #restore(image: ImageFile, options: RestoreOptions): Vm {
-    const saved = readSaved(image);
+  /** Puts what was saved into hardware, which the VM owns if this returns. */
+  static #thaw(
+    hardware: Hardware,
+    saved: SavedVm,
+    bringMemory: (memory: Memory) => void,
+    options: RestoreOptions,
+  ): Vm {
     using owned = new DisposableStack();
-    const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
-    const parts = thaw(hardware, saved, image, options);
+    const parts = thaw(hardware, saved, bringMemory, options);
     owned.use(parts.paths);
     owned.defer(() => parts.fds.closeAll());
     const restored = new Vm(hardware, parts, options);
@@ -288,6 +317,15 @@ export class Vm {
   }
 
   /**
+   * The image of the VM as a stream, for any stage or sink of Web Streams. The
+   * VM is paused from the first read to the end of the stream, or until that
+   * is cancelled, and goes on after if it was running.
+   *
+   * What becomes of the bytes is not known here: pause the VM before, where it
+   * must not go on until they are safe.
+   */
+  save(options?: StreamSaveOptions): ReadableStream<Uint8Array>;
+  /**
    * Saves the VM to a file. A running VM is paused for it and goes on after,
    * unless it is to stop.
    *
@@ -297,13 +335,41 @@ export class Vm {
    * an older image
    * @throws {VmError} when it has ended
    */
-  save(path: string, options: SaveOptions = {}): Promise<ImageSummary> {
-    const saved = this.#saving.then(() => this.#save(path, options));
+  save(path: string, options?: SaveOptions): Promise<ImageSummary>;
+  save(
+    to?: string | StreamSaveOptions,
+    options: SaveOptions = {},
+  ): Promise<ImageSummary> | ReadableStream<Uint8Array> {
+    if (typeof to === "string") {
+      return this.#save(
+        (components, signal) =>
+          saveImageFile(to, components, { creator: CREATOR, signal }),
+        options,
+      );
+    }
+    const write = (sink: ImageSink, cancelled: AbortSignal) =>
+      this.#save(
+        (components, signal) =>
+          writeImage(components, sink, { creator: CREATOR, signal }),
+        { ...to, signal: cancelled },
+      );
+    return readableImage(write, this.#giveUp(to?.signal));
+  }
+
+  /** Freezes the VM while `write` writes it; one save waits for the other. */
+  #save<T>(
+    write: (components: Component[], signal: AbortSignal) => Promise<T>,
+    options: SaveOptions,
+  ): Promise<T> {
+    const saved = this.#saving.then(() => this.#freeze(write, options));
     this.#saving = saved.catch(() => {});
     return saved;
   }
 
-  async #save(path: string, options: SaveOptions): Promise<ImageSummary> {
+  async #freeze<T>(
+    write: (components: Component[], signal: AbortSignal) => Promise<T>,
+    options: SaveOptions,
+  ): Promise<T> {
     const { lifecycle } = this.#machine;
     lifecycle.require("save", "created", "running", "paused");
     // What is saved must not be damage that a new checksum makes good.
@@ -316,9 +382,11 @@ export class Vm {
         // The program may have ended meanwhile.
         lifecycle.require("save", "paused");
       }
-      const summary = await this.#saveNow(path, options);
+      this.#machine.settle();
+      const signal = this.#giveUp(options.signal);
+      const written = await write(this.#components(options, signal), signal);
       if (options.stop) this.#stopAsSaved();
-      return summary;
+      return written;
     } finally {
       this.#isDumping = false;
       const stands = this.state === "created" || this.state === "paused";
@@ -328,23 +396,17 @@ export class Vm {
     }
   }
 
+  /** Aborts when the VM is ended, or when `signal` does. */
+  #giveUp(signal?: AbortSignal): AbortSignal {
+    const closing = this.#closing.signal;
+    return signal ? AbortSignal.any([signal, closing]) : closing;
+  }
+
   #stopAsSaved(): void {
     if (this.end) return;
     this.#linux.savedAndStopped = true;
     this.#machine.lifecycle.enter("stopped");
     this.#onSettled();
-  }
-
-  async #saveNow(path: string, options: SaveOptions): Promise<ImageSummary> {
-    this.#machine.settle();
-    const closing = this.#closing.signal;
-    const signal = options.signal
-      ? AbortSignal.any([options.signal, closing])
-      : closing;
-    return await saveImageFile(path, this.#components(options, signal), {
-      creator: CREATOR,
-      signal,
-    });
   }
 
   /** Every component, in the order of an image. */

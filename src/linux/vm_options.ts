@@ -68,14 +68,18 @@ export interface RestoreOptions extends CommonOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What can be chosen of a save. */
-export interface SaveOptions {
+/** What can be chosen of an image that a script takes as a stream. */
+export interface StreamSaveOptions {
   /** Pack memory with zstd. */
   readonly compress?: boolean;
   /** Put the content of open files into the image. */
   readonly carryFiles?: boolean;
+  /** Gives up early: the VM goes on, an old image stays. */
+  readonly signal?: AbortSignal;
+}
+
+/** What can be chosen of a save. */
+export interface SaveOptions extends StreamSaveOptions {
   /** End the VM once it is saved: the program goes on elsewhere. */
   readonly stop?: boolean;
-  /** Gives up early; the old image stays. */
-  readonly signal?: AbortSignal;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { StreamSource } from "./byte_source.ts";
+import { type ByteSource, StreamSource } from "./byte_source.ts";
 import { type ImageVisitor, walkImage } from "./image_walk.ts";
 import type { ImageSummary } from "./image_writer.ts";
 
@@ -48,4 +48,22 @@ export async function readImageStream(
     signal?.removeEventListener("abort", onAbort);
     reader.releaseLock();
   }
+}
+
+/**
+ * Reads an image to its end from a stream, or from bytes that come by
+ * themselves: then the signal is theirs to look at.
+ *
+ * @throws what {@linkcode readImageStream} throws
+ */
+export async function readImage(
+  source: ReadableStream<Uint8Array> | ByteSource,
+  visitor: ImageVisitor,
+  options: ReadStreamOptions = {},
+): Promise<ImageSummary> {
+  if (source instanceof ReadableStream) {
+    return await readImageStream(source, visitor, options);
+  }
+  options.signal?.throwIfAborted();
+  return await walkImage(source, visitor);
 }

@@ -40,8 +40,15 @@ export interface ImageVisitor {
   /** The header, before anything else. */
   header?(header: ImageHeader): void | Promise<void>;
   /**
+   * Where the data of a section is to go, piece by piece, as long together as
+   * the data; absent: into a buffer. What was put there may yet turn out to be
+   * damaged: only once {@linkcode ImageVisitor.section} is called was it checked.
+   */
+  place?(section: Section): readonly Uint8Array[] | undefined;
+  /**
    * A section. `data` is a view that is used again when this has resolved; it
-   * is empty when the section has no data, and when data is passed over.
+   * is empty when the section has no data, when it went where
+   * {@linkcode ImageVisitor.place} said, and when data is passed over.
    */
   section(section: Section, data: Uint8Array): void | Promise<void>;
 }
@@ -63,6 +70,9 @@ export async function walkImage(
 }
 
 const NO_DATA = new Uint8Array();
+
+/** How much data is read before it is checked. */
+const CHECK_BYTES = 1024 * 1024;
 
 class Walk {
   readonly #source: ByteSource;
@@ -97,9 +107,10 @@ class Walk {
       const info = await this.#sectionHeader();
       const payload = await this.#payload(info);
       if (info.kind === INDEX_KIND) return await this.#end(info, payload);
-      const data = await this.#bulk(info);
+      const section = { ...info, payload };
+      const data = await this.#bulk(section);
       this.#found.push(info);
-      await this.#visitor.section({ ...info, payload }, data);
+      await this.#visitor.section(section, data);
     }
   }
 
@@ -203,7 +214,7 @@ class Walk {
   }
 
   /** Reads and checks a section's data, or passes over it. */
-  async #bulk(info: SectionInfo): Promise<Uint8Array> {
+  async #bulk(info: Section): Promise<Uint8Array> {
     if (info.dataBytes === 0) {
       if (info.dataCrc === 0) return NO_DATA;
       throw this.#corrupt(`${this.#where} is damaged`, info.offset);
@@ -215,17 +226,45 @@ class Walk {
       this.#offset += passed;
       if (passed < info.dataBytes) throw this.#truncated("the data of ");
     } else {
-      if (this.#data.length < info.dataBytes) {
-        this.#data = new Uint8Array(info.dataBytes);
-      }
-      data = this.#data.subarray(0, info.dataBytes);
-      await this.#fill(data, "the data of ");
-      if (crc32(data) !== info.dataCrc) {
-        throw dataDamaged(this.#source.name, info);
-      }
+      const places = this.#visitor.place?.(info);
+      if (!places) data = this.#buffer(info.dataBytes);
+      await this.#checked(info, places ?? [data]);
     }
     await this.#padding(alignUp(this.#offset, ALIGN_BYTES));
     return data;
+  }
+
+  /** So many bytes of the buffer that all sections share. */
+  #buffer(lengthBytes: number): Uint8Array<ArrayBuffer> {
+    if (this.#data.length < lengthBytes) {
+      this.#data = new Uint8Array(lengthBytes);
+    }
+    return this.#data.subarray(0, lengthBytes);
+  }
+
+  /** Reads a section's data to where it goes, and checks it there. */
+  async #checked(
+    info: SectionInfo,
+    places: readonly Uint8Array[],
+  ): Promise<void> {
+    let left = info.dataBytes;
+    let crc = 0;
+    for (const place of places) {
+      left -= place.length;
+      if (left < 0) break;
+      // While it is in the cache: a place can be a part's 64 MiB.
+      for (let done = 0; done < place.length; done += CHECK_BYTES) {
+        const piece = place.subarray(done, done + CHECK_BYTES);
+        await this.#fill(piece, "the data of ");
+        crc = crc32(piece, crc);
+      }
+    }
+    if (left !== 0) {
+      throw new RangeError(
+        `Cannot place ${info.dataBytes} bytes of ${this.#where}: its places differ by ${-left}`,
+      );
+    }
+    if (crc !== info.dataCrc) throw dataDamaged(this.#source.name, info);
   }
 
   /** Reads zeros up to byte `end`. */

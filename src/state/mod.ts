@@ -38,7 +38,14 @@ export {
   streamSink,
   type SyncWriter,
 } from "./image_sink.ts";
-export { readImageStream, type ReadStreamOptions } from "./image_stream.ts";
+export {
+  readImage,
+  readImageStream,
+  type ReadStreamOptions,
+} from "./image_stream.ts";
+export { readableImage, type WriteTo } from "./readable_image.ts";
+export { Spool } from "./spool.ts";
+export type { ByteSource } from "./byte_source.ts";
 export type { ImageVisitor } from "./image_walk.ts";
 export {
   type ImageSummary,

@@ -1,6 +1,6 @@
 /**
- * Bringing memory back from an image: long runs of pages are mapped from its
- * file.
+ * Bringing memory back from an image: from a file long runs of pages are
+ * mapped, from a stream all are read to where they belong.
  *
  * @module
  */
@@ -18,14 +18,18 @@ import {
   PART_BYTES,
 } from "./memory_state.ts";
 
-/** Where a part's data is in an image file. */
-export interface PartInFile {
+/** A part of memory in an image. */
+export interface MemoryPart {
   /** What the part says. */
   readonly state: MemoryPartV1;
-  /** Where its data begins, a multiple of the page size. */
-  readonly dataOffset: number;
   /** How many bytes of data. */
   readonly dataBytes: number;
+}
+
+/** Where a part's data is in an image file. */
+export interface PartInFile extends MemoryPart {
+  /** Where its data begins, a multiple of the page size. */
+  readonly dataOffset: number;
   /** Reads and checks the data. */
   read(): Uint8Array;
 }
@@ -49,20 +53,13 @@ const MAX_MAPPED_RUNS = 8192;
  * @returns the size of the memory
  * @throws {VmError} when they do not fit each other
  */
-export function checkMemoryParts(parts: readonly PartInFile[]): number {
-  const wrong = (what: string) =>
-    new VmError("VM_MEMORY", `Cannot restore "memory": ${what}`);
+export function checkMemoryParts(parts: readonly MemoryPart[]): number {
   const sizeBytes = parts[0]?.state.sizeBytes ?? 0;
-  for (const { state, dataBytes } of parts) {
-    if (state.sizeBytes !== sizeBytes) throw wrong("its parts differ in size");
-    const bytes = bytesOf(state.runs);
-    const isPacked = state.encoding === "zstd";
-    if (bytes > (isPacked ? PACKED_PART_BYTES : PART_BYTES)) {
-      throw wrong(`a part has ${bytes} bytes of pages`);
+  for (const part of parts) {
+    if (part.state.sizeBytes !== sizeBytes) {
+      throw wrong("its parts differ in size");
     }
-    if (!isPacked && bytes !== dataBytes) {
-      throw wrong(`a part has ${dataBytes} bytes of data, must be ${bytes}`);
-    }
+    checkLength(part);
   }
   const runs = parts.flatMap(({ state }) => state.runs).sort(byGpa);
   let last = 0;
@@ -76,6 +73,48 @@ export function checkMemoryParts(parts: readonly PartInFile[]): number {
     last = end;
   }
   return sizeBytes;
+}
+
+function wrong(what: string): VmError {
+  return new VmError("VM_MEMORY", `Cannot restore "memory": ${what}`);
+}
+
+/** A part has no more pages than it may, and as much data as they take. */
+function checkLength({ state, dataBytes }: MemoryPart): void {
+  const bytes = bytesOf(state.runs);
+  const isPacked = state.encoding === "zstd";
+  if (bytes > (isPacked ? PACKED_PART_BYTES : PART_BYTES)) {
+    throw wrong(`a part has ${bytes} bytes of pages`);
+  }
+  if (!isPacked && bytes !== dataBytes) {
+    throw wrong(`a part has ${dataBytes} bytes of data, must be ${bytes}`);
+  }
+}
+
+/**
+ * Where in fresh memory the data of a part goes as it comes from a stream;
+ * `undefined` for data that has to be unpacked: {@linkcode unpackPart}.
+ *
+ * @throws {VmError} when it does not fit the memory
+ */
+export function placesOf(
+  memory: Memory,
+  part: MemoryPart,
+): Uint8Array[] | undefined {
+  checkLength(part);
+  if (part.state.encoding === "zstd") return undefined;
+  return part.state.runs.map(([gpa, pages]) =>
+    memory.bytes(gpa, pages * PAGE_BYTES)
+  );
+}
+
+/** Unpacks a part's data to where it belongs. @throws {VmError} */
+export function unpackPart(
+  memory: Memory,
+  { state }: MemoryPart,
+  data: Uint8Array,
+): void {
+  placePages(memory, state, unpack(state, data));
 }
 
 /** The image file that memory is mapped from. */
@@ -105,7 +144,7 @@ export function mapImageFile(
   const mapFrom = mapFromBytes(parts);
   for (const part of parts) {
     if (part.state.encoding === "zstd") {
-      placePages(memory, part.state, unpack(part.state, part.read()));
+      unpackPart(memory, part, part.read());
       continue;
     }
     let fileOffset = part.dataOffset;

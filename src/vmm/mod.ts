@@ -34,8 +34,11 @@ export { type FileRun, Memory } from "./memory.ts";
 export {
   checkMemoryParts,
   mapImageFile,
+  type MemoryPart,
   type MemorySource,
   type PartInFile,
+  placesOf,
+  unpackPart,
 } from "./memory_image.ts";
 export { MemorySaver } from "./memory_saver.ts";
 export { type MemoryPartV1, memoryState } from "./memory_state.ts";

@@ -177,3 +177,28 @@ kvmTest(
     await assertAlike(names[0], names[1]);
   },
 );
+
+kvmTest(
+  "freeze: a stream of a VM holds what a file of it does",
+  async () => {
+    const [program] = await guest("held");
+    await using scratch = new Scratch();
+    const folder = scratch.file("folder");
+    Deno.mkdirSync(folder);
+    await using test = await TestVm.create({
+      program,
+      cwd: folder,
+      allow: { read: [folder], write: [folder] },
+    });
+    test.run().catch(() => {});
+    await test.until("ready");
+    await test.vm.pause();
+    const [file, streamed] = [scratch.file("file"), scratch.file("streamed")];
+    for (const options of [{}, { compress: true }, { carryFiles: true }]) {
+      const { totalBytes } = await test.vm.save(file, options);
+      await Deno.writeFile(streamed, test.vm.save(options));
+      assertEquals(Deno.statSync(streamed).size, totalBytes);
+      await assertAlike(file, streamed);
+    }
+  },
+);

@@ -1,0 +1,101 @@
+/**
+ * A VM from a stream: memory goes to where it belongs as it comes, so that no
+ * more than one section is held beside it.
+ *
+ * @module
+ */
+
+import { filesState } from "../devices/mod.ts";
+import {
+  type ByteSource,
+  decodeState,
+  ImageError,
+  readImage,
+  type Section,
+  Spool,
+} from "../state/mod.ts";
+import {
+  type MemoryPart,
+  memoryState,
+  placesOf,
+  unpackPart,
+} from "../vmm/mod.ts";
+import { Hardware } from "./hardware.ts";
+import { checkMachine, machineState } from "./machine_state.ts";
+import { readSaved, type SavedVm } from "./thaw.ts";
+
+/** What a stream brought. */
+export interface StreamedVm {
+  /** A VM with the saved memory; the caller's to dispose of. */
+  readonly hardware: Hardware;
+  /** The state that is to go into it. */
+  readonly saved: SavedVm;
+}
+
+/**
+ * Reads an image from a stream, to its end: what is there then was checked
+ * whole.
+ *
+ * @param thaw makes the VM of what was read; data of files that the image
+ * carries can be read until it returns
+ * @throws {ImageError} whatever is wrong with the image or the stream;
+ * {VmError} when this machine has no room for it; {KvmError}; the signal's
+ * reason
+ */
+export async function readStreamed<T>(
+  source: ReadableStream<Uint8Array> | ByteSource,
+  thaw: (streamed: StreamedVm) => T,
+  signal?: AbortSignal,
+): Promise<T> {
+  using owned = new DisposableStack();
+  const spool = owned.use(new Spool());
+  const sections: Section[] = [];
+  let hardware: Hardware | undefined;
+  /** The memory of the machine that the image began with. */
+  const memoryFor = (section: Section) => {
+    if (hardware) return hardware.memory;
+    const machine = sections.find(({ kind }) => kind === machineState.kind);
+    if (!machine) {
+      throw new ImageError(
+        "IMAGE_STATE",
+        `Cannot restore: memory comes before the state of ${machineState.kind}`,
+        { section: section.kind, offset: section.offset },
+      );
+    }
+    const config = decodeState(machineState, machine);
+    checkMachine(config, decodeState(memoryState, section).sizeBytes);
+    hardware = owned.use(Hardware.open(config.memoryBytes));
+    return hardware.memory;
+  };
+  await readImage(source, {
+    place(section) {
+      if (section.kind !== memoryState.kind) return undefined;
+      return placesOf(memoryFor(section), partOf(section));
+    },
+    section(section, data) {
+      sections.push(section);
+      if (section.kind === memoryState.kind) {
+        const memory = memoryFor(section);
+        if (data.length > 0) unpackPart(memory, partOf(section), data);
+      } else if (section.kind === filesState.kind) {
+        spool.put(section.sequence, data);
+      }
+    },
+  }, { signal });
+  const saved = readSaved(
+    sections,
+    (section) => spool.take(section.sequence),
+  );
+  // Memory has at least one part, or readSaved would have said so.
+  const result = thaw({ hardware: hardware!, saved });
+  spool[Symbol.dispose]();
+  owned.move();
+  return result;
+}
+
+function partOf(section: Section): MemoryPart {
+  return {
+    state: decodeState(memoryState, section),
+    dataBytes: section.dataBytes,
+  };
+}
