@@ -41,6 +41,7 @@ export {
   type CommonOptions,
   type ExitStatus,
   lineTracer,
+  type PreparedVm,
   ProgramError,
   type ProgramErrorCode,
   type RestoreOptions,
@@ -60,6 +61,7 @@ export {
   type VmOptions,
 } from "./src/linux/mod.ts";
 export {
+  type ByteSource,
   decodePayload,
   type FileIdentity,
   ImageError,

@@ -62,4 +62,9 @@ export {
 } from "./pending.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
 export type { FilesPolicy } from "./reopen.ts";
-export { restoreFiles } from "./restore_files.ts";
+export {
+  CheckedFiles,
+  checkFiles,
+  misfits,
+  restoreFiles,
+} from "./restore_files.ts";

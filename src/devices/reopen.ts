@@ -117,6 +117,22 @@ export function reopenHostFile(
   }
 }
 
+/**
+ * Checks whether a host file that has a name could be opened again here.
+ *
+ * @throws {FilesError} when not, as {@linkcode reopenHostFile} does
+ */
+export function reopenable(
+  state: HostFileState,
+  fd: number,
+  options: RestoreFilesOptions,
+): void {
+  const isCarried = options.policy === "carry" && state.isCarried;
+  if (isCarried) return placeFor(state, fd, [], options).cancel();
+  using unlinked = new UnlinkedFiles();
+  reopenHostFile(state, fd, [], options, unlinked).cancel();
+}
+
 /** Checks that what the image carries of a file can be put in its place. */
 function checkCarried(
   state: HostFileState,
@@ -126,6 +142,16 @@ function checkCarried(
 ): Checked {
   // All of it must be there before what the file holds now is given up.
   for (const _ of carried(state, fd, content));
+  return placeFor(state, fd, content, options);
+}
+
+/** Finds the place of a file that the image carries. */
+function placeFor(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): Checked {
   const { paths } = options;
   const path = pathOf(state.path);
   const flags = O.writeOnly | O.largeFile;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HostStream, ScriptStream } from "./console.ts";
+import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
 import { FdTable } from "./fd_table.ts";
@@ -14,26 +14,78 @@ import { PipeBuffer, PipeEnd } from "./pipe.ts";
 import {
   asItIs,
   type Checked,
+  reopenable,
   reopenHostFile,
   type RestoreFilesOptions,
   UnlinkedFiles,
 } from "./reopen.ts";
-import type { FilesPart, FileState } from "./files_state.ts";
+import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
 /**
- * Opens again what was open.
+ * What was open, found again and checked; nothing was changed yet.
+ */
+export class CheckedFiles implements Disposable {
+  readonly #table: FilesTable;
+  readonly #script: ScriptConsole | undefined;
+  #checked: readonly Checked[];
+
+  /** @internal: {@linkcode checkFiles} makes it. */
+  constructor(
+    table: FilesTable,
+    checked: readonly Checked[],
+    script?: ScriptConsole,
+  ) {
+    this.#table = table;
+    this.#checked = checked;
+    this.#script = script;
+  }
+
+  /**
+   * Cuts back and writes files as was chosen, and gives the descriptors.
+   *
+   * @throws {FilesError} when the host refuses; nothing is left open then
+   */
+  finish(): FdTable {
+    const files: OpenFile[] = [];
+    const checked = this.#checked;
+    this.#checked = [];
+    try {
+      for (const one of checked) files.push(one.finish());
+    } catch (error) {
+      for (const one of checked.slice(files.length)) one.cancel();
+      for (const file of files) file.close();
+      throw error;
+    }
+    const fds = new FdTable();
+    for (const { fd, file, closeOnExec } of this.#table.descriptors) {
+      fds.installAt(fd, files[file], closeOnExec);
+    }
+    const { consoleInput, consoleEnded } = this.#table;
+    if (consoleInput.length > 0) this.#script?.push(consoleInput);
+    if (consoleEnded) this.#script?.end();
+    return fds;
+  }
+
+  /** Gives back what is held, unless it was finished. */
+  [Symbol.dispose](): void {
+    for (const one of this.#checked) one.cancel();
+    this.#checked = [];
+  }
+}
+
+/**
+ * Finds again what was open, and checks it, before anything is changed.
  *
  * @throws {FilesError} naming descriptor, path, expected and found; nothing is
  * left open then
  */
-export function restoreFiles(
+export function checkFiles(
   parts: readonly FilesPart[],
   options: RestoreFilesOptions,
-): FdTable {
+): CheckedFiles {
   const [first, ...content] = parts;
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
-  const fds = new FdTable();
   const pipes = table.pipes.map((p) => {
     const pipe = new PipeBuffer(p.inode, p.content);
     pipe.open.read = p.readEndOpen;
@@ -42,12 +94,9 @@ export function restoreFiles(
   });
   using unlinked = new UnlinkedFiles();
   const checked: Checked[] = [];
-  const files: OpenFile[] = [];
   try {
-    // What is only checked comes before what is changed.
     for (const [index, state] of table.files.entries()) {
-      const fd = table.descriptors.find((d) => d.file === index)?.fd;
-      if (fd === undefined) throw malformed(`nothing points to file ${index}`);
+      const fd = descriptorOf(table, index);
       checked.push(check(state, index, fd, pipes, content, options, unlinked));
     }
     const seen = new Set<number>();
@@ -57,20 +106,50 @@ export function restoreFiles(
       }
       seen.add(fd);
     }
-    for (const one of checked) files.push(one.finish());
   } catch (error) {
-    for (const one of checked.slice(files.length)) one.cancel();
-    for (const file of files) file.close();
+    for (const one of checked) one.cancel();
     throw error;
   }
-  for (const { fd, file, closeOnExec } of table.descriptors) {
-    fds.installAt(fd, files[file], closeOnExec);
+  return new CheckedFiles(table, checked, options.console);
+}
+
+/** Opens again what was open. @throws {FilesError} */
+export function restoreFiles(
+  parts: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): FdTable {
+  using checked = checkFiles(parts, options);
+  return checked.finish();
+}
+
+/**
+ * Every host file of a table that could not be opened again here, with the
+ * reason. What the image carries of files need not be there yet.
+ */
+export function misfits(
+  table: FilesTable,
+  options: RestoreFilesOptions,
+): FilesError[] {
+  const found: FilesError[] = [];
+  for (const [index, state] of table.files.entries()) {
+    // A file without a name comes in the image.
+    if (state.type !== "host" || state.isUnlinked) continue;
+    try {
+      const fd = descriptorOf(table, index);
+      reopenable(state, fd, options);
+    } catch (error) {
+      if (!(error instanceof FilesError)) throw error;
+      found.push(error);
+    }
   }
-  if (options.console) {
-    if (table.consoleInput.length > 0) options.console.push(table.consoleInput);
-    if (table.consoleEnded) options.console.end();
-  }
-  return fds;
+  return found;
+}
+
+/** The lowest descriptor that points to a file. */
+function descriptorOf(table: FilesTable, index: number): number {
+  const fd = table.descriptors.find((d) => d.file === index)?.fd;
+  if (fd === undefined) throw malformed(`nothing points to file ${index}`);
+  return fd;
 }
 
 function malformed(what: string): FilesError {

@@ -18,6 +18,7 @@ export {
 export { Vm } from "./vm.ts";
 export type {
   CommonOptions,
+  PreparedVm,
   RestoreOptions,
   SaveOptions,
   StreamSaveOptions,

@@ -26,7 +26,7 @@ import { readSaved, type SavedVm } from "./thaw.ts";
 
 /** What a stream brought. */
 export interface StreamedVm {
-  /** A VM with the saved memory; the caller's to dispose of. */
+  /** A VM with the saved memory. */
   readonly hardware: Hardware;
   /** The state that is to go into it. */
   readonly saved: SavedVm;
@@ -36,19 +36,21 @@ export interface StreamedVm {
  * Reads an image from a stream, to its end: what is there then was checked
  * whole.
  *
- * @param thaw makes the VM of what was read; data of files that the image
- * carries can be read until it returns
+ * @param owners take what is opened: the VM, and what the image carries of files
  * @throws {ImageError} whatever is wrong with the image or the stream;
  * {VmError} when this machine has no room for it; {KvmError}; the signal's
  * reason
  */
-export async function readStreamed<T>(
+export async function readStreamed(
   source: ReadableStream<Uint8Array> | ByteSource,
-  thaw: (streamed: StreamedVm) => T,
-  signal?: AbortSignal,
-): Promise<T> {
-  using owned = new DisposableStack();
-  const spool = owned.use(new Spool());
+  owners: {
+    readonly vm: DisposableStack;
+    readonly source: DisposableStack;
+    readonly signal?: AbortSignal;
+  },
+): Promise<StreamedVm> {
+  const { signal } = owners;
+  const spool = owners.source.use(new Spool());
   const sections: Section[] = [];
   let hardware: Hardware | undefined;
   /** The memory of the machine that the image began with. */
@@ -64,7 +66,7 @@ export async function readStreamed<T>(
     }
     const config = decodeState(machineState, machine);
     checkMachine(config, decodeState(memoryState, section).sizeBytes);
-    hardware = owned.use(Hardware.open(config.memoryBytes));
+    hardware = owners.vm.use(Hardware.open(config.memoryBytes));
     return hardware.memory;
   };
   await readImage(source, {
@@ -82,15 +84,9 @@ export async function readStreamed<T>(
       }
     },
   }, { signal });
-  const saved = readSaved(
-    sections,
-    (section) => spool.take(section.sequence),
-  );
+  const saved = readSaved(sections, (s) => spool.take(s.sequence));
   // Memory has at least one part, or readSaved would have said so.
-  const result = thaw({ hardware: hardware!, saved });
-  spool[Symbol.dispose]();
-  owned.move();
-  return result;
+  return { hardware: hardware!, saved };
 }
 
 function partOf(section: Section): MemoryPart {

@@ -5,6 +5,8 @@
  */
 
 import {
+  type CheckedFiles,
+  checkFiles,
   Clock,
   clockState,
   FilesError,
@@ -12,7 +14,6 @@ import {
   filesState,
   PendingIo,
   pendingState,
-  restoreFiles,
 } from "../devices/mod.ts";
 import {
   decodeState,
@@ -107,8 +108,15 @@ export function readSaved(
   return saved;
 }
 
+/** A saved program in a fresh VM, but for its files: those were only checked. */
+export interface ThawedParts extends Omit<ProgramParts, "fds"> {
+  /** The files, found as they must be, and not changed yet. */
+  readonly files: CheckedFiles;
+}
+
 /**
- * Puts a saved program into a fresh VM, paused where it was.
+ * Puts a saved program into a fresh VM, paused where it was. Nothing outside of
+ * the VM is changed.
  *
  * @param bringMemory brings the saved pages into fresh memory
  * @throws {VmError} when this machine cannot run it; {FilesError} when a file
@@ -119,7 +127,7 @@ export function thaw(
   saved: SavedVm,
   bringMemory: (memory: Memory) => void,
   options: RestoreOptions,
-): ProgramParts {
+): ThawedParts {
   checkVcpuState(vcpu, saved.vcpu);
   checkSyscall(() => probeSyscall(kvm), saved.machine.syscall, saved.vcpu);
   bringMemory(memory);
@@ -128,15 +136,14 @@ export function thaw(
   const space = new AddressSpace(memory, saved.space);
   using owned = new DisposableStack();
   const paths = owned.use(openPaths(options.allow));
-  // Last, as it may change files.
-  const fds = restoreFiles(saved.files, {
+  const files = checkFiles(saved.files, {
     paths,
     console: options.console,
     policy: options.files ?? "check",
   });
   owned.move();
   const { process, clock, pending } = saved;
-  return { space, process, fds, pending, clock, paths };
+  return { space, process, files, pending, clock, paths };
 }
 
 /** State that does not make sense is the image's fault, whoever found it. */

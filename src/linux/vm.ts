@@ -6,8 +6,9 @@
 
 import { FilesSaver } from "../devices/mod.ts";
 import {
+  type ByteSource,
   type Component,
-  ImageFile,
+  type ImageFile,
   type ImageSink,
   type ImageSummary,
   readableImage,
@@ -16,8 +17,6 @@ import {
 } from "../state/mod.ts";
 import {
   Machine,
-  mapImageFile,
-  type Memory,
   MemorySaver,
   probeSyscall,
   VcpuSaver,
@@ -29,10 +28,10 @@ import { Hardware } from "./hardware.ts";
 import { Linux, type SaveAnswer } from "./linux.ts";
 import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
-import { readStreamed } from "./streamed.ts";
-import { blameImage, readSaved, type SavedVm, thaw } from "./thaw.ts";
+import { findSaved } from "./find_saved.ts";
 import type {
   CommonOptions,
+  PreparedVm,
   RestoreOptions,
   SaveOptions,
   StreamSaveOptions,
@@ -42,9 +41,6 @@ import type {
 
 /** Memory of a VM for which none was asked. */
 const DEFAULT_MEMORY_BYTES = 1024 ** 3;
-
-/** Up to so many bytes of an image are checked before the VM runs. */
-const VERIFY_FIRST_BYTES = 8 * 1024 * 1024;
 
 /**
  * A VM with a Linux program in it.
@@ -144,58 +140,44 @@ export class Vm {
     from: string | ReadableStream<Uint8Array>,
     options: RestoreOptions = {},
   ): Promise<Vm> {
-    options.signal?.throwIfAborted();
-    try {
-      return typeof from === "string"
-        ? await Vm.#restoreFile(from, options)
-        : await readStreamed(from, ({ hardware, saved }) =>
-          Vm.#thaw(hardware, saved, () => {}, options), options.signal);
-    } catch (error) {
-      throw blameImage(error);
-    }
+    using prepared = await Vm.prepare(from, options);
+    return prepared.finish();
   }
 
-  static async #restoreFile(
-    path: string,
-    options: RestoreOptions,
-  ): Promise<Vm> {
-    const { signal } = options;
-    using owned = new DisposableStack();
-    const image = owned.use(await ImageFile.open(path));
-    const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
-    const verify = options.verify ?? (isSmall ? "first" : "background");
-    if (verify === "first") await image.verifyData({ signal });
-    signal?.throwIfAborted();
-    const saved = readSaved(image.sections, (s) => image.readData(s));
-    using made = new DisposableStack();
-    const hardware = made.use(Hardware.open(saved.machine.memoryBytes));
-    const bringMemory = (memory: Memory) =>
-      mapImageFile(memory, saved.memory, image);
-    const vm = Vm.#thaw(hardware, saved, bringMemory, options);
-    made.move();
-    if (verify === "background") {
-      owned.move();
-      vm.#checkWhileRunning(image);
-    }
-    return vm;
-  }
-
-  /** Puts what was saved into hardware, which the VM owns if this returns. */
-  static #thaw(
-    hardware: Hardware,
-    saved: SavedVm,
-    bringMemory: (memory: Memory) => void,
-    options: RestoreOptions,
-  ): Vm {
-    using owned = new DisposableStack();
-    const parts = thaw(hardware, saved, bringMemory, options);
-    owned.use(parts.paths);
-    owned.defer(() => parts.fds.closeAll());
-    const restored = new Vm(hardware, parts, options);
-    owned.use(restored.#machine);
-    restored.#machine.adopt();
-    owned.move();
-    return restored;
+  /**
+   * The first step of {@linkcode Vm.restore}: all but changing what is outside
+   * of the VM. What is prepared can be finished, or given up without a trace.
+   *
+   * @throws as {@linkcode Vm.restore} does
+   */
+  static async prepare(
+    from: string | ReadableStream<Uint8Array> | ByteSource,
+    options: RestoreOptions = {},
+  ): Promise<PreparedVm> {
+    const found = await findSaved(from, options);
+    const { hardware, owned, source, image } = found;
+    const { files, ...parts } = found.parts;
+    return {
+      finish() {
+        using making = new DisposableStack();
+        const fds = files.finish();
+        making.defer(() => fds.closeAll());
+        const vm = new Vm(hardware, { ...parts, fds }, options);
+        making.use(vm.#machine);
+        vm.#machine.adopt();
+        making.move();
+        owned.move();
+        if (image) {
+          source.move();
+          vm.#checkWhileRunning(image);
+        }
+        return vm;
+      },
+      [Symbol.dispose]() {
+        owned.dispose();
+        source.dispose();
+      },
+    };
   }
 
   /** Checks the rest of a large image; a damaged one stops the VM. */

@@ -68,6 +68,17 @@ export interface RestoreOptions extends CommonOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A VM that could be restored: all was found as it must be. */
+export interface PreparedVm extends Disposable {
+  /**
+   * Makes the changes to files that were chosen, and gives the VM, paused where
+   * the saved one was. To be called once at most.
+   *
+   * @throws {FilesError} when the host refuses
+   */
+  finish(): Vm;
+}
+
 /** What can be chosen of an image that a script takes as a stream. */
 export interface StreamSaveOptions {
   /** Pack memory with zstd. */

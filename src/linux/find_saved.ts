@@ -1,0 +1,98 @@
+/**
+ * All that a VM is restored from, found and checked: from a file or a stream.
+ *
+ * @module
+ */
+
+import { type ByteSource, ImageFile } from "../state/mod.ts";
+import { mapImageFile } from "../vmm/mod.ts";
+import { Hardware } from "./hardware.ts";
+import { readStreamed } from "./streamed.ts";
+import { blameImage, readSaved, thaw, type ThawedParts } from "./thaw.ts";
+import type { RestoreOptions } from "./vm_options.ts";
+
+/** Up to so many bytes of an image are checked before the VM runs. */
+const VERIFY_FIRST_BYTES = 8 * 1024 * 1024;
+
+/** A VM that is not one yet, and what is open for it. */
+export interface FoundVm {
+  /** KVM's VM, with the saved memory and registers. */
+  readonly hardware: Hardware;
+  /** What belongs to the program. */
+  readonly parts: ThawedParts;
+  /** What will be the VM's own. */
+  readonly owned: DisposableStack;
+  /** What it comes from, which may go once there is a VM. */
+  readonly source: DisposableStack;
+  /** The image in `source`, when it is to be checked while the VM runs. */
+  readonly image?: ImageFile;
+}
+
+/**
+ * Finds all that a VM is restored from; nothing outside of it is changed.
+ *
+ * @param from the path of an image, or its bytes
+ * @throws {ImageError}, {FilesError}, {VmError}, {KvmError}; the signal's reason
+ */
+export async function findSaved(
+  from: string | ReadableStream<Uint8Array> | ByteSource,
+  options: RestoreOptions,
+): Promise<FoundVm> {
+  options.signal?.throwIfAborted();
+  using owned = new DisposableStack();
+  using source = new DisposableStack();
+  try {
+    const { hardware, parts, image } = typeof from === "string"
+      ? await inFile(from, owned, source, options)
+      : await inStream(from, owned, source, options);
+    owned.use(parts.paths);
+    owned.use(parts.files);
+    return {
+      hardware,
+      parts,
+      owned: owned.move(),
+      source: source.move(),
+      image,
+    };
+  } catch (error) {
+    throw blameImage(error);
+  }
+}
+
+async function inFile(
+  path: string,
+  owned: DisposableStack,
+  source: DisposableStack,
+  options: RestoreOptions,
+): Promise<Pick<FoundVm, "hardware" | "parts" | "image">> {
+  const { signal } = options;
+  const image = source.use(await ImageFile.open(path));
+  const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
+  const verify = options.verify ?? (isSmall ? "first" : "background");
+  if (verify === "first") await image.verifyData({ signal });
+  signal?.throwIfAborted();
+  const saved = readSaved(image.sections, (s) => image.readData(s));
+  const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
+  const parts = thaw(
+    hardware,
+    saved,
+    (memory) => mapImageFile(memory, saved.memory, image),
+    options,
+  );
+  return verify === "background"
+    ? { hardware, parts, image }
+    : { hardware, parts };
+}
+
+async function inStream(
+  stream: ReadableStream<Uint8Array> | ByteSource,
+  owned: DisposableStack,
+  source: DisposableStack,
+  options: RestoreOptions,
+): Promise<Pick<FoundVm, "hardware" | "parts" | "image">> {
+  const { signal } = options;
+  const owners = { vm: owned, source, signal };
+  const { hardware, saved } = await readStreamed(stream, owners);
+  signal?.throwIfAborted();
+  return { hardware, parts: thaw(hardware, saved, () => {}, options) };
+}
