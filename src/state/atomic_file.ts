@@ -6,7 +6,8 @@
  */
 
 import { basename, dirname, join } from "node:path";
-import { cannotWrite, FileSink, type ImageSink } from "./image_sink.ts";
+import { cannotWrite, FileSink } from "./image_sink.ts";
+import type { ImageTarget } from "./transports/image_end.ts";
 
 /** How to replace a file. */
 export interface AtomicFileOptions {
@@ -25,14 +26,15 @@ export interface AtomicFileOptions {
  * it was committed. Only its owner may read it: an image holds all that a
  * program had in its memory.
  */
-export class AtomicFile implements ImageSink, Disposable {
+export class AtomicFile implements ImageTarget, Disposable {
   /** The file that will be replaced; links were followed. */
   readonly path: string;
   /** The name that it has until then. */
   readonly temporaryPath: string;
   readonly #file: Deno.FsFile;
   readonly #sink: FileSink;
-  readonly #name: string;
+  /** How errors call it: its path, quoted. */
+  readonly name: string;
   readonly #durable: boolean;
   #state: "writing" | "closed" | "done" = "writing";
 
@@ -44,7 +46,7 @@ export class AtomicFile implements ImageSink, Disposable {
    * is there and is not a regular file
    */
   constructor(path: string, options: AtomicFileOptions = {}) {
-    this.#name = JSON.stringify(path);
+    this.name = JSON.stringify(path);
     this.#durable = options.durable ?? true;
     try {
       checkTarget(path);
@@ -60,9 +62,9 @@ export class AtomicFile implements ImageSink, Disposable {
         mode: 0o600,
       });
     } catch (cause) {
-      throw cannotWrite(this.#name, cause);
+      throw cannotWrite(this.name, cause);
     }
-    this.#sink = new FileSink(this.#file, this.#name);
+    this.#sink = new FileSink(this.#file, this.name);
   }
 
   /**
@@ -90,7 +92,7 @@ export class AtomicFile implements ImageSink, Disposable {
       this.#state = "done";
       if (this.#durable) await syncFolder(dirname(this.path));
     } catch (cause) {
-      throw cannotWrite(this.#name, cause);
+      throw cannotWrite(this.name, cause);
     }
   }
 
@@ -107,6 +109,12 @@ export class AtomicFile implements ImageSink, Disposable {
         console.error(`Cannot remove ${this.temporaryPath}: ${error}`);
       }
     }
+  }
+
+  /** Removes the file, unless it was committed. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]();
+    return Promise.resolve();
   }
 
   #close(): void {

@@ -60,3 +60,20 @@ export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";
 export { bytes, count, u32, u64 } from "./schemas.ts";
 export { SectionSet } from "./section_set.ts";
+export {
+  type End,
+  type EndOptions,
+  type ImageOrigin,
+  type ImageTarget,
+  type ListenOptions,
+  listenOrigin,
+  openOrigin,
+  openTarget,
+  OriginListener,
+  parseEnd,
+  streamTarget,
+  targetStream,
+  type TlsOptions,
+  TransportError,
+  type TransportErrorCode,
+} from "./transports/mod.ts";

@@ -1,0 +1,18 @@
+/**
+ * The ends of a pipeline: where the bytes of an image go, and where they come
+ * from. They know nothing of what is in them.
+ *
+ * @module
+ */
+
+export { type End, parseEnd } from "./end_url.ts";
+export { TransportError, type TransportErrorCode } from "./errors.ts";
+export type {
+  EndOptions,
+  ImageOrigin,
+  ImageTarget,
+  TlsOptions,
+} from "./image_end.ts";
+export { type ListenOptions, listenOrigin, OriginListener } from "./listen.ts";
+export { openOrigin, openTarget } from "./open.ts";
+export { streamTarget, targetStream } from "./streams.ts";
