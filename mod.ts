@@ -40,10 +40,14 @@ export {
   type CallArguments,
   type CommonOptions,
   type ExitStatus,
+  type FrozenVm,
   lineTracer,
+  type Offer,
+  offerOfImage,
   type PreparedVm,
   ProgramError,
   type ProgramErrorCode,
+  reasonsAgainst,
   type RestoreOptions,
   type SaveAnswer,
   type SaveOptions,
@@ -60,6 +64,18 @@ export {
   type VmEnd,
   type VmOptions,
 } from "./src/linux/mod.ts";
+export {
+  askMigration,
+  listenForVms,
+  migrate,
+  type MigrateOptions,
+  MigrationError,
+  type MigrationErrorCode,
+  type MigrationProgress,
+  type Phase,
+  type ReceiveOptions,
+  Receiver,
+} from "./src/migration/mod.ts";
 export {
   type ByteSource,
   decodePayload,

@@ -19,6 +19,7 @@ export {
   type FilesPart,
   filesState,
   type FilesStateV1,
+  type FilesTable,
 } from "./files_state.ts";
 export {
   close,

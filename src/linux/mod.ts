@@ -4,10 +4,11 @@
  * @module
  */
 
-export { VERSION } from "./creator.ts";
+export { CREATOR, VERSION } from "./creator.ts";
 export { ProgramError, type ProgramErrorCode } from "./errors.ts";
 export { SIGNAL, type Signaled, signalName } from "./faults.ts";
 export type { ExitStatus, SaveAnswer } from "./linux.ts";
+export { type Offer, offerOfImage, reasonsAgainst } from "./preflight.ts";
 export { syscallName } from "./syscall_numbers.ts";
 export {
   type CallArguments,
@@ -18,6 +19,7 @@ export {
 export { Vm } from "./vm.ts";
 export type {
   CommonOptions,
+  FrozenVm,
   PreparedVm,
   RestoreOptions,
   SaveOptions,

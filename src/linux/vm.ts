@@ -11,8 +11,10 @@ import {
   type ImageFile,
   type ImageSink,
   type ImageSummary,
+  openOrigin,
+  openTarget,
+  parseEnd,
   readableImage,
-  saveImageFile,
   writeImage,
 } from "../state/mod.ts";
 import {
@@ -29,8 +31,10 @@ import { Linux, type SaveAnswer } from "./linux.ts";
 import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
 import { findSaved } from "./find_saved.ts";
+import { offerOf } from "./preflight.ts";
 import type {
   CommonOptions,
+  FrozenVm,
   PreparedVm,
   RestoreOptions,
   SaveOptions,
@@ -82,6 +86,8 @@ export class Vm {
   #wantsRunning = false;
   /** Whether the program's own SAVE() is being answered. */
   #inSave = false;
+  /** Whether it goes on elsewhere, and must never go on here. */
+  #hasMoved = false;
 
   private constructor(
     hardware: Hardware,
@@ -131,13 +137,14 @@ export class Vm {
    * lives; a small image is checked whole before, a large one while it runs.
    * From a stream, all is read and checked before.
    *
-   * @param from the path of an image, or its bytes
+   * @param from the path of an image, a URL that it can be read from (see
+   * docs/ends.md), or its bytes
    * @throws {ImageError} when the image is damaged or of another version;
    * {FilesError} when a file changed; {VmError} when this machine cannot run it;
-   * what the stream fails with
+   * {TransportError} when the URL gives no image; what the stream fails with
    */
   static async restore(
-    from: string | ReadableStream<Uint8Array>,
+    from: string | URL | ReadableStream<Uint8Array>,
     options: RestoreOptions = {},
   ): Promise<Vm> {
     using prepared = await Vm.prepare(from, options);
@@ -151,9 +158,17 @@ export class Vm {
    * @throws as {@linkcode Vm.restore} does
    */
   static async prepare(
-    from: string | ReadableStream<Uint8Array> | ByteSource,
+    from: string | URL | ReadableStream<Uint8Array> | ByteSource,
     options: RestoreOptions = {},
   ): Promise<PreparedVm> {
+    if (typeof from === "string" || from instanceof URL) {
+      const end = parseEnd(from);
+      if (end.scheme !== "file") {
+        await using origin = await openOrigin(from, options);
+        return await Vm.prepare(origin.readable, options);
+      }
+      from = end.path;
+    }
     const found = await findSaved(from, options);
     const { hardware, owned, source, image } = found;
     const { files, ...parts } = found.parts;
@@ -308,50 +323,60 @@ export class Vm {
    */
   save(options?: StreamSaveOptions): ReadableStream<Uint8Array>;
   /**
-   * Saves the VM to a file. A running VM is paused for it and goes on after,
-   * unless it is to stop.
+   * Saves the VM to a file, or to any other end that a URL names. A running VM
+   * is paused for it and goes on after, unless it is to stop.
    *
-   * @param path the image; an older one there is replaced when the new one is
-   * complete
+   * @param to where the image goes; an older one there is replaced when the new
+   * one is complete. docs/ends.md has what can be named
    * @throws {ImageError} when it cannot be saved: the VM is as it was, and so is
    * an older image
+   * @throws {TransportError} when the end does not take it, likewise
    * @throws {VmError} when it has ended
    */
-  save(path: string, options?: SaveOptions): Promise<ImageSummary>;
+  save(to: string | URL, options?: SaveOptions): Promise<ImageSummary>;
   save(
-    to?: string | StreamSaveOptions,
+    to?: string | URL | StreamSaveOptions,
     options: SaveOptions = {},
   ): Promise<ImageSummary> | ReadableStream<Uint8Array> {
-    if (typeof to === "string") {
-      return this.#save(
-        (components, signal) =>
-          saveImageFile(to, components, { creator: CREATOR, signal }),
-        options,
-      );
+    if (typeof to === "string" || to instanceof URL) {
+      return this.#saveTo(to, options);
     }
-    const write = (sink: ImageSink, cancelled: AbortSignal) =>
-      this.#save(
-        (components, signal) =>
-          writeImage(components, sink, { creator: CREATOR, signal }),
-        { ...to, signal: cancelled },
-      );
+    const write = (sink: ImageSink, signal: AbortSignal) =>
+      this.freeze((frozen) => frozen.write(sink, { ...to, signal }));
     return readableImage(write, this.#giveUp(to?.signal));
   }
 
-  /** Freezes the VM while `write` writes it; one save waits for the other. */
-  #save<T>(
-    write: (components: Component[], signal: AbortSignal) => Promise<T>,
+  async #saveTo(
+    to: string | URL,
     options: SaveOptions,
-  ): Promise<T> {
-    const saved = this.#saving.then(() => this.#freeze(write, options));
-    this.#saving = saved.catch(() => {});
-    return saved;
+  ): Promise<ImageSummary> {
+    const signal = this.#giveUp(options.signal);
+    return await this.freeze(async (frozen) => {
+      await using target = await openTarget(to, { ...options, signal });
+      const summary = await frozen.write(target, options);
+      // The last chance: from here on there is a new image.
+      signal.throwIfAborted();
+      await target.commit();
+      if (options.stop) frozen.stop();
+      return summary;
+    });
   }
 
-  async #freeze<T>(
-    write: (components: Component[], signal: AbortSignal) => Promise<T>,
-    options: SaveOptions,
-  ): Promise<T> {
+  /**
+   * Holds the VM still while `use` does something with its state: a running VM
+   * is paused before and goes on after, unless it was stopped meanwhile. One
+   * waits for the other.
+   *
+   * @throws {VmError} when the VM has ended; {ImageError} when the image it came
+   * from turns out to be damaged; what `use` throws
+   */
+  freeze<T>(use: (frozen: FrozenVm) => Promise<T>): Promise<T> {
+    const done = this.#saving.then(() => this.#freeze(use));
+    this.#saving = done.catch(() => {});
+    return done;
+  }
+
+  async #freeze<T>(use: (frozen: FrozenVm) => Promise<T>): Promise<T> {
     const { lifecycle } = this.#machine;
     lifecycle.require("save", "created", "running", "paused");
     // What is saved must not be damage that a new checksum makes good.
@@ -365,10 +390,17 @@ export class Vm {
         lifecycle.require("save", "paused");
       }
       this.#machine.settle();
-      const signal = this.#giveUp(options.signal);
-      const written = await write(this.#components(options, signal), signal);
-      if (options.stop) this.#stopAsSaved();
-      return written;
+      return await use({
+        write: async (sink, options = {}) => {
+          const signal = this.#giveUp(options.signal);
+          const components = this.#components(options, signal);
+          const image = { creator: CREATOR, signal };
+          return await writeImage(components, sink, image);
+        },
+        offer: () => offerOf(this.#components({}, this.#closing.signal)),
+        stop: () => this.#stopAsSaved(),
+        pause: () => void this.pause(),
+      });
     } finally {
       this.#isDumping = false;
       const stands = this.state === "created" || this.state === "paused";
@@ -386,6 +418,9 @@ export class Vm {
 
   #stopAsSaved(): void {
     if (this.end) return;
+    this.#hasMoved = true;
+    // The loop that awaits onSave stops when it is told so.
+    if (this.#inSave) return;
     this.#linux.savedAndStopped = true;
     this.#machine.lifecycle.enter("stopped");
     this.#onSettled();
@@ -416,7 +451,13 @@ export class Vm {
     this.#linux.clock.stop();
     this.#inSave = true;
     try {
-      return await onSave(this) ?? 0;
+      const answer = await onSave(this) ?? 0;
+      return this.#hasMoved ? "stop" : answer;
+    } catch (error) {
+      if (!this.#hasMoved) throw error;
+      // It must not go on here, whatever went wrong after it had moved.
+      this.#failure ??= error;
+      return "stop";
     } finally {
       // Saves that others began meanwhile read memory, too.
       for (let last; last !== this.#saving;) await (last = this.#saving);

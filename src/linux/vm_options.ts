@@ -5,7 +5,9 @@
  */
 
 import type { Allowed, FilesPolicy, ScriptConsole } from "../devices/mod.ts";
+import type { EndOptions, ImageSink, ImageSummary } from "../state/mod.ts";
 import type { ExitStatus, SaveAnswer } from "./linux.ts";
+import type { Offer } from "./preflight.ts";
 import type { Tracer } from "./trace.ts";
 import type { Vm } from "./vm.ts";
 
@@ -55,7 +57,7 @@ export interface VmOptions extends CommonOptions {
 export type VerifyPolicy = "first" | "background" | "none";
 
 /** What can be chosen of a restored VM. */
-export interface RestoreOptions extends CommonOptions {
+export interface RestoreOptions extends CommonOptions, EndOptions {
   /**
    * When memory is checked; default "first" up to 8 MiB, "background" above. In
    * the background damage stops the VM; neither its end nor a save of it comes
@@ -79,6 +81,23 @@ export interface PreparedVm extends Disposable {
   finish(): Vm;
 }
 
+/** A VM that is held still, for whoever copies its state. */
+export interface FrozenVm {
+  /**
+   * Writes its image, as often as is asked for.
+   *
+   * @throws {ImageError} when it cannot be saved; what the sink throws; the
+   * signal's reason
+   */
+  write(sink: ImageSink, options?: StreamSaveOptions): Promise<ImageSummary>;
+  /** What another VMM must know to say whether it can take it. */
+  offer(): Promise<Offer>;
+  /** Ends the VM here, as saved: the program goes on elsewhere. */
+  stop(): void;
+  /** Leaves the VM paused: it goes on only when it is run again. */
+  pause(): void;
+}
+
 /** What can be chosen of an image that a script takes as a stream. */
 export interface StreamSaveOptions {
   /** Pack memory with zstd. */
@@ -90,7 +109,7 @@ export interface StreamSaveOptions {
 }
 
 /** What can be chosen of a save. */
-export interface SaveOptions extends StreamSaveOptions {
+export interface SaveOptions extends StreamSaveOptions, EndOptions {
   /** End the VM once it is saved: the program goes on elsewhere. */
   readonly stop?: boolean;
 }
