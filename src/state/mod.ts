@@ -61,12 +61,19 @@ export { describeSection, type Section, type SectionInfo } from "./section.ts";
 export { bytes, count, u32, u64 } from "./schemas.ts";
 export { SectionSet } from "./section_set.ts";
 export {
+  type Acceptor,
+  type Connection,
   type End,
   type EndOptions,
+  Guard,
   type ImageOrigin,
   type ImageTarget,
+  isConnected,
+  type Link,
+  listenConnections,
   type ListenOptions,
   listenOrigin,
+  openConnection,
   openOrigin,
   openTarget,
   OriginListener,

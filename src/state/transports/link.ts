@@ -8,6 +8,12 @@
 export interface Link {
   /** Bytes that came, the reader's to keep; `undefined` at the end. */
   read(): Promise<Uint8Array | undefined>;
+  /**
+   * Fills some of `target` without a copy in between, and says how much;
+   * `undefined` at the end. The target must stay until this has settled. Absent
+   * where the connection cannot.
+   */
+  readInto?(target: Uint8Array): Promise<number | undefined>;
   /** Sends all of `chunk`, which may be used again then. */
   write(chunk: Uint8Array): Promise<void>;
   /** Says that nothing more will be sent. */
@@ -47,6 +53,11 @@ export class DenoLink implements Link {
       this.#slab = this.#slab.subarray(count);
       return chunk;
     }
+  }
+
+  /** Fills some of `target`. */
+  async readInto(target: Uint8Array): Promise<number | undefined> {
+    return await this.#conn.read(target) ?? undefined;
   }
 
   /** Sends all of `chunk`, without a copy. */

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { endError, TransportError } from "./errors.ts";
+import { endError, type TransportError } from "./errors.ts";
 import { parseEnd } from "./end_url.ts";
 import { Guard } from "./guard.ts";
 import type { EndOptions, ImageOrigin } from "./image_end.ts";
 import { DenoLink, type Link } from "./link.ts";
 import { LinkOrigin } from "./link_origin.ts";
 import { listenTls } from "./tls_listen.ts";
+import { notConnected } from "./open.ts";
 import { listenUnix } from "./unix.ts";
 
 /** How to listen. */
@@ -125,26 +126,31 @@ export async function listenOrigin(
   where: string | URL,
   options: ListenOptions = {},
 ): Promise<OriginListener> {
+  const acceptor = await listenConnections(where, options);
+  return new OriginListener(acceptor, options);
+}
+
+/**
+ * Listens for peers that are talked with, rather than send an image.
+ *
+ * @param where as for {@linkcode listenOrigin}
+ * @throws {TransportError} as {@linkcode listenOrigin} does
+ */
+export async function listenConnections(
+  where: string | URL,
+  options: ListenOptions = {},
+): Promise<Acceptor> {
   const end = parseEnd(where);
   options.signal?.throwIfAborted();
   switch (end.scheme) {
     case "tcp":
-      return new OriginListener(listenTcp(end, end.name), options);
+      return listenTcp(end, end.name);
     case "tls":
-      return new OriginListener(
-        await listenTls(end, end.name, options),
-        options,
-      );
-    case "unix": {
-      const listener = await listenUnix(end.path, end.name);
-      return new OriginListener(denoAcceptor(listener, end.name), options);
-    }
+      return await listenTls(end, end.name, options);
+    case "unix":
+      return denoAcceptor(await listenUnix(end.path, end.name), end.name);
   }
-  throw new TransportError(
-    "END_URL",
-    `Cannot listen on ${end.name}: only tcp, tls and unix can be listened on`,
-    { end: end.name },
-  );
+  throw notConnected(end, "Cannot listen on");
 }
 
 function listenTcp(

@@ -13,6 +13,20 @@ export type {
   ImageTarget,
   TlsOptions,
 } from "./image_end.ts";
-export { type ListenOptions, listenOrigin, OriginListener } from "./listen.ts";
-export { openOrigin, openTarget } from "./open.ts";
+export { Guard } from "./guard.ts";
+export type { Link } from "./link.ts";
+export {
+  type Acceptor,
+  listenConnections,
+  type ListenOptions,
+  listenOrigin,
+  OriginListener,
+} from "./listen.ts";
+export {
+  type Connection,
+  isConnected,
+  openConnection,
+  openOrigin,
+  openTarget,
+} from "./open.ts";
 export { streamTarget, targetStream } from "./streams.ts";

@@ -6,6 +6,7 @@
 
 import { type End, parseEnd } from "./end_url.ts";
 import { fileReading, FileTarget } from "./file.ts";
+import { TransportError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import { httpReading } from "./http_get.ts";
 import { HttpPutTarget } from "./http_put.ts";
@@ -98,6 +99,46 @@ export async function openOrigin(
   return await guarded(end, timed, async (guard) => {
     return new LinkOrigin(await reading(end, options, guard), guard);
   });
+}
+
+/** A connection, and what each step over it is held to. */
+export interface Connection {
+  /** The connection; closing it is the caller's. */
+  readonly link: Link;
+  /** For each step; disposing of it is the caller's. */
+  readonly guard: Guard;
+}
+
+/**
+ * Connects to a peer that is talked with, rather than sent an image.
+ *
+ * @param where a URL of `tcp:`, `tls:` or `unix:`
+ * @throws {TransportError} when nobody is there; the signal's reason
+ */
+export async function openConnection(
+  where: string | URL,
+  options: EndOptions = {},
+): Promise<Connection> {
+  const end = parseEnd(where);
+  options.signal?.throwIfAborted();
+  if (!isConnected(end)) throw notConnected(end, "Cannot connect to");
+  return await guarded(end, options, async (guard) => {
+    return { link: await connect(end, options, guard), guard };
+  });
+}
+
+/** Whether an end is one that two talk over. */
+export function isConnected(end: End): end is Connected {
+  return ["tcp", "tls", "unix"].includes(end.scheme);
+}
+
+/** The error of an end that nobody can talk over. */
+export function notConnected(end: End, action: string): TransportError {
+  return new TransportError(
+    "END_URL",
+    `${action} ${end.name}: only tcp, tls and unix are connections`,
+    { end: end.name },
+  );
 }
 
 function reading(

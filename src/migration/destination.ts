@@ -1,0 +1,231 @@
+/**
+ * The side that a VM arrives at.
+ *
+ * @module
+ */
+
+import {
+  CREATOR,
+  reasonsAgainst,
+  type RestoreOptions,
+  Vm,
+} from "../linux/mod.ts";
+import {
+  type Acceptor,
+  type ByteSource,
+  Guard,
+  type Link,
+  listenConnections,
+  type ListenOptions,
+} from "../state/mod.ts";
+import { MigrationError, type Phase } from "./errors.ts";
+import { FRAME } from "./frames.ts";
+import {
+  endMessage,
+  helloMessage,
+  MAX_REASONS,
+  NONCE_BYTES,
+  offerMessage,
+  PROTOCOL,
+  sessionMessage,
+} from "./messages.ts";
+import { checkVersions, isEqual } from "./source.ts";
+import { Wire } from "./wire.ts";
+
+/** How to receive a VM. */
+export interface ReceiveOptions extends RestoreOptions, ListenOptions {
+  /** Told when a phase of a move begins. */
+  readonly onPhase?: (phase: Phase) => void;
+}
+
+/** Takes the VMs that are sent here, one after the other. */
+export class Receiver implements AsyncDisposable {
+  /** Where it listens: a URL, with the port that it got when asked for 0. */
+  readonly name: string;
+  readonly #acceptor: Acceptor;
+
+  /** Use {@linkcode listenForVms}. */
+  constructor(acceptor: Acceptor) {
+    this.#acceptor = acceptor;
+    this.name = acceptor.name;
+  }
+
+  /**
+   * Waits for a peer, and takes the VM that it sends: paused, and its caller's.
+   * Whatever fails leaves nothing behind here, and the next can be received.
+   *
+   * @returns the VM; `undefined` when the peer only asked whether it could be
+   * taken, or was told why it cannot, or when the receiver was closed
+   * @throws {MigrationError} with its phase; {ImageError}, {FilesError},
+   * {VmError}, {KvmError} when it cannot be restored; the signal's reason
+   */
+  async receive(options: ReceiveOptions = {}): Promise<Vm | undefined> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const onAbort = () => void this.close();
+    signal?.addEventListener("abort", onAbort);
+    let link: Link | undefined;
+    try {
+      link = await this.#acceptor.accept();
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+    if (signal?.aborted) await link?.close();
+    signal?.throwIfAborted();
+    if (!link) return undefined;
+    return await receiveFrom(link, `the peer of ${this.name}`, options);
+  }
+
+  /** Stops listening. */
+  async close(): Promise<void> {
+    await this.#acceptor.close();
+  }
+
+  /** Stops listening. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Listens for VMs that are sent with {@linkcode migrate}.
+ *
+ * @param where `tcp://HOST:PORT`, `tls://HOST:PORT` or `unix:PATH`; port 0 takes
+ * one that is free
+ * @throws {TransportError} when it cannot be listened on
+ *
+ * @example Take a VM and run it to its end
+ * ```ts ignore
+ * import { listenForVms } from "@scratchvm/scratchvm";
+ *
+ * await using receiver = await listenForVms("tcp://127.0.0.1:7000");
+ * await using vm = await receiver.receive();
+ * console.log(await vm?.run());
+ * ```
+ */
+export async function listenForVms(
+  where: string | URL,
+  options: ListenOptions = {},
+): Promise<Receiver> {
+  return new Receiver(await listenConnections(where, options));
+}
+
+/** Takes a VM over a connection, which is closed then. */
+async function receiveFrom(
+  link: Link,
+  name: string,
+  options: ReceiveOptions,
+): Promise<Vm | undefined> {
+  await using wire = new Wire({ link, guard: new Guard(name, options) });
+  try {
+    return await take(wire, options);
+  } catch (error) {
+    const isTheirs = error instanceof MigrationError &&
+      error.code !== "MIGRATION_PROTOCOL" && error.code !== "MIGRATION_VERSION";
+    if (!isTheirs) await wire.fail(error);
+    throw error;
+  }
+}
+
+async function take(
+  wire: Wire,
+  options: ReceiveOptions,
+): Promise<Vm | undefined> {
+  const enter = (phase: Phase) => {
+    wire.phase = phase;
+    options.onPhase?.(phase);
+  };
+  enter("hello");
+  const destination = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const hello = wire.read(
+    helloMessage,
+    (await wire.receive(FRAME.hello)).payload,
+  );
+  await wire.send(FRAME.hello, {
+    ...PROTOCOL,
+    creator: CREATOR,
+    nonce: destination,
+  });
+  checkVersions(wire, hello);
+  const session = { source: hello.nonce, destination };
+  enter("preflight");
+  const offer = wire.read(
+    offerMessage,
+    (await wire.receive(FRAME.offer)).payload,
+  );
+  if (!isEqual(offer.nonce, destination)) {
+    throw wire.wrong("its offer belongs to another session");
+  }
+  const reasons = reasonsAgainst(offer, options);
+  await wire.send(FRAME.answer, {
+    nonce: session.source,
+    reasons: reasons.slice(0, MAX_REASONS),
+  });
+  if (reasons.length > 0 || offer.isQuestion) return undefined;
+  enter("transfer");
+  const { signal } = options;
+  using prepared = await wire.working(
+    Vm.prepare(new WireSource(wire), { ...options, signal }),
+  );
+  enter("prepare");
+  await wire.send(FRAME.prepared, session);
+  enter("commit");
+  const { payload } = await wire.receive(FRAME.commit);
+  const taken = wire.read(sessionMessage, payload);
+  if (
+    !isEqual(taken.source, session.source) ||
+    !isEqual(taken.destination, destination)
+  ) throw wire.wrong("what it gives belongs to another session");
+  const vm = prepared.finish();
+  // It is ours, whether the source hears of it or not.
+  await wire.send(FRAME.done, session).catch(() => {});
+  return vm;
+}
+
+/** The bytes of an image in the frames of a wire. */
+class WireSource implements ByteSource {
+  readonly name = "the image";
+  readonly #wire: Wire;
+  /** Bytes that are left of the frame under way. */
+  #left = 0;
+  #totalBytes = 0;
+  #hasEnded = false;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  /** @throws {MigrationError} when the frames are not what they must be */
+  async fill(target: Uint8Array): Promise<number> {
+    let done = 0;
+    while (done < target.length) {
+      if (this.#left === 0 && !await this.#nextFrame()) break;
+      const end = Math.min(target.length, done + this.#left);
+      await this.#wire.take(target.subarray(done, end));
+      this.#left -= end - done;
+      this.#totalBytes += end - done;
+      done = end;
+    }
+    return done;
+  }
+
+  /** Goes to the next frame with bytes; false when the image is complete. */
+  async #nextFrame(): Promise<boolean> {
+    if (this.#hasEnded) return false;
+    const next = await this.#wire.next(FRAME.data, FRAME.end);
+    if (next.type === FRAME.data) {
+      this.#left = next.lengthBytes;
+      return true;
+    }
+    const payload = new Uint8Array(next.lengthBytes);
+    await this.#wire.take(payload);
+    const end = this.#wire.read(endMessage, payload);
+    if (end.totalBytes !== this.#totalBytes) {
+      throw this.#wire.wrong(
+        `it sent ${this.#totalBytes} of ${end.totalBytes} bytes of the image`,
+      );
+    }
+    this.#hasEnded = true;
+    return false;
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * The side that a VM leaves.
+ *
+ * @module
+ */
+
+import {
+  CREATOR,
+  type FrozenVm,
+  type StreamSaveOptions,
+  type Vm,
+} from "../linux/mod.ts";
+import {
+  AtomicFile,
+  type EndOptions,
+  type ImageSummary,
+  openConnection,
+} from "../state/mod.ts";
+import { MigrationError, type Phase } from "./errors.ts";
+import { FRAME } from "./frames.ts";
+import {
+  answerMessage,
+  helloMessage,
+  NONCE_BYTES,
+  PROTOCOL,
+  sessionMessage,
+} from "./messages.ts";
+import { Wire, within } from "./wire.ts";
+
+/** How far a move has come. */
+export interface MigrationProgress {
+  /** What is under way. */
+  readonly phase: Phase;
+  /** How many bytes of the image were sent. */
+  readonly sentBytes: number;
+}
+
+/** How to move a VM. */
+export interface MigrateOptions extends StreamSaveOptions, EndOptions {
+  /**
+   * Where the image is written when nobody can tell whether the destination
+   * runs the VM. Default: `vm.img`.
+   */
+  readonly keep?: string;
+  /** Told when a phase begins, and as the image goes over. */
+  readonly onProgress?: (progress: MigrationProgress) => void;
+}
+
+/** The nonces that name a session. */
+interface Session {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+}
+
+/** How long a peer's reason is waited for once a write failed, ms. */
+const REASON_MS = 1000;
+
+/**
+ * Moves a VM to whoever receives at `to`. It is held still from the start; when
+ * this resolves it goes on there, and has ended here.
+ *
+ * Whatever fails before the VM changes hands leaves it as it was: one that ran
+ * goes on here. When the connection is lost just as it changes hands, its image
+ * is written to `keep` and the VM ends: only a user can find out whether the
+ * destination runs it.
+ *
+ * @param to a URL of `tcp:`, `tls:` or `unix:`
+ * @throws {MigrationError} with its phase, and every reason of a refusal;
+ * {TransportError} when nobody is there; {ImageError} when it cannot be saved;
+ * {VmError} when it has ended; the signal's reason
+ *
+ * @example Move a VM to another machine
+ * ```ts ignore
+ * import { migrate, Vm } from "@scratchvm/scratchvm";
+ *
+ * await using vm = await Vm.create({ program: "guest/build/spin" });
+ * const end = vm.run();
+ * await migrate(vm, "tcp://192.0.2.1:7000");
+ * console.log(await end); // { kind: "saved" }
+ * ```
+ */
+export async function migrate(
+  vm: Vm,
+  to: string | URL,
+  options: MigrateOptions = {},
+): Promise<ImageSummary> {
+  return await vm.freeze(async (frozen) => {
+    await using wire = new Wire(await openConnection(to, options));
+    try {
+      return await move(frozen, wire, options);
+    } catch (error) {
+      const isTheirs = error instanceof MigrationError &&
+        error.code !== "MIGRATION_PROTOCOL";
+      if (!isTheirs) await wire.fail(error);
+      throw error;
+    }
+  });
+}
+
+/**
+ * Asks whoever receives at `to` whether the VM could go on there. Nothing moves.
+ *
+ * @returns every reason why not; none when it could
+ * @throws as {@linkcode migrate} does, but for a refusal
+ */
+export async function askMigration(
+  vm: Vm,
+  to: string | URL,
+  options: MigrateOptions = {},
+): Promise<readonly string[]> {
+  return await vm.freeze(async (frozen) => {
+    await using wire = new Wire(await openConnection(to, options));
+    const session = await greet(wire);
+    return await ask(frozen, wire, session, true);
+  });
+}
+
+async function move(
+  frozen: FrozenVm,
+  wire: Wire,
+  options: MigrateOptions,
+): Promise<ImageSummary> {
+  const { onProgress, signal } = options;
+  let sentBytes = 0;
+  const enter = (phase: Phase) => {
+    wire.phase = phase;
+    onProgress?.({ phase, sentBytes });
+  };
+  enter("hello");
+  const session = await greet(wire);
+  enter("preflight");
+  const reasons = await ask(frozen, wire, session, false);
+  if (reasons.length > 0) throw refused(wire, reasons);
+  enter("transfer");
+  const summary = await orReason(
+    wire,
+    wire.working(frozen.write({
+      async write(chunk) {
+        await wire.sendData(chunk);
+        sentBytes += chunk.length;
+        onProgress?.({ phase: "transfer", sentBytes });
+      },
+    }, options)),
+  );
+  const { totalBytes, digest } = summary;
+  await orReason(wire, wire.send(FRAME.end, { totalBytes, digest }));
+  enter("prepare");
+  checkSession(wire, session, await wire.receive(FRAME.prepared));
+  // The last chance: from here on it is not ours to take back.
+  signal?.throwIfAborted();
+  enter("commit");
+  await commit(frozen, wire, session, options);
+  return summary;
+}
+
+/** Says hello, and finds the version of the protocol that both speak. */
+async function greet(wire: Wire): Promise<Session> {
+  const source = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  await wire.send(FRAME.hello, {
+    ...PROTOCOL,
+    creator: CREATOR,
+    nonce: source,
+  });
+  const { payload } = await wire.receive(FRAME.hello);
+  const peer = wire.read(helloMessage, payload);
+  checkVersions(wire, peer);
+  return { source, destination: peer.nonce };
+}
+
+/**
+ * Refuses a peer with which there is no version of the protocol in common.
+ *
+ * @throws {MigrationError} MIGRATION_VERSION
+ */
+export function checkVersions(
+  wire: Wire,
+  peer: { readonly lowest: number; readonly highest: number },
+): void {
+  if (peer.lowest <= PROTOCOL.highest && peer.highest >= PROTOCOL.lowest) {
+    return;
+  }
+  throw new MigrationError(
+    "MIGRATION_VERSION",
+    `Cannot move the VM: ${wire.peer} speaks versions ${peer.lowest} to ${peer.highest} of the protocol, this side ${PROTOCOL.lowest} to ${PROTOCOL.highest}`,
+    { phase: wire.phase, hint: "use the same version on both sides" },
+  );
+}
+
+/** Says what the VM needs; every reason why the destination has it not. */
+async function ask(
+  frozen: FrozenVm,
+  wire: Wire,
+  { source, destination }: Session,
+  isQuestion: boolean,
+): Promise<readonly string[]> {
+  wire.phase = "preflight";
+  const offer = await wire.working(frozen.offer());
+  await wire.send(FRAME.offer, { ...offer, nonce: destination, isQuestion });
+  const { payload } = await wire.receive(FRAME.answer);
+  const answer = wire.read(answerMessage, payload);
+  if (!isEqual(answer.nonce, source)) {
+    throw wire.wrong("its answer belongs to another session");
+  }
+  return answer.reasons;
+}
+
+function refused(wire: Wire, reasons: readonly string[]): MigrationError {
+  return new MigrationError(
+    "MIGRATION_REFUSED",
+    `Cannot move the VM: ${wire.peer} cannot take it: ${reasons.join("; ")}`,
+    { phase: wire.phase, reasons },
+  );
+}
+
+function checkSession(
+  wire: Wire,
+  session: Session,
+  { payload }: { readonly payload: Uint8Array },
+): void {
+  const { source, destination } = wire.read(sessionMessage, payload);
+  if (isEqual(source, session.source)) {
+    if (isEqual(destination, session.destination)) return;
+  }
+  throw wire.wrong("what it says belongs to another session");
+}
+
+/** Whether two nonces are the same. */
+export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/**
+ * A step that only sends; when the connection breaks meanwhile, the peer may
+ * have said why before.
+ */
+async function orReason<T>(wire: Wire, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    const isLost = error instanceof MigrationError &&
+      error.code === "MIGRATION_DROPPED";
+    if (!isLost) throw error;
+    let why: unknown = error;
+    await within(
+      REASON_MS,
+      wire.receive().catch((reason) => {
+        const isReason = reason instanceof MigrationError &&
+          reason.code === "MIGRATION_FAILED";
+        if (isReason) why = reason;
+      }),
+    );
+    throw why;
+  }
+}
+
+/** Gives the VM away. */
+async function commit(
+  frozen: FrozenVm,
+  wire: Wire,
+  session: Session,
+  options: MigrateOptions,
+): Promise<void> {
+  try {
+    await wire.send(FRAME.commit, session);
+    checkSession(wire, session, await wire.receive(FRAME.done));
+  } catch (cause) {
+    // It said that it did not take it.
+    if (cause instanceof MigrationError && cause.code === "MIGRATION_FAILED") {
+      throw cause;
+    }
+    throw await keep(frozen, wire, options, cause);
+  }
+  frozen.stop();
+}
+
+/** Writes the image here and ends the VM: it may run at the destination. */
+async function keep(
+  frozen: FrozenVm,
+  wire: Wire,
+  options: MigrateOptions,
+  cause: unknown,
+): Promise<MigrationError> {
+  const path = options.keep ?? "vm.img";
+  const uncertain = (what: string, hint: string) =>
+    new MigrationError(
+      "MIGRATION_UNCERTAIN",
+      `Cannot tell whether ${wire.peer} runs the VM: the connection was lost as it changed hands: ${what}`,
+      { phase: "commit", hint, cause },
+    );
+  try {
+    using file = new AtomicFile(path);
+    const { signal: _, ...how } = options;
+    await frozen.write(file, how);
+    await file.commit();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : `${error}`;
+    frozen.pause();
+    return uncertain(
+      `it was paused here, and could not be saved: ${why}`,
+      "if the destination does not run it, run it here again",
+    );
+  }
+  frozen.stop();
+  return uncertain(
+    `it was saved to ${path} and stopped here`,
+    `if the destination does not run it, go on with: vm restore ${path}`,
+  );
+}
