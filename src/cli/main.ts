@@ -7,6 +7,7 @@
 import { inspectCommand } from "./inspect.ts";
 import { isVerbose, OPTIONS } from "./options.ts";
 import { report, STATUS, UsageError } from "./report.ts";
+import { receiveCommand } from "./receive.ts";
 import { restoreCommand } from "./restore.ts";
 import { runCommand } from "./run.ts";
 import { showUsage, USAGE } from "./usage.ts";
@@ -16,6 +17,7 @@ import { VERSION } from "../../mod.ts";
 const COMMANDS = {
   run: runCommand,
   restore: restoreCommand,
+  receive: receiveCommand,
   inspect: inspectCommand,
 };
 

@@ -5,7 +5,15 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { type Allowed, lineTracer, type Tracer } from "../../mod.ts";
+import {
+  type Allowed,
+  type EndOptions,
+  lineTracer,
+  parseEnd,
+  type TlsOptions,
+  type Tracer,
+  TransportError,
+} from "../../mod.ts";
 import { UsageError } from "./report.ts";
 import { tell, writeLine } from "./text.ts";
 
@@ -13,8 +21,12 @@ import { tell, writeLine } from "./text.ts";
 export interface SharedOptions {
   /** What the program may reach. */
   readonly allow: Partial<Allowed>;
-  /** The file that a save goes to. */
-  readonly savePath: string;
+  /** Where a save goes: a path, or a URL. */
+  readonly saveTo: string;
+  /** Whether a save moves the program to another VMM. */
+  readonly moves: boolean;
+  /** How ends are connected with. */
+  readonly ends: EndOptions;
   /** Go on after a save. */
   readonly continues: boolean;
   /** Pack the memory of an image. */
@@ -48,14 +60,30 @@ export interface OptionNames {
 /** Options of every command. */
 const COMMON = ["help", "verbose"];
 
-/** Options that running and restoring share. */
+/** Options that running, restoring and receiving share. */
 const BOOLEAN = ["continue", "compress", "carry-files", "trace", "strict"];
-const STRING = ["allow-read", "allow-write", "on-save", "trace-to"];
+const STRING = [
+  "allow-read",
+  "allow-write",
+  "on-save",
+  "timeout",
+  "tls-ca",
+  "tls-cert",
+  "tls-key",
+  "trace-to",
+];
 
 /** The options of each command. */
 export const OPTIONS = {
   run: { boolean: BOOLEAN, string: [...STRING, "memory"], collect: ["env"] },
-  restore: { boolean: BOOLEAN, string: [...STRING, "files", "verify"] },
+  restore: {
+    boolean: [...BOOLEAN, "dry-run"],
+    string: [...STRING, "files", "verify"],
+  },
+  receive: {
+    boolean: [...BOOLEAN, "forever"],
+    string: [...STRING, "count", "files"],
+  },
   inspect: { boolean: ["json"], string: [] },
 } as const satisfies Record<string, OptionNames>;
 
@@ -143,11 +171,19 @@ export function sharedOptions({ options }: Parsed): SharedOptions {
   const write = pathsOf("allow-write", options["allow-write"]);
   if (read) allow.read = read;
   if (write) allow.write = write;
+  const saveTo = (options["on-save"] as string) ?? "file:vm.img";
+  const { scheme } = endOf(saveTo);
+  const moves = ["tcp", "tls", "unix"].includes(scheme);
+  if (moves && options.continue === true) {
+    throw new UsageError(
+      `with --on-save=${saveTo} the program goes on there: --continue cannot be`,
+    );
+  }
   return {
     allow,
-    savePath: whereItLeads(
-      filePath((options["on-save"] as string) ?? "file:vm.img"),
-    ),
+    saveTo: scheme === "file" ? whereItLeads(filePath(saveTo)) : saveTo,
+    moves,
+    ends: endOptions(options),
     continues: options.continue === true,
     compress: options.compress === true,
     carryFiles: options["carry-files"] === true,
@@ -189,29 +225,63 @@ function whereItLeads(path: string): string {
   return path;
 }
 
-/** The path in a `file:` URL, or a path as it is. */
+/** The path in a `file:` URL, or a path as it is. @throws {UsageError} */
 function filePath(url: string): string {
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1];
-  if (scheme === undefined) return url;
-  if (scheme.toLowerCase() !== "file") {
-    throw new UsageError(
-      `cannot save to ${url}: the scheme must be file, not ${scheme}`,
-    );
-  }
-  const rest = url.slice("file:".length);
-  if (!rest.startsWith("//")) {
-    if (rest !== "") return rest;
-    throw new UsageError(`cannot save to ${url}: it names no file`);
-  }
+  const end = endOf(url);
+  return end.scheme === "file" ? end.path : url;
+}
+
+/** The end that an option or argument names. @throws {UsageError} */
+export function endOf(url: string): ReturnType<typeof parseEnd> {
   try {
-    const { hostname, pathname } = new URL(url);
-    const path = decodeURIComponent(pathname);
-    if (hostname === "" && !path.includes("\0")) return path;
-  } catch {
-    // Said below, in our own words.
+    return parseEnd(url);
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new UsageError(error.message, error.hint);
+  }
+}
+
+/** How ends are connected with. @throws {UsageError} */
+function endOptions(options: Parsed["options"]): EndOptions {
+  const { timeout } = options;
+  const seconds = timeout === undefined ? undefined : Number(timeout);
+  if (seconds !== undefined && !(seconds >= 0 && seconds <= 1e6)) {
+    throw new UsageError(`--timeout is a number of seconds, not ${timeout}`);
+  }
+  const read = (name: string): string | undefined => {
+    const path = options[name];
+    if (typeof path !== "string") return undefined;
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (cause) {
+      throw new UsageError(
+        `cannot read ${path} for --${name}: ${(cause as Error).message}`,
+      );
+    }
+  };
+  const ca = read("tls-ca");
+  const tls: TlsOptions = {
+    cert: read("tls-cert"),
+    key: read("tls-key"),
+    caCerts: ca === undefined ? undefined : [ca],
+  };
+  return {
+    timeoutMs: seconds === undefined ? undefined : seconds * 1000,
+    tls,
+  };
+}
+
+/** The value of an option that takes one of a few; absent: undefined. */
+export function oneOf(
+  name: string,
+  value: string | boolean | undefined,
+  values: readonly string[],
+): string | undefined {
+  if (value === undefined || values.includes(value as string)) {
+    return value as string | undefined;
   }
   throw new UsageError(
-    `cannot save to ${url}: it is no URL of a file here, such as file:///tmp/vm.img`,
+    `--${name} is one of ${values.join(", ")}, not ${value}`,
   );
 }
 

@@ -10,7 +10,9 @@ import {
   ImageError,
   type ImageErrorCode,
   KvmError,
+  MigrationError,
   ProgramError,
+  TransportError,
   VmError,
 } from "../../mod.ts";
 import { printable, tell } from "./text.ts";
@@ -29,8 +31,11 @@ export const STATUS = {
 /** The command line was wrong. */
 export class UsageError extends Error {
   override name = "UsageError";
-  /** What to do about it. */
-  readonly hint = "see `vm --help`";
+
+  /** @param hint what to do about it */
+  constructor(message: string, readonly hint = "see `vm --help`") {
+    super(message);
+  }
 }
 
 /** The exit status for each thing that can be wrong with an image. */
@@ -62,6 +67,15 @@ export function statusOf(error: unknown): number {
     return error.code === "VM_CONFIG" ? STATUS.usage : STATUS.failure;
   }
   if (error instanceof ImageError) return IMAGE_STATUS[error.code];
+  if (error instanceof MigrationError) {
+    const { code } = error;
+    const isUnfit = code === "MIGRATION_REFUSED" ||
+      code === "MIGRATION_VERSION";
+    return isUnfit ? STATUS.incompatible : STATUS.failure;
+  }
+  if (error instanceof TransportError) {
+    return error.code === "END_URL" ? STATUS.usage : STATUS.failure;
+  }
   return STATUS.failure;
 }
 
@@ -73,8 +87,10 @@ function isForeseen(error: unknown): boolean {
     FilesError,
     VmError,
     ImageError,
+    MigrationError,
     ProgramError,
     GuestError,
+    TransportError,
   ].some((kind) => error instanceof kind);
 }
 

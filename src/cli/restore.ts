@@ -4,29 +4,25 @@
  * @module
  */
 
-import { type FilesPolicy, type VerifyPolicy, Vm } from "../../mod.ts";
-import { OPTIONS, parse, sharedOptions } from "./options.ts";
-import { UsageError } from "./report.ts";
-import { commonOptions, session } from "./session.ts";
+import {
+  type FilesPolicy,
+  ImageFile,
+  offerOfImage,
+  reasonsAgainst,
+  type RestoreOptions,
+  type VerifyPolicy,
+  Vm,
+} from "../../mod.ts";
+import { endOf, oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
+import { STATUS, UsageError } from "./report.ts";
+import { Saves, say, session } from "./session.ts";
 import { Signals } from "./signals.ts";
+import { printable, writeLine } from "./text.ts";
 import { showUsage } from "./usage.ts";
 
-const FILES = ["check", "trust", "rollback", "carry"];
+/** What may be done about files that are not as they were. */
+export const FILES = ["check", "trust", "rollback", "carry"];
 const VERIFY = ["first", "background", "none"];
-
-/** The value of an option that takes one of a few; absent: undefined. */
-function oneOf(
-  name: string,
-  value: string | boolean | undefined,
-  values: readonly string[],
-): string | undefined {
-  if (value === undefined || values.includes(value as string)) {
-    return value as string | undefined;
-  }
-  throw new UsageError(
-    `--${name} is one of ${values.join(", ")}, not ${value}`,
-  );
-}
 
 /** Thaws an image and runs it to its end; the exit status is the program's. */
 export async function restoreCommand(args: string[]): Promise<number> {
@@ -39,13 +35,36 @@ export async function restoreCommand(args: string[]): Promise<number> {
   const files = oneOf("files", parsed.options.files, FILES);
   const verify = oneOf("verify", parsed.options.verify, VERIFY);
   const shared = sharedOptions(parsed);
-  const verbose = parsed.options.verbose === true;
-  using signals = new Signals();
-  await using vm = await Vm.restore(image, {
-    ...commonOptions(shared, verbose),
+  const saves = new Saves(shared, parsed.options.verbose === true);
+  const options: RestoreOptions = {
+    ...shared.ends,
+    ...saves.commonOptions(),
     files: files as FilesPolicy | undefined,
     verify: verify as VerifyPolicy | undefined,
-  });
+  };
+  if (parsed.options["dry-run"]) return await dryRun(image, options);
+  using signals = new Signals();
+  await using vm = await Vm.restore(image, options);
   shared.trace?.print("RESTORE OPERATION");
-  return await session(vm, shared, verbose, signals);
+  return await session(vm, saves, signals);
+}
+
+/** Says whether an image could be restored here, with every reason why not. */
+async function dryRun(
+  path: string,
+  options: RestoreOptions,
+): Promise<number> {
+  const end = endOf(path);
+  if (end.scheme !== "file") {
+    throw new UsageError(`--dry-run needs a file, not ${end.name}`);
+  }
+  using image = await ImageFile.open(end.path);
+  await image.verifyData();
+  const reasons = reasonsAgainst(offerOfImage(image), options);
+  for (const reason of reasons) {
+    if (!writeLine(Deno.stdout, printable(reason))) break;
+  }
+  if (reasons.length > 0) return STATUS.incompatible;
+  say(`${path} can be restored here`);
+  return STATUS.ok;
 }

@@ -7,7 +7,7 @@
 import { Vm } from "../../mod.ts";
 import { OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
-import { commonOptions, session } from "./session.ts";
+import { Saves, session } from "./session.ts";
 import { Signals } from "./signals.ts";
 import { showUsage } from "./usage.ts";
 
@@ -54,15 +54,15 @@ export async function runCommand(args: string[]): Promise<number> {
   const [program, ...programArgs] = parsed.rest;
   if (program === undefined) throw new UsageError("run needs a PROGRAM");
   const shared = sharedOptions(parsed);
-  const verbose = parsed.options.verbose === true;
+  const saves = new Saves(shared, parsed.options.verbose === true);
   const memory = parsed.options.memory;
   using signals = new Signals();
   await using vm = await Vm.create({
-    ...commonOptions(shared, verbose),
+    ...saves.commonOptions(),
     program,
     args: programArgs,
     environment: environmentOf(parsed.lists.env ?? []),
     memoryBytes: typeof memory === "string" ? parseSize(memory) : undefined,
   });
-  return await session(vm, shared, verbose, signals);
+  return await session(vm, saves, signals);
 }

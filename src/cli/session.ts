@@ -5,33 +5,21 @@
  */
 
 import { constants } from "node:os";
-import { type CommonOptions, signalName, type Vm } from "../../mod.ts";
+import {
+  type CommonOptions,
+  migrate,
+  MigrationError,
+  signalName,
+  type Vm,
+} from "../../mod.ts";
 import type { SharedOptions } from "./options.ts";
-import { report, STATUS } from "./report.ts";
+import { report, STATUS, statusOf } from "./report.ts";
 import type { Signals } from "./signals.ts";
 import { printable, tell } from "./text.ts";
 
 /** Tells the user something. */
 export function say(message: string): void {
   tell(`vm: ${printable(message)}`);
-}
-
-/** The options of a VM that follow from the command line. */
-export function commonOptions(
-  shared: SharedOptions,
-  verbose: boolean,
-): CommonOptions {
-  return {
-    allow: shared.allow,
-    tracer: shared.trace?.tracer,
-    strict: shared.strict,
-    warn: say,
-    onSave: async (vm) => {
-      const error = await save(vm, shared, verbose, false);
-      if (error !== undefined) return -errnoOf(error);
-      return shared.continues ? 0 : "stop";
-    },
-  };
 }
 
 /** What SAVE() fails with: why the image could not be written (errno.h). */
@@ -50,21 +38,83 @@ function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** Saves to where the command line says; what went wrong is said, and given. */
-async function save(
-  vm: Vm,
-  shared: SharedOptions,
-  verbose: boolean,
-  stop: boolean,
-): Promise<unknown> {
-  try {
-    const { totalBytes } = await vm.save(shared.savePath, { ...shared, stop });
-    if (shared.trace) shared.trace.print("SAVE OPERATION");
-    else say(`saved to ${shared.savePath} (${totalBytes} bytes)`);
-  } catch (error) {
-    // Given up as the VM was ended: that is said by whoever ended it.
-    if (!isAbort(error)) report(error, verbose);
-    return error;
+/** Where a program's image goes when the move of it is uncertain. */
+const KEEP = "vm.img";
+
+/** Saves of one program, as the command line says. */
+export class Saves {
+  /** What was chosen. */
+  readonly shared: SharedOptions;
+  readonly #verbose: boolean;
+  /** What became of a move, when nobody knows whether it succeeded. */
+  #uncertain: MigrationError | undefined;
+
+  /** @param verbose whether errors show where they are from */
+  constructor(shared: SharedOptions, verbose: boolean) {
+    this.shared = shared;
+    this.#verbose = verbose;
+  }
+
+  /** The exit status of a program that was saved. */
+  get status(): number {
+    return this.#uncertain ? statusOf(this.#uncertain) : STATUS.ok;
+  }
+
+  /** The options of a VM that follow from the command line. */
+  commonOptions(): CommonOptions {
+    return {
+      allow: this.shared.allow,
+      tracer: this.shared.trace?.tracer,
+      strict: this.shared.strict,
+      warn: say,
+      onSave: async (vm) => {
+        const error = await this.save(vm, false);
+        if (error !== undefined) return -errnoOf(error);
+        return this.shared.continues ? 0 : "stop";
+      },
+    };
+  }
+
+  /**
+   * Saves to where the command line says, or moves the program there.
+   *
+   * @param stop whether the VM ends when it was saved
+   * @returns what went wrong, which was said
+   */
+  async save(vm: Vm, stop: boolean): Promise<unknown> {
+    const { trace } = this.shared;
+    try {
+      const said = await this.#put(vm, stop);
+      if (trace) trace.print("SAVE OPERATION");
+      else say(said);
+    } catch (error) {
+      // Given up as the VM was ended: that is said by whoever ended it.
+      if (!isAbort(error)) report(error, this.#verbose);
+      const isUncertain = error instanceof MigrationError &&
+        error.code === "MIGRATION_UNCERTAIN";
+      if (isUncertain) this.#uncertain = error;
+      return error;
+    }
+  }
+
+  async #put(vm: Vm, stop: boolean): Promise<string> {
+    const { saveTo, moves, ends, ...how } = this.shared;
+    const options = {
+      ...ends,
+      compress: how.compress,
+      carryFiles: how.carryFiles,
+    };
+    // One that may run elsewhere already is not moved a second time.
+    if (moves && !this.#uncertain) {
+      const { totalBytes } = await migrate(vm, saveTo, {
+        ...options,
+        keep: KEEP,
+      });
+      return `moved to ${saveTo} (${totalBytes} bytes)`;
+    }
+    const to = moves ? KEEP : saveTo;
+    const { totalBytes } = await vm.save(to, { ...options, stop });
+    return `saved to ${to} (${totalBytes} bytes)`;
   }
 }
 
@@ -75,8 +125,7 @@ async function save(
  */
 export async function session(
   vm: Vm,
-  shared: SharedOptions,
-  verbose: boolean,
+  saves: Saves,
   signals: Signals,
 ): Promise<number> {
   let interrupted = 0;
@@ -89,8 +138,8 @@ export async function session(
   const saveNow = async () => {
     // One that stops the VM is the last.
     if (vm.end || isStopping) return;
-    isStopping = !shared.continues;
-    const error = await save(vm, shared, verbose, isStopping);
+    isStopping = !saves.shared.continues;
+    const error = await saves.save(vm, isStopping);
     if (error !== undefined) isStopping = false;
   };
   signals.answer({
@@ -101,7 +150,7 @@ export async function session(
   const end = await vm.run();
   await saving;
   if (interrupted > 0) return interrupted;
-  if (end.kind === "saved") return STATUS.ok;
+  if (end.kind === "saved") return saves.status;
   if (end.kind === "exited") return end.code;
   const address = end.address === undefined
     ? ""

@@ -20,11 +20,14 @@ export type Answers = Readonly<
  * is somebody to answer is answered then.
  */
 export class Signals implements Disposable {
+  /** Whether a signal asked to end. */
+  wasInterrupted = false;
   #answers: Answers | undefined;
   readonly #early: (typeof ANSWERED[number])[] = [];
   readonly #listeners = ANSWERED.map((name): [Deno.Signal, () => void] => [
     name,
     () => {
+      if (name === "SIGINT" || name === "SIGTERM") this.wasInterrupted = true;
       if (this.#answers) this.#answers[name]?.();
       else this.#early.push(name);
     },

@@ -14,27 +14,38 @@ export const USAGE: string =
 
   vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program
   vm restore [OPTIONS] IMAGE              go on with a program that was saved
+  vm receive [OPTIONS] URL                go on with programs that are sent here
   vm inspect [--json] IMAGE               show what an image holds
 
-Options of run and restore:
+Options of run, restore and receive:
   --allow-read=PATHS    what the program may read (default: this folder)
   --allow-write=PATHS   what it may write (default: this folder)
-  --on-save=URL         where SAVE() saves to (default: file:vm.img)
+  --on-save=URL         where SAVE() saves to (default: file:vm.img): a file, -,
+                        https:; or moves to, where vm receive listens: tcp:,
+                        tls:, unix:
   --continue            go on after a save (default: stop)
   --compress            pack the memory of an image
   --carry-files         put the content of open files into an image
   --trace               show each file operation, on stderr
   --trace-to=STREAM     the same, on stdout or stderr
   --strict              end at the first system call that is not supported
+  --timeout=SECONDS     how long a connection may stand still (default: 30)
+  --tls-cert=FILE       our certificate, --tls-key=FILE its private key,
+  --tls-ca=FILE         and who vouches for the other side
   --verbose             show where an error came from
 Options of run:
   --memory=SIZE         memory of the VM: 512M, 4G (default: 1G)
   --env=NAME=VALUE      a variable for the program; --env=NAME passes it on
-Options of restore:
+Options of restore and receive:
   --files=POLICY        files that are not as they were: check (refuse),
                         trust, rollback (cut back), carry (from the image)
+Options of restore:
+  --dry-run             only say whether it can be restored here, or why not
   --verify=WHEN         memory is checked first, in the background, or none
                         (default: first up to 8 MiB, background above)
+Options of receive:
+  --count=N             how many programs to take, one after the other
+                        (default: 1); --forever: no end
 
 SIGUSR2 saves a running VM. Exit status: the program's own; 128 + N when
 signal N ended it; 1 failure, 2 usage, 3 incompatible, 4 damaged image, 5 no

@@ -1,0 +1,97 @@
+/**
+ * `vm receive`: goes on with programs that other VMMs send.
+ *
+ * @module
+ */
+
+import {
+  type FilesPolicy,
+  listenForVms,
+  type ReceiveOptions,
+  type Receiver,
+  type Vm,
+} from "../../mod.ts";
+import { oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
+import { report, STATUS, UsageError } from "./report.ts";
+import { FILES } from "./restore.ts";
+import { Saves, say, session } from "./session.ts";
+import { Signals } from "./signals.ts";
+import { showUsage } from "./usage.ts";
+
+/**
+ * Receives programs and runs each to its end, one after the other.
+ *
+ * @returns the exit status of the program, or of the last one that failed
+ */
+export async function receiveCommand(args: string[]): Promise<number> {
+  const parsed = parse(args, OPTIONS.receive);
+  const { options } = parsed;
+  if (options.help) return showUsage();
+  const [url, ...rest] = parsed.rest;
+  if (url === undefined || rest.length > 0) {
+    throw new UsageError("receive needs one URL, such as tcp://127.0.0.1:7000");
+  }
+  const count = options.forever === true ? Infinity : countOf(options.count);
+  const files = oneOf("files", options.files, FILES);
+  const shared = sharedOptions(parsed);
+  const verbose = options.verbose === true;
+  using signals = new Signals();
+  const interrupted = new AbortController();
+  let status = STATUS.ok as number;
+  const refuse = (error: unknown) => void report(error, verbose);
+  await using receiver = await listenForVms(url, {
+    ...shared.ends,
+    onRefused: refuse,
+  });
+  say(`waiting for a program on ${receiver.name}`);
+  for (let done = 0; done < count;) {
+    const stop = (by: number) => () => {
+      status = by;
+      interrupted.abort();
+    };
+    signals.answer({
+      SIGINT: stop(STATUS.interrupted),
+      SIGTERM: stop(143),
+    });
+    const saves = new Saves(shared, verbose);
+    const vm = await next(receiver, refuse, {
+      ...shared.ends,
+      ...saves.commonOptions(),
+      files: files as FilesPolicy | undefined,
+      signal: interrupted.signal,
+    });
+    if (interrupted.signal.aborted) {
+      await vm?.[Symbol.asyncDispose]();
+      return status;
+    }
+    if (!vm) continue;
+    done++;
+    await using received = vm;
+    shared.trace?.print("RESTORE OPERATION");
+    const ended = await session(received, saves, signals);
+    if (ended !== STATUS.ok) status = ended;
+    if (signals.wasInterrupted) break;
+  }
+  return status;
+}
+
+/** The next VM; a peer that gives none, or fails, is told of and left. */
+async function next(
+  receiver: Receiver,
+  refuse: (error: unknown) => void,
+  options: ReceiveOptions,
+): Promise<Vm | undefined> {
+  try {
+    return await receiver.receive(options);
+  } catch (error) {
+    if (!options.signal?.aborted) refuse(error);
+    return undefined;
+  }
+}
+
+/** How many programs are to come. @throws {UsageError} */
+function countOf(text: string | boolean | undefined): number {
+  const count = Number(text ?? 1);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new UsageError(`--count is a number from 1 on, not ${text}`);
+}
