@@ -90,7 +90,7 @@ export function redact(text: string): string {
     .replace(/#.*$/s, "")
     .replace(/\?.*$/s, "?…")
     .replace(/^([a-z][a-z0-9+.-]*:\/*)[^/]*@/i, "$1…@");
-  return excerpt(shown);
+  return excerpt(shown) || '""';
 }
 
 function bad(text: string, scheme: keyof typeof FORMS, why: string) {

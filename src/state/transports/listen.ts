@@ -5,13 +5,13 @@
  */
 
 import { endError, type TransportError } from "./errors.ts";
-import { parseEnd } from "./end_url.ts";
+import { type End, parseEnd } from "./end_url.ts";
 import { Guard } from "./guard.ts";
 import type { EndOptions, ImageOrigin } from "./image_end.ts";
 import { DenoLink, type Link } from "./link.ts";
 import { LinkOrigin } from "./link_origin.ts";
-import { listenTls } from "./tls_listen.ts";
 import { notConnected } from "./open.ts";
+import { acceptTls } from "./tls_listen.ts";
 import { listenUnix } from "./unix.ts";
 
 /** How to listen. */
@@ -144,18 +144,17 @@ export async function listenConnections(
   options.signal?.throwIfAborted();
   switch (end.scheme) {
     case "tcp":
-      return listenTcp(end, end.name);
     case "tls":
-      return await listenTls(end, end.name, options);
+      return listenAt(end, options);
     case "unix":
       return denoAcceptor(await listenUnix(end.path, end.name), end.name);
   }
   throw notConnected(end, "Cannot listen on");
 }
 
-function listenTcp(
-  { hostname, port }: { hostname: string; port: number },
-  name: string,
+function listenAt(
+  { scheme, name, hostname, port }: Extract<End, { scheme: "tcp" | "tls" }>,
+  options: ListenOptions,
 ): Acceptor {
   let listener: Deno.TcpListener;
   try {
@@ -163,8 +162,14 @@ function listenTcp(
   } catch (cause) {
     throw endError(name, "listen on", cause);
   }
-  const got = listener.addr.port;
-  return denoAcceptor(listener, name.replace(/\d+$/, `${got}`));
+  const withPort = name.replace(/\d+$/, `${listener.addr.port}`);
+  if (scheme === "tcp") return denoAcceptor(listener, withPort);
+  try {
+    return acceptTls(listener, withPort, options);
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
 }
 
 /** Connections that wait stay with the kernel until they are asked for. */

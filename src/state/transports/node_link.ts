@@ -1,46 +1,75 @@
 /**
- * A connection of Node's modules: those can do what Deno's TLS cannot.
+ * A connection with Node's TLS, which can do what Deno's cannot.
  *
  * @module
  */
 
 import type { Readable, Writable } from "node:stream";
-import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Link } from "./link.ts";
+import type { Relay } from "./relay.ts";
 
 /** How long a peer has to take a goodbye, in milliseconds. */
 const GOODBYE_MS = 1000;
 
-/** A socket of node:net or node:tls, half open when the peer ends. */
+/** How much may wait for the reader before the relay is paused. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+
+/** A socket of node:tls, behind a relay. */
 export class NodeLink implements Link {
-  readonly #socket: Socket;
-  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #socket: TLSSocket;
+  readonly #relay: Relay;
   readonly #closed: Promise<void>;
+  readonly #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
   #hasEnded = false;
-  #error: Error | undefined;
+  #error: unknown;
+  #wake: () => void = () => {};
 
   /**
-   * @param socket the connection, made with `allowHalfOpen`; closing it is
-   * this one's matter now
+   * @param socket made with `allowHalfOpen`, and not read from yet
+   * @param relay what is below it; closing both is this one's matter now
    */
-  constructor(socket: Socket) {
+  constructor(socket: TLSSocket, relay: Relay) {
     this.#socket = socket;
-    // Without a listener an error would end the process.
-    socket.on("error", (error) => this.#error ??= error);
-    this.#closed = new Promise((resolve) => {
-      if (socket.closed) resolve();
-      else socket.once("close", () => resolve());
+    this.#relay = relay;
+    socket.on("error", (error) => {
+      this.#error ??= error;
+      this.#wake();
     });
-    this.#chunks = chunksOf(socket);
+    socket.on("data", (chunk: Uint8Array) => {
+      this.#queue.push(plain(chunk));
+      this.#queuedBytes += chunk.length;
+      if (this.#queuedBytes > MAX_QUEUED_BYTES) relay.pause();
+      this.#wake();
+    });
+    socket.on("end", () => {
+      this.#hasEnded = true;
+      this.#wake();
+    });
+    this.#closed = new Promise((resolve) =>
+      socket.once("close", () => {
+        resolve();
+        this.#wake();
+      })
+    );
   }
 
   /** Bytes that came; `undefined` at the end. */
   async read(): Promise<Uint8Array | undefined> {
-    const { done, value } = await this.#chunks.next();
-    if (!done) return plain(value);
-    this.#hasEnded = true;
-    if (this.#error) throw this.#error;
-    return undefined;
+    for (;;) {
+      const chunk = this.#queue.shift();
+      if (chunk) {
+        this.#queuedBytes -= chunk.length;
+        if (this.#queuedBytes <= MAX_QUEUED_BYTES) this.#relay.resume();
+        return chunk;
+      }
+      const failure = this.#error ?? this.#relay.failure;
+      if (failure !== undefined) throw failure;
+      if (this.#hasEnded) return undefined;
+      if (this.#socket.closed) throw closedError();
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
   }
 
   /** Sends all of `chunk`. */
@@ -57,11 +86,12 @@ export class NodeLink implements Link {
 
   /** Closes it, with a goodbye if the peer has said one. */
   async close(): Promise<void> {
-    const socket = this.#socket;
-    if (this.#hasEnded && !socket.destroyed) {
-      await within(GOODBYE_MS, this.closeWrite());
+    if (this.#hasEnded && !this.#socket.destroyed) {
+      this.#socket.end();
+      await within(GOODBYE_MS, this.#relay.sent);
     }
-    socket.destroy();
+    this.#socket.destroy();
+    await this.#relay.close();
     await this.#closed;
   }
 
@@ -70,10 +100,14 @@ export class NodeLink implements Link {
     return new Promise((resolve, reject) => {
       step.then(resolve, reject);
       void this.#closed.then(() =>
-        reject(this.#error ?? new Deno.errors.BrokenPipe("it is closed"))
+        reject(this.#error ?? this.#relay.failure ?? closedError())
       );
     });
   }
+}
+
+function closedError(): Error {
+  return new Deno.errors.BrokenPipe("it is closed");
 }
 
 /** The chunks of a readable, which is left as it is at its end. */

@@ -10,6 +10,7 @@ import type { Guard } from "./guard.ts";
 import type { TlsOptions } from "./image_end.ts";
 import { DenoLink, type Link } from "./link.ts";
 import { NodeLink } from "./node_link.ts";
+import { Relay } from "./relay.ts";
 import { type Address, checkPort, closingLate, dialTcp } from "./tcp.ts";
 
 /** node:tls, loaded when it is first used. */
@@ -63,21 +64,22 @@ export async function connectTls(
 
 /** Deno's own cannot show a certificate and expect another name than the host. */
 async function connectNode(
-  { hostname, port }: Address,
+  to: Address,
   { caCerts, serverName }: TlsOptions,
   pair: KeyPair,
   guard: Guard,
 ): Promise<Link> {
   const { connect, rootCertificates } = nodeTls();
+  const relay = await Relay.create(await dialTcp(to, guard));
   const socket = connect({
-    host: hostname,
-    port,
+    socket: relay.socket,
     servername: serverName,
     ...pair,
     ca: [...rootCertificates, ...caCerts ?? []],
+    // Node's types lack it here; its sockets have it.
     allowHalfOpen: true,
   } as Tls.ConnectionOptions);
-  const link = new NodeLink(socket);
+  const link = new NodeLink(socket, relay);
   guard.onCancel(() => void link.close());
   const secured = new Promise<void>((resolve, reject) => {
     socket.once("secureConnect", resolve);
@@ -86,7 +88,6 @@ async function connectNode(
   });
   try {
     await guard.wait("connect to", secured);
-    socket.setNoDelay(true);
     return link;
   } catch (error) {
     await link.close();

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { AddressInfo, Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { checkedKeyPair } from "./certificates.ts";
 import { endError, TransportError } from "./errors.ts";
@@ -14,156 +13,136 @@ import type { Link } from "./link.ts";
 import { REFUSAL } from "./link_target.ts";
 import type { Acceptor, ListenOptions } from "./listen.ts";
 import { NodeLink, within } from "./node_link.ts";
+import { Relay } from "./relay.ts";
 import { nodeTls } from "./tls.ts";
-
-/** How many connections there may be at once; more are dropped. */
-const MAX_CONNECTIONS = 16;
 
 /** For how long one that is turned away may go on sending, in milliseconds. */
 const REFUSAL_MS = 1000;
 
-/** For how long a client may take to say hello when nobody says. */
-const DEFAULT_TIMEOUT_MS = 30_000;
-
 /**
- * Listens.
+ * Takes TCP connections further.
  *
- * @param name of the end, with its port
- * @throws {TransportError} END_TLS, END_IO, END_TIMEOUT
+ * @param tcp what takes them; closing it is the other's matter now
+ * @throws {TransportError} END_TLS for certificates that make no sense
  */
-export async function listenTls(
-  { hostname, port }: { hostname: string; port: number },
+export function acceptTls(
+  tcp: Deno.TcpListener,
   name: string,
   options: ListenOptions,
-): Promise<Acceptor> {
-  const { tls = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  const pair = checkedKeyPair(name, tls);
-  if (!pair) {
-    throw new TransportError(
-      "END_TLS",
-      `Cannot listen on ${name}: a server needs a certificate and its key`,
-      { end: name, hint: "give tls.cert and tls.key" },
-    );
-  }
-  const asks = (tls.caCerts?.length ?? 0) > 0;
-  const server = nodeTls().createServer({
-    ...pair,
-    ca: asks ? [...tls.caCerts!] : undefined,
-    requestCert: asks,
-    // Turned away by us, who say why: Node would only drop the connection.
-    rejectUnauthorized: false,
-    allowHalfOpen: true,
-    // 0 is for ever.
-    handshakeTimeout: timeoutMs || 2 ** 31 - 1,
-  });
-  server.maxConnections = MAX_CONNECTIONS;
-  const acceptor = new TlsAcceptor(server, asks, name, options);
-  using guard = new Guard(name, options);
-  const listening = new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, hostname, resolve);
-  });
-  try {
-    await guard.wait("listen on", listening);
-  } catch (error) {
-    await acceptor.close();
-    throw error;
-  }
-  acceptor.name = name.replace(
-    /\d+$/,
-    `${(server.address() as AddressInfo).port}`,
-  );
-  return acceptor;
+): Acceptor {
+  return new TlsAcceptor(tcp, name, options);
 }
 
-/** The connections whose certificates are right, in order. */
+/** Gives the connections whose certificates are right. */
 class TlsAcceptor implements Acceptor {
-  name: string;
+  readonly name: string;
+  readonly #tcp: Deno.TcpListener;
+  /** Sets TLS up; it listens to nothing itself. */
   readonly #server: Server;
   readonly #asks: boolean;
-  readonly #onRefused: (error: TransportError) => void;
-  /** Connections that nobody asked for yet. */
-  readonly #queue: Link[] = [];
-  /** Connections that are being turned away. */
-  readonly #leaving = new Set<Promise<void>>();
-  /** TCP connections whose TLS is not set up yet, by the peer's address. */
-  readonly #greeting = new Map<string, Socket>();
-  /** How many that were set up are open. */
-  #taken = 0;
-  /** Wakes who waits for a connection. */
-  #wake: (() => void) | undefined;
-  #failure: Error | undefined;
+  readonly #options: ListenOptions;
+  /** The connection whose TLS is being set up. */
+  #greeting: Relay | undefined;
   #isClosed = false;
 
-  constructor(
-    server: Server,
-    asks: boolean,
-    name: string,
-    { onRefused = () => {} }: ListenOptions,
-  ) {
+  constructor(tcp: Deno.TcpListener, name: string, options: ListenOptions) {
+    const { tls = {} } = options;
+    const pair = checkedKeyPair(name, tls);
+    if (!pair) {
+      throw new TransportError(
+        "END_TLS",
+        `Cannot listen on ${name}: a server needs a certificate and its key`,
+        { end: name, hint: "give tls.cert and tls.key" },
+      );
+    }
     this.name = name;
-    this.#server = server;
-    this.#asks = asks;
-    this.#onRefused = onRefused;
-    server.on("error", (error) => {
-      this.#failure = error;
-      this.#wake?.();
-    });
-    server.on("connection", (socket) => {
-      const key = keyOf(socket);
-      this.#greeting.set(key, socket);
-      socket.once("close", () => this.#greeting.delete(key));
-    });
-    server.on("secureConnection", (socket) => this.#take(socket));
-    server.on("tlsClientError", (error) => {
-      this.#onRefused(endError(this.name, "read", error));
+    this.#tcp = tcp;
+    this.#options = options;
+    this.#asks = (tls.caCerts?.length ?? 0) > 0;
+    this.#server = nodeTls().createServer({
+      ...pair,
+      ca: this.#asks ? [...tls.caCerts!] : undefined,
+      requestCert: this.#asks,
+      // Turned away by us, who say why: Node would only drop the connection.
+      rejectUnauthorized: false,
+      allowHalfOpen: true,
     });
   }
 
   async accept(): Promise<Link | undefined> {
-    for (;;) {
-      if (this.#isClosed) return undefined;
-      if (this.#failure) throw this.#failure;
-      const link = this.#queue.shift();
-      if (link) return link;
-      await new Promise<void>((resolve) => this.#wake = resolve);
+    while (!this.#isClosed) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#tcp.accept();
+      } catch (error) {
+        if (this.#isClosed) break;
+        throw error;
+      }
+      try {
+        conn.setNoDelay(true);
+        const link = await this.#greet(await Relay.create(conn));
+        if (!this.#isClosed && link) return link;
+        await link?.close();
+      } catch (error) {
+        // One client's failure is no other's.
+        if (!this.#isClosed) {
+          this.#options.onRefused?.(endError(this.name, "read", error));
+        }
+      }
     }
+    return undefined;
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#wake?.();
-    const closed = new Promise<void>((resolve) =>
-      this.#server.close(() => resolve())
-    );
-    await Promise.all(this.#queue.map((link) => link.close()));
-    for (const socket of this.#greeting.values()) socket.destroy();
-    await Promise.all(this.#leaving);
-    // One that was taken is its taker's, and is waited for by nobody here.
-    if (this.#taken === 0) await closed;
+    this.#tcp.close();
+    await this.#greeting?.close();
   }
 
-  #take(socket: TLSSocket): void {
-    this.#greeting.delete(keyOf(socket));
-    this.#taken++;
-    socket.once("close", () => this.#taken--);
-    socket.setNoDelay(true);
-    if (this.#isClosed) return void socket.destroy();
-    if (this.#asks && !socket.authorized) {
-      const leaving = this.#turnAway(socket);
-      this.#leaving.add(leaving);
-      void leaving.then(() => this.#leaving.delete(leaving));
-      return;
+  async #greet(relay: Relay): Promise<Link | undefined> {
+    this.#greeting = relay;
+    const { timeoutMs } = this.#options;
+    using guard = new Guard(this.name, { timeoutMs });
+    guard.onCancel(() => void relay.close());
+    try {
+      const { socket, link } = await guard.wait("read", this.#secured(relay));
+      if (link) return link;
+      await this.#turnAway(socket, relay);
+      await relay.close();
+    } catch (error) {
+      await relay.close();
+      throw error;
+    } finally {
+      this.#greeting = undefined;
     }
-    this.#queue.push(new NodeLink(socket));
-    this.#wake?.();
+  }
+
+  /** Sets TLS up; without a link if the certificate is not right. */
+  #secured(relay: Relay): Promise<{ socket: TLSSocket; link?: NodeLink }> {
+    const server = this.#server;
+    return new Promise<{ socket: TLSSocket; link?: NodeLink }>((
+      resolve,
+      reject,
+    ) => {
+      server.once("secureConnection", (socket) => {
+        const isRight = !this.#asks || socket.authorized;
+        // At once: what came before anybody listens would stay unread.
+        const link = isRight ? new NodeLink(socket, relay) : undefined;
+        if (!link) socket.resume();
+        resolve({ socket, link });
+      });
+      server.once("tlsClientError", reject);
+      relay.socket.once("close", () => reject(new Error("it left")));
+      server.emit("connection", relay.socket);
+    }).finally(() => server.removeAllListeners("secureConnection"))
+      .finally(() => server.removeAllListeners("tlsClientError"));
   }
 
   /** Says why, and reads on for a moment: else the reason might be lost. */
-  async #turnAway(socket: TLSSocket): Promise<void> {
+  async #turnAway(socket: TLSSocket, relay: Relay): Promise<void> {
     const reason = reasonFor(socket);
-    this.#onRefused(
+    this.#options.onRefused?.(
       new TransportError(
         "END_TLS",
         `Cannot read ${this.name}: the client's certificate is refused: ${reason}`,
@@ -171,22 +150,14 @@ class TlsAcceptor implements Acceptor {
       ),
     );
     socket.on("error", () => {});
-    const closed = new Promise<void>((resolve) =>
-      socket.once("close", () => resolve())
-    );
-    const ended = new Promise<void>((resolve) =>
-      socket.once("end", () => resolve())
-    );
-    socket.resume();
+    const ended = new Promise<void>((resolve) => {
+      socket.once("end", resolve);
+      socket.once("close", () => resolve());
+    });
     socket.end(`${REFUSAL}${reason}\n`);
-    await within(REFUSAL_MS, Promise.race([ended, closed]));
+    await within(REFUSAL_MS, Promise.all([ended, relay.sent]));
     socket.destroy();
-    await closed;
   }
-}
-
-function keyOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Why a certificate is refused, in words. */
