@@ -19,10 +19,11 @@ const MAX_QUEUED_BYTES = 1024 * 1024;
 export class NodeLink implements Link {
   readonly #socket: TLSSocket;
   readonly #relay: Relay;
-  readonly #closed: Promise<void>;
+  readonly #closed = Promise.withResolvers<void>();
   readonly #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #hasEnded = false;
+  #isClosed = false;
   #error: unknown;
   #wake: () => void = () => {};
 
@@ -47,12 +48,7 @@ export class NodeLink implements Link {
       this.#hasEnded = true;
       this.#wake();
     });
-    this.#closed = new Promise((resolve) =>
-      socket.once("close", () => {
-        resolve();
-        this.#wake();
-      })
-    );
+    socket.once("close", () => this.#onClose());
   }
 
   /** Bytes that came; `undefined` at the end. */
@@ -67,7 +63,7 @@ export class NodeLink implements Link {
       const failure = this.#error ?? this.#relay.failure;
       if (failure !== undefined) throw failure;
       if (this.#hasEnded) return undefined;
-      if (this.#socket.closed) throw closedError();
+      if (this.#isClosed) throw closedError();
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
@@ -92,14 +88,21 @@ export class NodeLink implements Link {
     }
     this.#socket.destroy();
     await this.#relay.close();
-    await this.#closed;
+    // Node says nothing of a socket that goes before its TLS was set up.
+    this.#onClose();
+  }
+
+  #onClose(): void {
+    this.#isClosed = true;
+    this.#closed.resolve();
+    this.#wake();
   }
 
   /** `step`, unless the socket goes first and never calls back. */
   #orClosed(step: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       step.then(resolve, reject);
-      void this.#closed.then(() =>
+      void this.#closed.promise.then(() =>
         reject(this.#error ?? this.#relay.failure ?? closedError())
       );
     });

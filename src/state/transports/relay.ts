@@ -16,11 +16,12 @@ const PIECE_BYTES = 64 * 1024;
 export class Relay {
   /** Node's side: half open when the peer ends. */
   readonly socket: Socket;
+  /** Resolves when what the peer sent is on its way to Node, to its end. */
+  readonly received: Promise<void>;
   /** Resolves when what Node's side sent has gone out, to its end. */
   readonly sent: Promise<void>;
   readonly #outer: Deno.Conn;
   readonly #inner: Deno.Conn;
-  readonly #received: Promise<void>;
   #failure: unknown;
   #isClosed = false;
   #gate: Promise<void> | undefined;
@@ -30,18 +31,14 @@ export class Relay {
     this.socket = socket;
     this.#outer = outer;
     this.#inner = inner;
-    const note = (error: unknown) => {
-      this.#failure ??= error;
+    const fail = (error: unknown) => {
+      if (this.#isClosed || this.#failure !== undefined) return;
+      this.#failure = error;
       // Node's side learns of it as of an end, and asks why.
       inner.close();
     };
-    let isNoted = false;
-    const once = (error: unknown) => {
-      if (!isNoted && !this.#isClosed) note(error);
-      isNoted = true;
-    };
-    this.#received = this.#pump(outer, inner, () => this.#gate).catch(once);
-    this.sent = this.#pump(inner, outer, () => undefined).catch(once);
+    this.received = this.#pump(outer, inner, () => this.#gate).catch(fail);
+    this.sent = this.#pump(inner, outer, () => undefined).catch(fail);
   }
 
   /**
@@ -94,7 +91,7 @@ export class Relay {
       if (this.#failure === undefined) this.#inner.close();
       this.socket.destroy();
     }
-    await Promise.all([this.#received, this.sent]);
+    await Promise.all([this.received, this.sent]);
   }
 
   async #pump(

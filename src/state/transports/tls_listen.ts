@@ -19,6 +19,9 @@ import { nodeTls } from "./tls.ts";
 /** For how long one that is turned away may go on sending, in milliseconds. */
 const REFUSAL_MS = 1000;
 
+/** How long Node may take for what a client sent last, in milliseconds. */
+const LEFT_MS = 500;
+
 /**
  * Takes TCP connections further.
  *
@@ -31,6 +34,13 @@ export function acceptTls(
   options: ListenOptions,
 ): Acceptor {
   return new TlsAcceptor(tcp, name, options);
+}
+
+/** A connection whose TLS is set up. */
+interface Secured {
+  readonly socket: TLSSocket;
+  /** Absent when the certificate is not right. */
+  readonly link?: NodeLink;
 }
 
 /** Gives the connections whose certificates are right. */
@@ -119,12 +129,12 @@ class TlsAcceptor implements Acceptor {
   }
 
   /** Sets TLS up; without a link if the certificate is not right. */
-  #secured(relay: Relay): Promise<{ socket: TLSSocket; link?: NodeLink }> {
+  async #secured(relay: Relay): Promise<Secured> {
     const server = this.#server;
-    return new Promise<{ socket: TLSSocket; link?: NodeLink }>((
-      resolve,
-      reject,
-    ) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Secured>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isOver = false;
+    try {
       server.once("secureConnection", (socket) => {
         const isRight = !this.#asks || socket.authorized;
         // At once: what came before anybody listens would stay unread.
@@ -133,10 +143,20 @@ class TlsAcceptor implements Acceptor {
         resolve({ socket, link });
       });
       server.once("tlsClientError", reject);
-      relay.socket.once("close", () => reject(new Error("it left")));
       server.emit("connection", relay.socket);
-    }).finally(() => server.removeAllListeners("secureConnection"))
-      .finally(() => server.removeAllListeners("tlsClientError"));
+      // Node does not always say that a client left instead.
+      void relay.received.then(() => {
+        const left = () =>
+          reject(relay.failure ?? new Error("the client left"));
+        if (!isOver) timer = setTimeout(left, LEFT_MS);
+      });
+      return await promise;
+    } finally {
+      isOver = true;
+      clearTimeout(timer);
+      server.removeAllListeners("secureConnection");
+      server.removeAllListeners("tlsClientError");
+    }
   }
 
   /** Says why, and reads on for a moment: else the reason might be lost. */

@@ -114,6 +114,7 @@ endTest(
       await using listener = await listenOrigin("tls://127.0.0.1:0", {
         tls: pair,
       });
+      const next = firstOf(listener).next();
       for (const open of [openTarget, openOrigin]) {
         const error = await failure(
           "END_TLS",
@@ -121,6 +122,8 @@ endTest(
         );
         assertStringIncludes(error.message, reason);
       }
+      await listener.close();
+      assertEquals((await next).done, true);
     }
   },
 );
@@ -211,6 +214,7 @@ endTest(
       timeoutMs: 200,
       onRefused: told.resolve,
     });
+    const next = firstOf(listener).next();
     using conn = await Deno.connect({
       hostname: "127.0.0.1",
       port: Number(new URL(listener.name).port),
@@ -221,6 +225,8 @@ endTest(
       await conn.read(new Uint8Array(1)).catch(() => null),
       null,
     );
+    await listener.close();
+    assertEquals((await next).done, true);
   },
 );
 
