@@ -39,12 +39,14 @@ function optionsOf(command: keyof typeof OPTIONS): string[] {
 }
 
 Deno.test("README.md: it has every option of every command, and no other", () => {
-  const shared = optionsIn("option of run and restore")
+  const shared = optionsIn("option of run, restore and receive")
     .filter((name) => name !== "verbose"); // every command has it
   const run = [...shared, ...optionsIn("option of run")].sort();
   assertEquals(run, optionsOf("run"));
   const restore = [...shared, ...optionsIn("option of restore")].sort();
   assertEquals(restore, optionsOf("restore"));
+  const receive = [...shared, ...optionsIn("option of receive")].sort();
+  assertEquals(receive, optionsOf("receive"));
   assertEquals(optionsIn("option of inspect"), optionsOf("inspect"));
 });
 
