@@ -311,8 +311,12 @@ static void start(int argc, char **argv)
 		case AT_EUID:
 		case AT_GID:
 		case AT_EGID:
-		case AT_HWCAP:
 			printf("auxv %lu = %lu\n", a->a_type, value);
+			break;
+		case AT_HWCAP:
+			/* CPUID leaf 1, EDX, of which KVM shows a part: here
+			   FPU, TSC, CX8, CMOV, MMX, FXSR, SSE, SSE2. */
+			SHOW((value & 0x7808111) == 0x7808111);
 			break;
 		case AT_PLATFORM:
 			printf("auxv platform %s\n", (char *)value);
