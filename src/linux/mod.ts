@@ -8,6 +8,7 @@ export { VERSION } from "./creator.ts";
 export { ProgramError, type ProgramErrorCode } from "./errors.ts";
 export { SIGNAL, type Signaled, signalName } from "./faults.ts";
 export type { ExitStatus, SaveAnswer } from "./linux.ts";
+export { loadDevice } from "./load_device.ts";
 export { syscallName } from "./syscall_numbers.ts";
 export {
   type CallArguments,

@@ -7,6 +7,7 @@
 import {
   Clock,
   clockState,
+  type DeviceParts,
   FilesError,
   type FilesPart,
   filesState,
@@ -40,6 +41,7 @@ import {
   addressSpaceState,
   type AddressSpaceStateV1,
 } from "./address_space.ts";
+import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
 import {
   checkMachine,
@@ -48,6 +50,7 @@ import {
 } from "./machine_state.ts";
 import { Process, processState } from "./process.ts";
 import { openPaths, type ProgramParts } from "./program_parts.ts";
+import { type FoundDevice, takeDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
 /** All that an image says, checked as far as it can be by itself. */
@@ -68,15 +71,21 @@ export interface SavedVm {
   readonly pending: PendingIo;
   /** The descriptors. */
   readonly files: readonly FilesPart[];
+  /** The devices that are plugins. */
+  readonly devices: readonly DeviceParts[];
 }
 
 /**
  * Reads an image's state, before anything is made of it.
  *
+ * @param found the definitions of its devices
  * @throws {ImageError} for state that is missing, left over, of another version
  * or senseless; {VmError} when this machine has no room for it
  */
-export function readSaved(image: ImageFile): SavedVm {
+export function readSaved(
+  image: ImageFile,
+  found: readonly FoundDevice[],
+): SavedVm {
   const sections = new SectionSet<Section>(image.sections);
   const take = <S>(schema: StateSchema<S>): S =>
     decodeState(schema, sections.take(schema.kind));
@@ -97,6 +106,11 @@ export function readSaved(image: ImageFile): SavedVm {
       state: decodeState(filesState, section),
       data: () => image.readData(section),
     })),
+    devices: takeDevices(
+      found,
+      sections,
+      (section) => image.readData(section),
+    ),
   };
   sections.finish();
   checkMachine(saved.machine, checkMemoryParts(saved.memory));
@@ -123,15 +137,18 @@ export function thaw(
   const space = new AddressSpace(memory, saved.space);
   using owned = new DisposableStack();
   const paths = owned.use(openPaths(options.allow));
+  const devices = Devices.make(saved.devices);
+  owned.defer(() => void devices[Symbol.asyncDispose]());
   // Last, as it may change files.
   const fds = restoreFiles(saved.files, {
     paths,
     console: options.console,
     policy: options.files ?? "check",
+    reopen: (state) => devices.reopen(state),
   });
   owned.move();
   const { process, clock, pending } = saved;
-  return { space, process, fds, pending, clock, paths };
+  return { space, process, fds, pending, clock, paths, devices };
 }
 
 /** State that does not make sense is the image's fault, whoever found it. */

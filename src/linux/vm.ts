@@ -20,11 +20,20 @@ import {
 } from "../vmm/mod.ts";
 import { CREATOR } from "./creator.ts";
 import { loadFresh } from "./fresh.ts";
+import {
+  Devices,
+  type FrozenDevices,
+  nameDevices,
+  QUIESCE_TIMEOUT_MS,
+  tooLate,
+} from "./devices.ts";
 import { Hardware } from "./hardware.ts";
 import { Linux, type SaveAnswer } from "./linux.ts";
 import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
+import { findDevices, type FoundDevice } from "./restore_devices.ts";
 import { blameImage, readSaved, thaw } from "./thaw.ts";
+import { settlesWithin } from "./time_limit.ts";
 import type {
   CommonOptions,
   RestoreOptions,
@@ -99,7 +108,12 @@ export class Vm {
       warn: options.warn,
       onSave: onSave && (() => this.#answerSave(onSave)),
     });
-    this.#machine = new Machine(hardware.vcpu, hardware.memory, this.#linux);
+    this.#machine = new Machine(
+      hardware.vcpu,
+      hardware.memory,
+      this.#linux,
+      parts.devices.bus,
+    );
   }
 
   /**
@@ -113,7 +127,11 @@ export class Vm {
       using owned = new DisposableStack();
       const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
       const hardware = owned.use(Hardware.open(memoryBytes));
-      const parts = loadFresh(hardware, options);
+      const devices = Devices.make(
+        nameDevices(options.devices ?? [], options.warn),
+      );
+      owned.defer(() => void devices[Symbol.asyncDispose]());
+      const parts = loadFresh(hardware, options, devices);
       owned.use(parts.paths);
       const created = new Vm(hardware, parts, options);
       owned.move();
@@ -141,10 +159,15 @@ export class Vm {
     const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
     const verify = options.verify ?? (isSmall ? "first" : "background");
     if (verify === "first") await image.verifyData({ signal });
+    const found = await findDevices(
+      image.sections,
+      options.devices,
+      options.warn,
+    );
     signal?.throwIfAborted();
     let vm: Vm;
     try {
-      vm = Vm.#restore(image, options);
+      vm = Vm.#restore(image, found, options);
     } catch (error) {
       throw blameImage(error);
     }
@@ -155,12 +178,17 @@ export class Vm {
     return vm;
   }
 
-  static #restore(image: ImageFile, options: RestoreOptions): Vm {
-    const saved = readSaved(image);
+  static #restore(
+    image: ImageFile,
+    found: readonly FoundDevice[],
+    options: RestoreOptions,
+  ): Vm {
+    const saved = readSaved(image, found);
     using owned = new DisposableStack();
     const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
     const parts = thaw(hardware, saved, image, options);
     owned.use(parts.paths);
+    owned.defer(() => void parts.devices[Symbol.asyncDispose]());
     owned.defer(() => parts.fds.closeAll());
     const restored = new Vm(hardware, parts, options);
     owned.use(restored.#machine);
@@ -238,7 +266,9 @@ export class Vm {
   #onSettled(): void {
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
     this.#linux.clock.stop();
-    if (this.end) void this.#resolveEnded(this.end);
+    if (!this.end) return;
+    this.#linux.devices.end();
+    void this.#resolveEnded(this.end);
   }
 
   async #resolveEnded(end: VmEnd): Promise<void> {
@@ -258,6 +288,7 @@ export class Vm {
     } else if (this.state !== "stopped") {
       this.#machine.lifecycle.enter("stopped");
     }
+    if (this.state === "stopped") this.#linux.devices.end();
   }
 
   /** Stops between two instructions; nothing to do unless it is running. */
@@ -279,6 +310,7 @@ export class Vm {
    */
   async kill(): Promise<void> {
     this.#closing.abort();
+    this.#machine.abandonDevices();
     // It may have been run again meanwhile.
     do await this.pause(); while (this.state === "running" && !this.#inSave);
     if (this.state === "stopped") return;
@@ -312,7 +344,7 @@ export class Vm {
     this.#isDumping = true;
     try {
       if (this.state === "running" && !this.#inSave) {
-        await this.#pauseMachine();
+        await this.#pauseToSave(options);
         // The program may have ended meanwhile.
         lifecycle.require("save", "paused");
       }
@@ -328,6 +360,34 @@ export class Vm {
     }
   }
 
+  /** Pauses, but for a device that never answers. */
+  async #pauseToSave(
+    { quiesceTimeoutMs = QUIESCE_TIMEOUT_MS, signal }: SaveOptions,
+  ): Promise<void> {
+    const paused = this.#pauseMachine();
+    let device: string | undefined;
+    try {
+      const either = this.#saveSignal(signal);
+      if (await settlesWithin(paused, quiesceTimeoutMs, either)) return;
+      device = this.#machine.awaitedDevice;
+      if (device === undefined) return await paused;
+      throw tooLate(device, quiesceTimeoutMs);
+    } finally {
+      if (this.state === "running") {
+        paused.catch(() => {});
+        // Unless somebody else wants it paused, it goes on.
+        const goesOn = this.#wantsRunning && this.#failure === undefined;
+        if (goesOn) this.#machine.cancelPause();
+      }
+    }
+  }
+
+  /** Aborts when a save is given up, or the VM is ended. */
+  #saveSignal(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal;
+    return signal ? AbortSignal.any([signal, closing]) : closing;
+  }
+
   #stopAsSaved(): void {
     if (this.end) return;
     this.#linux.savedAndStopped = true;
@@ -337,18 +397,21 @@ export class Vm {
 
   async #saveNow(path: string, options: SaveOptions): Promise<ImageSummary> {
     this.#machine.settle();
-    const closing = this.#closing.signal;
-    const signal = options.signal
-      ? AbortSignal.any([options.signal, closing])
-      : closing;
-    return await saveImageFile(path, this.#components(options, signal), {
-      creator: CREATOR,
+    const signal = this.#saveSignal(options.signal);
+    const frozen = await this.#linux.devices.freeze({
+      timeoutMs: options.quiesceTimeoutMs ?? QUIESCE_TIMEOUT_MS,
       signal,
     });
+    const components = this.#components(options, frozen, signal);
+    return await saveImageFile(path, components, { creator: CREATOR, signal });
   }
 
   /** Every component, in the order of an image. */
-  #components(options: SaveOptions, signal: AbortSignal): Component[] {
+  #components(
+    options: SaveOptions,
+    devices: FrozenDevices,
+    signal: AbortSignal,
+  ): Component[] {
     const { kvm, vcpu, memory } = this.#hardware;
     const linux = this.#linux;
     return [
@@ -361,7 +424,9 @@ export class Vm {
       new FilesSaver(linux.fds, this.#options.console, {
         carry: options.carryFiles,
         signal,
+        plugins: devices.files,
       }),
+      ...devices.components,
       new MemorySaver(memory, linux.space.blocks, options.compress),
     ];
   }
@@ -384,10 +449,12 @@ export class Vm {
   /** Ends the program if it runs, and gives everything back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#machine.abandonDevices();
     await this.#saving;
     await this.kill();
     await this.#checking;
     this.#linux.fds.closeAll();
+    await this.#linux.devices[Symbol.asyncDispose]();
     this.#linux.paths[Symbol.dispose]();
     this.#machine[Symbol.dispose]();
     this.#hardware[Symbol.dispose]();

@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { Allowed, FilesPolicy, ScriptConsole } from "../devices/mod.ts";
+import type {
+  Allowed,
+  DeviceSpec,
+  FilesPolicy,
+  ScriptConsole,
+} from "../devices/mod.ts";
 import type { ExitStatus, SaveAnswer } from "./linux.ts";
 import type { Tracer } from "./trace.ts";
 import type { Vm } from "./vm.ts";
@@ -18,6 +23,12 @@ export interface CommonOptions {
   readonly allow?: Partial<Allowed>;
   /** Standard input, output and error; default: those of this process. */
   readonly console?: ScriptConsole;
+  /**
+   * Devices beside those that every VM has. At a restore: those of the image
+   * that it may not bring back by itself, and replacements. One with a name is
+   * the device of that name, one without the next of its kind.
+   */
+  readonly devices?: readonly DeviceSpec[];
   /** Follows system calls. */
   readonly tracer?: Tracer;
   /** End the program at the first call that is not supported. */
@@ -78,4 +89,9 @@ export interface SaveOptions {
   readonly stop?: boolean;
   /** Gives up early; the old image stays. */
   readonly signal?: AbortSignal;
+  /**
+   * How long a device may take to be ready for it, ms; default 5000. The save
+   * then fails, naming the device, and the VM goes on.
+   */
+  readonly quiesceTimeoutMs?: number;
 }

@@ -71,6 +71,16 @@ export class Bus {
   mmio(gpa: number): MmioClaim | undefined {
     return find(this.#mmio, gpa)?.claim;
   }
+
+  /** The id of the device that claims a port. */
+  portOwner(port: number): string {
+    return find(this.#ports, port)?.owner ?? "";
+  }
+
+  /** The id of the device that claims an address. */
+  mmioOwner(gpa: number): string {
+    return find(this.#mmio, gpa)?.owner ?? "";
+  }
 }
 
 function find<C>(claims: Owned<C>[], at: number): Owned<C> | undefined {
