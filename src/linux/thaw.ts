@@ -39,7 +39,7 @@ import {
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV1,
+  type AddressSpaceStateV2,
 } from "./address_space.ts";
 import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
@@ -62,7 +62,7 @@ export interface SavedVm {
   /** Where memory is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
-  readonly space: AddressSpaceStateV1;
+  readonly space: AddressSpaceStateV2;
   /** The process. */
   readonly process: Process;
   /** The clock, which stands. */
@@ -134,11 +134,15 @@ export function thaw(
   mapImageFile(memory, saved.memory, image);
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
-  const space = new AddressSpace(memory, saved.space);
   using owned = new DisposableStack();
   const paths = owned.use(openPaths(options.allow));
   const devices = Devices.make(saved.devices);
   owned.defer(() => void devices[Symbol.asyncDispose]());
+  const space = new AddressSpace(
+    memory,
+    saved.space,
+    (gpa, lengthBytes) => devices.claims(gpa, lengthBytes),
+  );
   // Last, as it may change files.
   const fds = restoreFiles(saved.files, {
     paths,

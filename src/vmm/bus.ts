@@ -9,6 +9,7 @@ import { VmError } from "./errors.ts";
 import {
   EXCEPTION_PORT,
   EXCEPTION_VECTORS,
+  MMIO_END_GPA,
   MMIO_GPA,
   SYSCALL_PORT,
 } from "./layout.ts";
@@ -53,7 +54,7 @@ export class Bus {
         claim.gpa,
         claim.lengthBytes,
         MMIO_GPA,
-        2 * MMIO_GPA,
+        MMIO_END_GPA,
         device.id,
       );
     }
