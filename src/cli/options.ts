@@ -5,7 +5,13 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { type Allowed, lineTracer, type Tracer } from "../../mod.ts";
+import {
+  type Allowed,
+  type DeviceSpec,
+  lineTracer,
+  loadDevice,
+  type Tracer,
+} from "../../mod.ts";
 import { UsageError } from "./report.ts";
 import { tell, writeLine } from "./text.ts";
 
@@ -51,11 +57,20 @@ const COMMON = ["help", "verbose"];
 /** Options that running and restoring share. */
 const BOOLEAN = ["continue", "compress", "carry-files", "trace", "strict"];
 const STRING = ["allow-read", "allow-write", "on-save", "trace-to"];
+const COLLECT = ["device"];
 
 /** The options of each command. */
 export const OPTIONS = {
-  run: { boolean: BOOLEAN, string: [...STRING, "memory"], collect: ["env"] },
-  restore: { boolean: BOOLEAN, string: [...STRING, "files", "verify"] },
+  run: {
+    boolean: BOOLEAN,
+    string: [...STRING, "memory"],
+    collect: [...COLLECT, "env"],
+  },
+  restore: {
+    boolean: BOOLEAN,
+    string: [...STRING, "files", "verify"],
+    collect: COLLECT,
+  },
   inspect: { boolean: ["json"], string: [] },
 } as const satisfies Record<string, OptionNames>;
 
@@ -154,6 +169,13 @@ export function sharedOptions({ options }: Parsed): SharedOptions {
     trace: traceOf(options.trace === true, options["trace-to"] as string),
     strict: options.strict === true,
   };
+}
+
+/** Loads the devices that were named, in order. @throws {VmError} */
+export async function devicesOf({ lists }: Parsed): Promise<DeviceSpec[]> {
+  const devices: DeviceSpec[] = [];
+  for (const text of lists.device ?? []) devices.push(await loadDevice(text));
+  return devices;
 }
 
 /** The paths of a list, which must all be there. */

@@ -5,7 +5,7 @@
  */
 
 import { type FilesPolicy, type VerifyPolicy, Vm } from "../../mod.ts";
-import { OPTIONS, parse, sharedOptions } from "./options.ts";
+import { devicesOf, OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { commonOptions, session } from "./session.ts";
 import { Signals } from "./signals.ts";
@@ -43,6 +43,7 @@ export async function restoreCommand(args: string[]): Promise<number> {
   using signals = new Signals();
   await using vm = await Vm.restore(image, {
     ...commonOptions(shared, verbose),
+    devices: await devicesOf(parsed),
     files: files as FilesPolicy | undefined,
     verify: verify as VerifyPolicy | undefined,
   });

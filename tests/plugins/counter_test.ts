@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import counter from "../../plugins/counter.ts";
-import { kvmTest } from "../kvm_gate.ts";
+import { portTest } from "../kvm_gate.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
 
-kvmTest("counter: it goes on after a restore from where it was", async () => {
+portTest("counter: it goes on after a restore from where it was", async () => {
   const [program] = await guest("device");
   await using scratch = new Scratch();
   const image = scratch.file("vm.img");
