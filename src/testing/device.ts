@@ -32,14 +32,30 @@ export interface TestDeviceOptions {
  * error that names the device.
  *
  * @example
- * ```ts ignore
- * import { testDevice } from "@scratchvm/scratchvm/testing";
- * import counter from "./plugins/counter.ts";
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineDevice } from "../devices/mod.ts";
+ * import { testDevice } from "./mod.ts";
  *
- * testDevice(() => counter({ step: 2 }), async (device) => {
- *   await device.in(0x500);
+ * const counter = defineDevice({
+ *   kind: "counter",
+ *   version: 1,
+ *   create(_context, saved?: { count: number }) {
+ *     let count = Number(saved?.count ?? 0);
+ *     return {
+ *       ports: [{ first: 0x500, count: 1, read: () => count++ }],
+ *       dump: () => ({ count }),
+ *     };
+ *   },
  * });
- * console.log("registered");
+ *
+ * const names: string[] = [];
+ * testDevice(
+ *   () => counter(),
+ *   (device) => void device.in(0x500),
+ *   { test: (name) => void names.push(name) }, // leave out for Deno.test
+ * );
+ * assertEquals(names[0], "counter: what is restored is what was saved");
  * ```
  *
  * @param make gives the device with a configuration
