@@ -7,8 +7,10 @@
 import { parseArgs } from "@std/cli";
 import {
   type Allowed,
+  type DeviceSpec,
   type EndOptions,
   lineTracer,
+  loadDevice,
   parseEnd,
   type TlsOptions,
   type Tracer,
@@ -73,16 +75,24 @@ const STRING = [
   "trace-to",
 ];
 
+const COLLECT = ["device"];
+
 /** The options of each command. */
 export const OPTIONS = {
-  run: { boolean: BOOLEAN, string: [...STRING, "memory"], collect: ["env"] },
+  run: {
+    boolean: BOOLEAN,
+    string: [...STRING, "memory"],
+    collect: [...COLLECT, "env"],
+  },
   restore: {
     boolean: [...BOOLEAN, "dry-run"],
     string: [...STRING, "files", "verify"],
+    collect: COLLECT,
   },
   receive: {
     boolean: [...BOOLEAN, "forever"],
     string: [...STRING, "count", "files"],
+    collect: COLLECT,
   },
   inspect: { boolean: ["json"], string: [] },
 } as const satisfies Record<string, OptionNames>;
@@ -190,6 +200,13 @@ export function sharedOptions({ options }: Parsed): SharedOptions {
     trace: traceOf(options.trace === true, options["trace-to"] as string),
     strict: options.strict === true,
   };
+}
+
+/** Loads the devices that were named, in order. @throws {VmError} */
+export async function devicesOf({ lists }: Parsed): Promise<DeviceSpec[]> {
+  const devices: DeviceSpec[] = [];
+  for (const text of lists.device ?? []) devices.push(await loadDevice(text));
+  return devices;
 }
 
 /** The paths of a list, which must all be there. */

@@ -12,7 +12,7 @@ import {
   TransportError,
   type Vm,
 } from "../../mod.ts";
-import { oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
+import { devicesOf, oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
 import { report, STATUS, UsageError } from "./report.ts";
 import { FILES } from "./restore.ts";
 import { Saves, say, session } from "./session.ts";
@@ -61,6 +61,7 @@ export async function receiveCommand(args: string[]): Promise<number> {
     const vm = await next(receiver, refuse, {
       ...shared.ends,
       ...saves.commonOptions(),
+      devices: await devicesOf(parsed),
       files: files as FilesPolicy | undefined,
       signal: interrupted.signal,
     });

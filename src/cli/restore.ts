@@ -13,7 +13,14 @@ import {
   type VerifyPolicy,
   Vm,
 } from "../../mod.ts";
-import { endOf, oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
+import {
+  devicesOf,
+  endOf,
+  oneOf,
+  OPTIONS,
+  parse,
+  sharedOptions,
+} from "./options.ts";
 import { STATUS, UsageError } from "./report.ts";
 import { Saves, say, session } from "./session.ts";
 import { Signals } from "./signals.ts";
@@ -39,6 +46,7 @@ export async function restoreCommand(args: string[]): Promise<number> {
   const options: RestoreOptions = {
     ...shared.ends,
     ...saves.commonOptions(),
+    devices: await devicesOf(parsed),
     files: files as FilesPolicy | undefined,
     verify: verify as VerifyPolicy | undefined,
   };
@@ -60,7 +68,7 @@ async function dryRun(
   }
   using image = await ImageFile.open(end.path);
   await image.verifyData();
-  const reasons = reasonsAgainst(offerOfImage(image), options);
+  const reasons = await reasonsAgainst(offerOfImage(image), options);
   for (const reason of reasons) {
     if (!writeLine(Deno.stdout, printable(reason))) break;
   }

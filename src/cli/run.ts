@@ -5,7 +5,7 @@
  */
 
 import { Vm } from "../../mod.ts";
-import { OPTIONS, parse, sharedOptions } from "./options.ts";
+import { devicesOf, OPTIONS, parse, sharedOptions } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { Saves, session } from "./session.ts";
 import { Signals } from "./signals.ts";
@@ -59,6 +59,7 @@ export async function runCommand(args: string[]): Promise<number> {
   using signals = new Signals();
   await using vm = await Vm.create({
     ...saves.commonOptions(),
+    devices: await devicesOf(parsed),
     program,
     args: programArgs,
     environment: environmentOf(parsed.lists.env ?? []),

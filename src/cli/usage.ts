@@ -20,6 +20,8 @@ export const USAGE: string =
 Options of run, restore and receive:
   --allow-read=PATHS    what the program may read (default: this folder)
   --allow-write=PATHS   what it may write (default: this folder)
+  --device=PATH[:VALUES]  a device of your own: ./plugins/counter.ts:step=2;
+                        id=NAME among its values names it; may be repeated
   --on-save=URL         where SAVE() saves to (default: file:vm.img): a file, -,
                         https:; or moves to, where vm receive listens: tcp:,
                         tls:, unix:

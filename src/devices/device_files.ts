@@ -29,7 +29,10 @@ export class DeviceFile extends OpenFile {
   /** Its path. */
   readonly path: string;
 
-  /** @param path one for which {@linkcode isDeviceFile} holds */
+  /**
+   * @param path one for which {@linkcode isDeviceFile} holds; for a look at it
+   * alone, also a plugin's
+   */
   constructor(path: string, flags: number) {
     super(flags);
     this.path = path;
@@ -73,6 +76,7 @@ export class DeviceFile extends OpenFile {
 
   override stat(stat: Uint8Array<ArrayBuffer>): number {
     const minor = MINOR[this.path];
+    if (minor === undefined) return pluginStat(stat);
     return writeSpecialStat(
       stat,
       S_IF.character | 0o666,
@@ -80,6 +84,12 @@ export class DeviceFile extends OpenFile {
       (1 << 8) | minor,
     );
   }
+}
+
+/** Fills a `struct stat` of 144 bytes for a file of a plugin. */
+export function pluginStat(stat: Uint8Array<ArrayBuffer>): number {
+  // Major 10: devices of all sorts (Documentation/admin-guide/devices.txt).
+  return writeSpecialStat(stat, S_IF.character | 0o666, 0xa00, 10 << 8 | 255);
 }
 
 /** Fills `bytes` with random ones, 64 KiB at a time (crypto's limit). */

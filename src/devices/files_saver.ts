@@ -23,6 +23,7 @@ import { HostPaths } from "./host_paths.ts";
 import type { OpenFile } from "./open_file.ts";
 import { pathOf } from "./path_bytes.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
+import { PluginFile, type PluginFileState } from "./plugin_file.ts";
 import {
   filesState,
   type FilesTable,
@@ -46,13 +47,22 @@ export class FilesSaver implements Component {
   readonly #console: ScriptConsole | undefined;
   readonly #carry: boolean;
   readonly #signal: AbortSignal | undefined;
+  readonly #plugins: ReadonlyMap<PluginFile, PluginFileState>;
 
-  /** @param options whether to put content into the image; how to give up */
+  /**
+   * @param options whether to put content into the image; how to give up; how
+   * open files of plugins were when their devices were asked for their state
+   */
   constructor(
     fds: FdTable,
     console?: ScriptConsole,
-    options: { carry?: boolean; signal?: AbortSignal } = {},
+    options: {
+      carry?: boolean;
+      signal?: AbortSignal;
+      plugins?: ReadonlyMap<PluginFile, PluginFileState>;
+    } = {},
   ) {
+    this.#plugins = options.plugins ?? new Map();
     this.#fds = fds;
     this.#console = console;
     this.#carry = options.carry ?? false;
@@ -77,7 +87,9 @@ export class FilesSaver implements Component {
       if (file instanceof HostFile) {
         await digestOnce(file.hostFd, digests, this.#signal);
       }
-      const state = describe(file, pipes, this.#carry, digests);
+      const state = file instanceof PluginFile
+        ? this.#plugins.get(file) ?? file.snapshot()
+        : describe(file, pipes, this.#carry, digests);
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }

@@ -9,6 +9,7 @@ import { bytes, count, type StateSchema, u64 } from "../state/mod.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { PIPE_BYTES } from "./pipe.ts";
+import { pluginFile } from "./plugin_file.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -35,7 +36,7 @@ export type HostFileState = v.InferOutput<typeof hostFile>;
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 1,
+  version: 2,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -63,6 +64,7 @@ export const filesState = {
             stream: v.pipe(count, v.maxValue(2)),
           }),
           v.object({ type: v.literal("device"), flags, path: v.string() }),
+          pluginFile,
         ])),
         v.maxLength(MAX_DESCRIPTORS),
       ),
@@ -90,19 +92,21 @@ export const filesState = {
       zeroBytes: count,
     }),
   ]),
+  // Version 2 added open files of devices that are plugins.
+  upgrades: { 1: (old: unknown) => old },
 } satisfies StateSchema<unknown>;
 
-/** A part of the state of the descriptors, version 1. */
-export type FilesStateV1 = v.InferOutput<typeof filesState.schema>;
+/** A part of the state of the descriptors, version 2. */
+export type FilesStateV2 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV1, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV2, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV1;
+  readonly state: FilesStateV2;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

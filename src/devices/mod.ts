@@ -11,6 +11,34 @@ export {
   type ScriptConsoleOptions,
   ScriptStream,
 } from "./console.ts";
+export {
+  type ConfigInput,
+  defineDevice,
+  type DeviceContext,
+  type DeviceDefinition,
+  type DeviceDump,
+  type DeviceInstance,
+  type DeviceOptions,
+  type DeviceSpec,
+  isDeviceDefinition,
+  RESERVED_KINDS,
+  type SavedPart,
+} from "./define_device.ts";
+export {
+  ConfigValues,
+  type NamedValues,
+  type NumberRange,
+  parseNamedValues,
+} from "./device_config.ts";
+export {
+  type Answer,
+  type DeviceCall,
+  DeviceErrno,
+  type DeviceFileContext,
+  type DeviceHandle,
+  type IoctlCall,
+  type OpenDeviceFile,
+} from "./device_handle.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
 export { FilesError, type FilesErrorCode } from "./errors.ts";
@@ -18,7 +46,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV1,
+  type FilesStateV2,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -54,6 +82,12 @@ export {
   withoutUmask,
 } from "./host_paths.ts";
 export { IoVector } from "./io_vector.ts";
+export {
+  type DeviceParts,
+  type DeviceSection,
+  type FrozenDevice,
+  LiveDevice,
+} from "./live_device.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
   type PendingCall,
@@ -61,6 +95,7 @@ export {
   pendingState,
   type PendingStateV1,
 } from "./pending.ts";
+export { PluginFile, type PluginFileState } from "./plugin_file.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
 export type { FilesPolicy } from "./reopen.ts";
 export {

@@ -22,6 +22,7 @@ import { O } from "./host_constants.ts";
 import { pathOf } from "./path_bytes.ts";
 import { HostFile } from "./host_file.ts";
 import type { OpenFile } from "./open_file.ts";
+import type { PluginFileState } from "./plugin_file.ts";
 
 /**
  * What to do about a file that is not as it was at the save: refuse it; take it
@@ -38,6 +39,8 @@ export interface RestoreFilesOptions {
   readonly console?: ScriptConsole;
   /** What to do about files that changed. */
   readonly policy: FilesPolicy;
+  /** Opens again a file of a plugin; `undefined` where there is none such. */
+  readonly reopen?: (state: PluginFileState) => OpenFile | undefined;
 }
 
 /**

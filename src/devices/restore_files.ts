@@ -183,6 +183,11 @@ function check(
         throw malformed(`${state.path} is no device file`);
       }
       return asItIs(new DeviceFile(state.path, state.flags));
+    case "plugin": {
+      const file = options.reopen?.(state);
+      if (file) return asItIs(file);
+      throw malformed(`no device "${state.device}" has a file ${state.path}`);
+    }
     case "host": {
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index

@@ -54,7 +54,7 @@ const MAX_AREAS = 65530;
 /** How an address space travels. */
 export const addressSpaceState = {
   kind: "address-space",
-  version: 1,
+  version: 2,
   schema: v.object({
     areas: v.pipe(
       v.array(v.object({
@@ -68,8 +68,10 @@ export const addressSpaceState = {
           "anonymous",
           "file",
           "beyond",
+          "device",
         ]),
         lazy: v.exactOptional(v.literal(true)),
+        gpa: v.exactOptional(address),
       })),
       // A split may have made one or two more.
       v.maxLength(MAX_AREAS + 2),
@@ -78,12 +80,17 @@ export const addressSpaceState = {
     brkStart: address,
     brk: address,
   }),
+  // Version 2 added areas that devices answer.
+  upgrades: { 1: (old: unknown) => old },
 } satisfies StateSchema<unknown>;
 
-/** The state of an address space, version 1. */
-export type AddressSpaceStateV1 = v.InferOutput<
+/** The state of an address space, version 2. */
+export type AddressSpaceStateV2 = v.InferOutput<
   typeof addressSpaceState.schema
 >;
+
+/** Whether a device claims all of a range of physical addresses. */
+export type IsDevice = (gpa: number, lengthBytes: number) => boolean;
 
 /** The address space of the program. */
 export class AddressSpace implements Component {
@@ -99,6 +106,7 @@ export class AddressSpace implements Component {
   readonly blocks: BlockAllocator;
 
   readonly #behind: AreaMemory;
+  readonly #memory: Memory;
   readonly #memoryBytes: number;
   #brkStart = 0;
   #brk = 0;
@@ -107,17 +115,23 @@ export class AddressSpace implements Component {
    * An empty address space in memory that holds the boot pages; with `state`,
    * the one that was saved with this memory.
    *
+   * @param isDevice whether a device claims all of a range of physical addresses
    * @throws {VmError} when the state does not fit the memory
    */
-  constructor(memory: Memory, state?: AddressSpaceStateV1) {
+  constructor(
+    memory: Memory,
+    state?: AddressSpaceStateV2,
+    isDevice: IsDevice = () => false,
+  ) {
     this.#behind = new AreaMemory(memory, state);
     this.#memoryBytes = memory.sizeBytes;
     this.tables = this.#behind.tables;
     this.blocks = this.#behind.blocks;
-    if (state) this.#load(state);
+    this.#memory = memory;
+    if (state) this.#load(state, isDevice);
   }
 
-  #load(state: AddressSpaceStateV1): void {
+  #load(state: AddressSpaceStateV2, isDevice: IsDevice): void {
     let last = 0;
     for (const area of state.areas) {
       if (
@@ -131,6 +145,19 @@ export class AddressSpace implements Component {
           } is out of place`,
         );
       }
+      const { kind, gpa, start, end } = area;
+      if (
+        (kind === "device") !== (gpa !== undefined) ||
+        (gpa !== undefined &&
+          (gpa % PAGE_BYTES !== 0 || !isDevice(gpa, end - start)))
+      ) {
+        throw new VmError(
+          "VM_MEMORY",
+          `Cannot restore the address space: area 0x${
+            start.toString(16)
+          } leads to a device that is not there`,
+        );
+      }
       last = area.end;
       this.areas.insert(area);
     }
@@ -140,7 +167,7 @@ export class AddressSpace implements Component {
 
   /** Answers with the areas and which memory is behind them. */
   dump(): Dump {
-    const state: AddressSpaceStateV1 = {
+    const state: AddressSpaceStateV2 = {
       areas: this.areas.all.map((area) => ({ ...area })),
       brkStart: this.#brkStart,
       brk: this.#brk,
@@ -220,6 +247,32 @@ export class AddressSpace implements Component {
     return va;
   }
 
+  /**
+   * Maps addresses of a device at `va`, in place of what is there.
+   *
+   * @param gpa the device's physical address, whole pages
+   * @returns `va`, or a negative errno
+   */
+  mapDevice(
+    va: number,
+    lengthBytes: number,
+    prot: number,
+    gpa: number,
+  ): number {
+    const end = va + lengthBytes;
+    if (va < LOWEST_VA || end > USER_END_VA) return -ERRNO.ENOMEM;
+    if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
+    this.unmap(va, lengthBytes);
+    this.areas.insert({ start: va, end, prot, kind: "device", gpa });
+    return va;
+  }
+
+  /** Whether any address in a range is a device's. */
+  hasDevice(va: number, lengthBytes: number): boolean {
+    return this.areas.within(va, va + lengthBytes)
+      .some(({ kind }) => kind === "device");
+  }
+
   /** The highest place that is free for `lengthBytes`; -1 when there is none. */
   findFree(lengthBytes: number): number {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
@@ -241,6 +294,13 @@ export class AddressSpace implements Component {
     const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
+    if (area.gpa !== undefined) {
+      for (let at = start; at < end; at += PAGE_BYTES) {
+        const gpa = area.gpa + (at - area.start);
+        this.tables.mapDevicePage(at, gpa, area.prot);
+      }
+      return true;
+    }
     this.#behind.populateTouched(start, end, area.prot);
     return true;
   }
@@ -266,11 +326,28 @@ export class AddressSpace implements Component {
       Math.max(a.start, va),
       Math.min(a.end, end),
     ]);
+    const devices = areas.filter(({ kind }) => kind === "device");
     this.areas.remove(va, end);
+    for (const device of devices) this.#unmapDevice(device, va, end);
     for (const [from, to] of spans) {
       this.#behind.release(from, to, (a, b) => this.areas.overlaps(a, b));
     }
     return 0;
+  }
+
+  /** Forgets the pages of a device's area between two addresses. */
+  #unmapDevice(area: Area, start: number, end: number): void {
+    const to = Math.min(area.end, end);
+    for (let va = Math.max(area.start, start); va < to;) {
+      const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
+      // A device may claim far more than was ever touched.
+      if (this.tables.isBlockFresh(va)) va = block + BLOCK_BYTES;
+      else {
+        this.tables.unmapDevicePage(va);
+        va += PAGE_BYTES;
+      }
+    }
+    this.#memory.dropDeviceTranslations();
   }
 
   /**
@@ -341,7 +418,7 @@ export class AddressSpace implements Component {
    */
   locate(va: number): number {
     const area = this.areas.find(va);
-    if (!area) return -1;
+    if (!area || area.kind === "device") return -1;
     const block = Math.floor(va / BLOCK_BYTES);
     const blockVa = block * BLOCK_BYTES;
     if (!this.tables.isPopulated(va)) {
@@ -367,7 +444,8 @@ export class AddressSpace implements Component {
 
 /** Whether memory must be there for all of an area. */
 function commits({ prot, kind, lazy }: Area): boolean {
-  return (prot & PROT.write) !== 0 && kind !== "stack" && !lazy;
+  return (prot & PROT.write) !== 0 && kind !== "stack" && kind !== "device" &&
+    !lazy;
 }
 
 /** Whether an area may be used so. */

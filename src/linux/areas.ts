@@ -12,7 +12,9 @@ export type AreaKind =
   | "anonymous"
   | "file"
   /** Pages of a mapped file that lie beyond its end. */
-  | "beyond";
+  | "beyond"
+  /** Addresses that a device answers. */
+  | "device";
 
 /** One area: whole pages with one protection. */
 export interface Area {
@@ -26,6 +28,8 @@ export interface Area {
   readonly kind: AreaKind;
   /** Whether no memory is set aside for it (MAP_NORESERVE). */
   lazy?: true;
+  /** Of a device: the physical address that the first address leads to. */
+  gpa?: number;
 }
 
 /** Areas in order of address; no two overlap. */
@@ -99,7 +103,7 @@ export class AreaList {
     if (
       before && area && before.end === area.start &&
       before.prot === area.prot && before.kind === area.kind &&
-      before.lazy === area.lazy
+      before.lazy === area.lazy && before.kind !== "device"
     ) {
       before.end = area.end;
       this.#areas.splice(index, 1);
@@ -111,7 +115,9 @@ export class AreaList {
     const index = this.#at(va);
     const area = this.#areas[index];
     if (!area || area.start >= va) return;
-    this.#areas.splice(index + 1, 0, { ...area, start: va });
+    const behind: Area = { ...area, start: va };
+    if (area.gpa !== undefined) behind.gpa = area.gpa + (va - area.start);
+    this.#areas.splice(index + 1, 0, behind);
     area.end = va;
   }
 

@@ -7,6 +7,7 @@
 import { type ByteSource, ImageFile } from "../state/mod.ts";
 import { mapImageFile } from "../vmm/mod.ts";
 import { Hardware } from "./hardware.ts";
+import { findDevices } from "./restore_devices.ts";
 import { readStreamed } from "./streamed.ts";
 import { blameImage, readSaved, thaw, type ThawedParts } from "./thaw.ts";
 import type { RestoreOptions } from "./vm_options.ts";
@@ -46,6 +47,7 @@ export async function findSaved(
       ? await inFile(from, owned, source, options)
       : await inStream(from, owned, source, options);
     owned.use(parts.paths);
+    owned.defer(() => void parts.devices[Symbol.asyncDispose]());
     owned.use(parts.files);
     return {
       hardware,
@@ -70,8 +72,17 @@ async function inFile(
   const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
   const verify = options.verify ?? (isSmall ? "first" : "background");
   if (verify === "first") await image.verifyData({ signal });
+  const definitions = await findDevices(
+    image.sections,
+    options.devices,
+    options.warn,
+  );
   signal?.throwIfAborted();
-  const saved = readSaved(image.sections, (s) => image.readData(s));
+  const saved = readSaved(
+    image.sections,
+    (section) => image.readData(section),
+    definitions,
+  );
   const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
   const parts = thaw(
     hardware,
@@ -91,8 +102,8 @@ async function inStream(
   options: RestoreOptions,
 ): Promise<Pick<FoundVm, "hardware" | "parts" | "image">> {
   const { signal } = options;
-  const owners = { vm: owned, source, signal };
-  const { hardware, saved } = await readStreamed(stream, owners);
+  const owners = { vm: owned, source };
+  const { hardware, saved } = await readStreamed(stream, owners, options);
   signal?.throwIfAborted();
   return { hardware, parts: thaw(hardware, saved, () => {}, options) };
 }

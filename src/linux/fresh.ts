@@ -17,6 +17,7 @@ import {
 import { cpuidEntries, type KvmVcpu } from "../kvm/mod.ts";
 import { bootVcpu, VmError, writeBootPages } from "../vmm/mod.ts";
 import { AddressSpace } from "./address_space.ts";
+import type { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
 import { loadProgram } from "./loader.ts";
 import { Process } from "./process.ts";
@@ -34,6 +35,7 @@ import type { VmOptions } from "./vm_options.ts";
 export function loadFresh(
   { vm, vcpu, memory }: Hardware,
   options: VmOptions,
+  devices: Devices,
 ): ProgramParts {
   using owned = new DisposableStack();
   checkWords(options);
@@ -62,7 +64,8 @@ export function loadFresh(
   );
   owned.move();
   const pending = new PendingIo();
-  return { space, process, fds, pending, clock: new Clock(), paths };
+  const clock = new Clock();
+  return { space, process, fds, pending, clock, paths, devices };
 }
 
 /**

@@ -21,6 +21,7 @@ import {
   PROT,
 } from "../vmm/mod.ts";
 import type { AddressSpace } from "./address_space.ts";
+import type { Devices } from "./devices.ts";
 import { OutOfMemoryError } from "./area_memory.ts";
 import {
   beyondFile,
@@ -77,6 +78,8 @@ export interface LinuxParts {
   readonly clock: Clock;
   /** The host's files it may reach. */
   readonly paths: HostPaths;
+  /** The devices that are plugins. */
+  readonly devices: Devices;
   /** Its user and group. */
   readonly ids: { readonly uid: number; readonly gid: number };
 }
@@ -108,6 +111,7 @@ export class Linux implements Personality {
   readonly pending: PendingIo;
   readonly clock: Clock;
   readonly paths: HostPaths;
+  readonly devices: Devices;
   readonly ids: { readonly uid: number; readonly gid: number };
   /** The program's memory, by its own addresses. */
   readonly user: UserMemory;
@@ -133,6 +137,7 @@ export class Linux implements Personality {
     this.pending = parts.pending;
     this.clock = parts.clock;
     this.paths = parts.paths;
+    this.devices = parts.devices;
     this.ids = parts.ids;
     this.user = new UserMemory(parts.memory, parts.space);
     this.registers = new Registers(parts.run);

@@ -9,6 +9,7 @@ export { ProgramError, type ProgramErrorCode } from "./errors.ts";
 export { SIGNAL, type Signaled, signalName } from "./faults.ts";
 export type { ExitStatus, SaveAnswer } from "./linux.ts";
 export { type Offer, offerOfImage, reasonsAgainst } from "./preflight.ts";
+export { loadDevice } from "./load_device.ts";
 export { syscallName } from "./syscall_numbers.ts";
 export {
   type CallArguments,
@@ -20,6 +21,7 @@ export { Vm } from "./vm.ts";
 export type {
   CommonOptions,
   FrozenVm,
+  HoldOptions,
   PreparedVm,
   RestoreOptions,
   SaveOptions,

@@ -32,9 +32,11 @@ import {
 } from "../vmm/mod.ts";
 import { addressSpaceState } from "./address_space.ts";
 import { Hardware } from "./hardware.ts";
+import { devicesState } from "./devices_state.ts";
 import { checkMachine, machineState } from "./machine_state.ts";
 import { processState } from "./process.ts";
 import { openPaths } from "./program_parts.ts";
+import { deviceIds, misfitDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
 /** What a VM needs of whoever is to go on with it. */
@@ -62,6 +64,7 @@ const KNOWN: readonly StateSchema<unknown>[] = [
   clockState,
   pendingState,
   filesState,
+  devicesState,
   memoryState,
 ];
 
@@ -70,6 +73,7 @@ const TELLING: readonly string[] = [
   machineState.kind,
   vcpuState.kind,
   filesState.kind,
+  devicesState.kind,
 ];
 
 /** The memory of the VM that is made to look at what KVM can do here. */
@@ -133,10 +137,10 @@ function withoutContent(value: unknown): unknown {
  * Every reason why the VM of an offer could not go on here; none when it could.
  * Nothing is changed.
  */
-export function reasonsAgainst(
+export async function reasonsAgainst(
   offer: Offer,
   options: RestoreOptions = {},
-): string[] {
+): Promise<string[]> {
   const reasons: string[] = [];
   const attempt = (look: () => void) => {
     try {
@@ -155,7 +159,10 @@ export function reasonsAgainst(
       `Its image has format ${offer.formatVersion}, must be <= ${FORMAT_VERSION}`,
     );
   }
+  const devices = await lookForDevices(offer.state, options);
+  reasons.push(...devices.reasons);
   for (const { kind, id, version } of offer.components) {
+    if (devices.ids.has(id)) continue;
     const known = KNOWN.find((schema) => schema.kind === kind);
     if (!known) reasons.push(`Nothing here takes ${kind} "${id}"`);
     else if (version > known.version) {
@@ -193,4 +200,16 @@ export function reasonsAgainst(
     }
   });
   return reasons;
+}
+
+/** The devices of an offer, and why they could not be made again here. */
+async function lookForDevices(
+  state: readonly StateSection[],
+  options: RestoreOptions,
+): Promise<{ ids: ReadonlySet<string>; reasons: string[] }> {
+  const misfits = await misfitDevices(state, options.devices);
+  return {
+    ids: new Set(deviceIds(state)),
+    reasons: misfits.map(({ message }) => message),
+  };
 }

@@ -13,6 +13,7 @@ import {
   type PendingIo,
 } from "../devices/mod.ts";
 import type { AddressSpace } from "./address_space.ts";
+import type { Devices } from "./devices.ts";
 import type { Process } from "./process.ts";
 
 /** What is of a program, fresh or thawed. */
@@ -29,6 +30,8 @@ export interface ProgramParts {
   readonly clock: Clock;
   /** The host's files it may reach. */
   readonly paths: HostPaths;
+  /** The devices that are plugins. */
+  readonly devices: Devices;
 }
 
 /**

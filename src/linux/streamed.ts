@@ -5,7 +5,6 @@
  * @module
  */
 
-import { filesState } from "../devices/mod.ts";
 import {
   type ByteSource,
   decodeState,
@@ -22,7 +21,9 @@ import {
 } from "../vmm/mod.ts";
 import { Hardware } from "./hardware.ts";
 import { checkMachine, machineState } from "./machine_state.ts";
+import { findDevices } from "./restore_devices.ts";
 import { readSaved, type SavedVm } from "./thaw.ts";
+import type { RestoreOptions } from "./vm_options.ts";
 
 /** What a stream brought. */
 export interface StreamedVm {
@@ -46,10 +47,10 @@ export async function readStreamed(
   owners: {
     readonly vm: DisposableStack;
     readonly source: DisposableStack;
-    readonly signal?: AbortSignal;
   },
+  options: Pick<RestoreOptions, "signal" | "devices" | "warn">,
 ): Promise<StreamedVm> {
-  const { signal } = owners;
+  const { signal } = options;
   const spool = owners.source.use(new Spool());
   const sections: Section[] = [];
   let hardware: Hardware | undefined;
@@ -79,12 +80,19 @@ export async function readStreamed(
       if (section.kind === memoryState.kind) {
         const memory = memoryFor(section);
         if (data.length > 0) unpackPart(memory, partOf(section), data);
-      } else if (section.kind === filesState.kind) {
+      } else {
+        // Content of files, and what devices have.
         spool.put(section.sequence, data);
       }
     },
   }, { signal });
-  const saved = readSaved(sections, (s) => spool.take(s.sequence));
+  const definitions = await findDevices(
+    sections,
+    options.devices,
+    options.warn,
+  );
+  const take = ({ sequence }: Section) => spool.take(sequence);
+  const saved = readSaved(sections, take, definitions);
   // Memory has at least one part, or readSaved would have said so.
   return { hardware: hardware!, saved };
 }

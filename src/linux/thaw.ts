@@ -9,6 +9,7 @@ import {
   checkFiles,
   Clock,
   clockState,
+  type DeviceParts,
   FilesError,
   type FilesPart,
   filesState,
@@ -38,8 +39,9 @@ import {
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV1,
+  type AddressSpaceStateV2,
 } from "./address_space.ts";
+import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
 import {
   checkMachine,
@@ -48,6 +50,7 @@ import {
 } from "./machine_state.ts";
 import { Process, processState } from "./process.ts";
 import { openPaths, type ProgramParts } from "./program_parts.ts";
+import { type FoundDevice, takeDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
 /** All that an image says, checked as far as it can be by itself. */
@@ -59,7 +62,7 @@ export interface SavedVm {
   /** The parts of memory, and where each is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
-  readonly space: AddressSpaceStateV1;
+  readonly space: AddressSpaceStateV2;
   /** The process. */
   readonly process: Process;
   /** The clock, which stands. */
@@ -68,6 +71,8 @@ export interface SavedVm {
   readonly pending: PendingIo;
   /** The descriptors. */
   readonly files: readonly FilesPart[];
+  /** The devices that are plugins. */
+  readonly devices: readonly DeviceParts[];
 }
 
 /**
@@ -75,12 +80,14 @@ export interface SavedVm {
  *
  * @param found all of the image's sections, in order
  * @param readData gives a section's data, checked
+ * @param definitions of its devices
  * @throws {ImageError} for state that is missing, left over, of another version
  * or senseless; {VmError} when this machine has no room for it
  */
 export function readSaved(
   found: readonly Section[],
   readData: (section: Section) => Uint8Array,
+  definitions: readonly FoundDevice[],
 ): SavedVm {
   const sections = new SectionSet<Section>(found);
   const take = <S>(schema: StateSchema<S>): S =>
@@ -102,6 +109,7 @@ export function readSaved(
       state: decodeState(filesState, section),
       data: () => readData(section),
     })),
+    devices: takeDevices(definitions, sections, readData),
   };
   sections.finish();
   checkMachine(saved.machine, checkMemoryParts(saved.memory));
@@ -133,17 +141,24 @@ export function thaw(
   bringMemory(memory);
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
-  const space = new AddressSpace(memory, saved.space);
   using owned = new DisposableStack();
   const paths = owned.use(openPaths(options.allow));
+  const devices = Devices.make(saved.devices);
+  owned.defer(() => void devices[Symbol.asyncDispose]());
+  const space = new AddressSpace(
+    memory,
+    saved.space,
+    (gpa, lengthBytes) => devices.claims(gpa, lengthBytes),
+  );
   const files = checkFiles(saved.files, {
     paths,
     console: options.console,
     policy: options.files ?? "check",
+    reopen: (state) => devices.reopen(state),
   });
   owned.move();
   const { process, clock, pending } = saved;
-  return { space, process, files, pending, clock, paths };
+  return { space, process, files, pending, clock, paths, devices };
 }
 
 /** State that does not make sense is the image's fault, whoever found it. */

@@ -27,15 +27,24 @@ import {
 } from "../vmm/mod.ts";
 import { CREATOR } from "./creator.ts";
 import { loadFresh } from "./fresh.ts";
+import {
+  Devices,
+  type FrozenDevices,
+  nameDevices,
+  QUIESCE_TIMEOUT_MS,
+  tooLate,
+} from "./devices.ts";
 import { Hardware } from "./hardware.ts";
 import { Linux, type SaveAnswer } from "./linux.ts";
 import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
 import { findSaved } from "./find_saved.ts";
 import { offerOf } from "./preflight.ts";
+import { settlesWithin } from "./time_limit.ts";
 import type {
   CommonOptions,
   FrozenVm,
+  HoldOptions,
   PreparedVm,
   RestoreOptions,
   SaveOptions,
@@ -109,7 +118,12 @@ export class Vm {
       warn: options.warn,
       onSave: onSave && (() => this.#answerSave(onSave)),
     });
-    this.#machine = new Machine(hardware.vcpu, hardware.memory, this.#linux);
+    this.#machine = new Machine(
+      hardware.vcpu,
+      hardware.memory,
+      this.#linux,
+      parts.devices.bus,
+    );
   }
 
   /**
@@ -123,7 +137,11 @@ export class Vm {
       using owned = new DisposableStack();
       const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
       const hardware = owned.use(Hardware.open(memoryBytes));
-      const parts = loadFresh(hardware, options);
+      const devices = Devices.make(
+        nameDevices(options.devices ?? [], options.warn),
+      );
+      owned.defer(() => void devices[Symbol.asyncDispose]());
+      const parts = loadFresh(hardware, options, devices);
       owned.use(parts.paths);
       const created = new Vm(hardware, parts, options);
       owned.move();
@@ -265,7 +283,9 @@ export class Vm {
   #onSettled(): void {
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
     this.#linux.clock.stop();
-    if (this.end) void this.#resolveEnded(this.end);
+    if (!this.end) return;
+    this.#linux.devices.end();
+    void this.#resolveEnded(this.end);
   }
 
   async #resolveEnded(end: VmEnd): Promise<void> {
@@ -285,6 +305,7 @@ export class Vm {
     } else if (this.state !== "stopped") {
       this.#machine.lifecycle.enter("stopped");
     }
+    if (this.state === "stopped") this.#linux.devices.end();
   }
 
   /** Stops between two instructions; nothing to do unless it is running. */
@@ -306,6 +327,7 @@ export class Vm {
    */
   async kill(): Promise<void> {
     this.#closing.abort();
+    this.#machine.abandonDevices();
     // It may have been run again meanwhile.
     do await this.pause(); while (this.state === "running" && !this.#inSave);
     if (this.state === "stopped") return;
@@ -343,7 +365,10 @@ export class Vm {
       return this.#saveTo(to, options);
     }
     const write = (sink: ImageSink, signal: AbortSignal) =>
-      this.freeze((frozen) => frozen.write(sink, { ...to, signal }));
+      this.freeze((frozen) => frozen.write(sink, { ...to, signal }), {
+        ...to,
+        signal,
+      });
     return readableImage(write, this.#giveUp(to?.signal));
   }
 
@@ -360,7 +385,7 @@ export class Vm {
       await target.commit();
       if (options.stop) frozen.stop();
       return summary;
-    });
+    }, { ...options, signal });
   }
 
   /**
@@ -371,13 +396,19 @@ export class Vm {
    * @throws {VmError} when the VM has ended; {ImageError} when the image it came
    * from turns out to be damaged; what `use` throws
    */
-  freeze<T>(use: (frozen: FrozenVm) => Promise<T>): Promise<T> {
-    const done = this.#saving.then(() => this.#freeze(use));
+  freeze<T>(
+    use: (frozen: FrozenVm) => Promise<T>,
+    options: HoldOptions = {},
+  ): Promise<T> {
+    const done = this.#saving.then(() => this.#freeze(use, options));
     this.#saving = done.catch(() => {});
     return done;
   }
 
-  async #freeze<T>(use: (frozen: FrozenVm) => Promise<T>): Promise<T> {
+  async #freeze<T>(
+    use: (frozen: FrozenVm) => Promise<T>,
+    options: HoldOptions,
+  ): Promise<T> {
     const { lifecycle } = this.#machine;
     lifecycle.require("save", "created", "running", "paused");
     // What is saved must not be damage that a new checksum makes good.
@@ -393,20 +424,25 @@ export class Vm {
     this.#isDumping = true;
     try {
       if (this.state === "running" && !this.#inSave) {
-        await this.#pauseMachine();
+        await this.#pauseToSave(options);
         // The program may have ended meanwhile.
         lifecycle.require("save", "paused");
       }
       this.#machine.settle();
+      const devices = await this.#linux.devices.freeze({
+        timeoutMs: options.quiesceTimeoutMs ?? QUIESCE_TIMEOUT_MS,
+        signal: this.#giveUp(options.signal),
+      });
       return await use({
         signal: this.#closing.signal,
         write: async (sink, options = {}) => {
           const signal = this.#giveUp(options.signal);
-          const components = this.#components(options, signal);
+          const components = this.#components(options, devices, signal);
           const image = { creator: CREATOR, signal };
           return await writeImage(components, sink, image);
         },
-        offer: () => offerOf(this.#components({}, this.#closing.signal)),
+        offer: () =>
+          offerOf(this.#components({}, devices, this.#closing.signal)),
         stop: () => this.#stopAsSaved(),
         pause: () => void this.pause(),
       });
@@ -415,6 +451,28 @@ export class Vm {
       const stands = this.state === "created" || this.state === "paused";
       if (this.#wantsRunning && stands && this.#failure === undefined) {
         this.#resume();
+      }
+    }
+  }
+
+  /** Pauses, but for a device that never answers. */
+  async #pauseToSave(
+    { quiesceTimeoutMs = QUIESCE_TIMEOUT_MS, signal }: HoldOptions,
+  ): Promise<void> {
+    const paused = this.#pauseMachine();
+    let device: string | undefined;
+    try {
+      const either = this.#giveUp(signal);
+      if (await settlesWithin(paused, quiesceTimeoutMs, either)) return;
+      device = this.#machine.awaitedDevice;
+      if (device === undefined) return await paused;
+      throw tooLate(device, quiesceTimeoutMs);
+    } finally {
+      if (this.state === "running") {
+        paused.catch(() => {});
+        // Unless somebody else wants it paused, it goes on.
+        const goesOn = this.#wantsRunning && this.#failure === undefined;
+        if (goesOn) this.#machine.cancelPause();
       }
     }
   }
@@ -436,7 +494,11 @@ export class Vm {
   }
 
   /** Every component, in the order of an image. */
-  #components(options: SaveOptions, signal: AbortSignal): Component[] {
+  #components(
+    options: StreamSaveOptions,
+    devices: FrozenDevices,
+    signal: AbortSignal,
+  ): Component[] {
     const { kvm, vcpu, memory } = this.#hardware;
     const linux = this.#linux;
     return [
@@ -449,7 +511,9 @@ export class Vm {
       new FilesSaver(linux.fds, this.#options.console, {
         carry: options.carryFiles,
         signal,
+        plugins: devices.files,
       }),
+      ...devices.components,
       new MemorySaver(memory, linux.space.blocks, options.compress),
     ];
   }
@@ -478,10 +542,12 @@ export class Vm {
   /** Ends the program if it runs, and gives everything back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#machine.abandonDevices();
     await this.#saving;
     await this.kill();
     await this.#checking;
     this.#linux.fds.closeAll();
+    await this.#linux.devices[Symbol.asyncDispose]();
     this.#linux.paths[Symbol.dispose]();
     this.#machine[Symbol.dispose]();
     this.#hardware[Symbol.dispose]();

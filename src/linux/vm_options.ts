@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { Allowed, FilesPolicy, ScriptConsole } from "../devices/mod.ts";
+import type {
+  Allowed,
+  DeviceSpec,
+  FilesPolicy,
+  ScriptConsole,
+} from "../devices/mod.ts";
 import type { EndOptions, ImageSink, ImageSummary } from "../state/mod.ts";
 import type { ExitStatus, SaveAnswer } from "./linux.ts";
 import type { Offer } from "./preflight.ts";
@@ -20,6 +25,12 @@ export interface CommonOptions {
   readonly allow?: Partial<Allowed>;
   /** Standard input, output and error; default: those of this process. */
   readonly console?: ScriptConsole;
+  /**
+   * Devices beside those that every VM has. At a restore: those of the image
+   * that it may not bring back by itself, and replacements. One with a name is
+   * the device of that name, one without the next of its kind.
+   */
+  readonly devices?: readonly DeviceSpec[];
   /** Follows system calls. */
   readonly tracer?: Tracer;
   /** End the program at the first call that is not supported. */
@@ -100,14 +111,23 @@ export interface FrozenVm {
   pause(): void;
 }
 
+/** What can be chosen of holding a VM still. */
+export interface HoldOptions {
+  /**
+   * How long a device may take to be ready for it, ms; default 5000. It then
+   * fails, naming the device, and the VM goes on.
+   */
+  readonly quiesceTimeoutMs?: number;
+  /** Gives up early: the VM goes on, an old image stays. */
+  readonly signal?: AbortSignal;
+}
+
 /** What can be chosen of an image that a script takes as a stream. */
-export interface StreamSaveOptions {
+export interface StreamSaveOptions extends HoldOptions {
   /** Pack memory with zstd. */
   readonly compress?: boolean;
   /** Put the content of open files into the image. */
   readonly carryFiles?: boolean;
-  /** Gives up early: the VM goes on, an old image stays. */
-  readonly signal?: AbortSignal;
 }
 
 /** What can be chosen of a save. */

@@ -170,7 +170,7 @@ async function take(
   if (!isEqual(offer.nonce, destination)) {
     throw wire.wrong("its offer belongs to another session");
   }
-  const reasons = reasonsAgainst(offer, options);
+  const reasons = await reasonsAgainst(offer, options);
   const answer = {
     nonce: session.source,
     reasons: reasons.slice(0, MAX_REASONS)

@@ -95,7 +95,7 @@ export async function migrate(
       if (!isTheirs) await wire.fail(error);
       throw error;
     }
-  });
+  }, options);
 }
 
 /**
@@ -114,7 +114,7 @@ export async function askMigration(
     await using wire = new Wire(await openConnection(to, either));
     const session = await greet(wire);
     return await ask(frozen, wire, session, true);
-  });
+  }, options);
 }
 
 /** The same options, given up as well when the VM is ended meanwhile. */

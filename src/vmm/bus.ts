@@ -9,6 +9,7 @@ import { VmError } from "./errors.ts";
 import {
   EXCEPTION_PORT,
   EXCEPTION_VECTORS,
+  MMIO_END_GPA,
   MMIO_GPA,
   SYSCALL_PORT,
 } from "./layout.ts";
@@ -53,7 +54,7 @@ export class Bus {
         claim.gpa,
         claim.lengthBytes,
         MMIO_GPA,
-        2 * MMIO_GPA,
+        MMIO_END_GPA,
         device.id,
       );
     }
@@ -70,6 +71,16 @@ export class Bus {
   /** The claim on the address `gpa`. */
   mmio(gpa: number): MmioClaim | undefined {
     return find(this.#mmio, gpa)?.claim;
+  }
+
+  /** The id of the device that claims a port. */
+  portOwner(port: number): string {
+    return find(this.#ports, port)?.owner ?? "";
+  }
+
+  /** The id of the device that claims an address. */
+  mmioOwner(gpa: number): string {
+    return find(this.#mmio, gpa)?.owner ?? "";
   }
 }
 

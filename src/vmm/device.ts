@@ -24,13 +24,21 @@ export interface MmioClaim {
   readonly gpa: number;
   /** How many bytes. */
   readonly lengthBytes: number;
-  /** Fills `data` (1 to 8 bytes) from `offset` in the range. */
+  /**
+   * Fills `data` (1 to 8 bytes) from `offset` in the range. Absent: reads as all
+   * ones.
+   */
   read?(offset: number, data: Uint8Array): void | Promise<void>;
-  /** Takes `data` (1 to 8 bytes) at `offset` in the range. */
+  /** Takes `data` (1 to 8 bytes) at `offset`. Absent: the write is ignored. */
   write?(offset: number, data: Uint8Array): void | Promise<void>;
 }
 
-/** A component that also answers ports or physical addresses. */
+/**
+ * A component that also answers ports or physical addresses.
+ *
+ * A handler may answer later: the vCPU then waits. One that throws stops the VM
+ * with a `VmError` that names the device.
+ */
 export interface Device extends Component {
   /** The ports it claims. */
   readonly ports?: readonly PortClaim[];

@@ -6,7 +6,7 @@
 
 import { decodeExit, KVM_EXIT, type KvmRun, REG } from "../kvm/mod.ts";
 import type { Bus } from "./bus.ts";
-import { GuestError } from "./errors.ts";
+import { GuestError, VmError } from "./errors.ts";
 import {
   EXCEPTION_PORT,
   EXCEPTION_STUB_BYTES,
@@ -32,10 +32,23 @@ const EXCEPTION_STUBS = KERNEL_VA + BigInt(KERNEL_BLOCK.exceptionStubs);
 const EXCEPTION_LOW = Number(EXCEPTION_STUBS & 0xffff_ffffn);
 const EXCEPTION_HIGH = Number(EXCEPTION_STUBS >> 32n);
 
+/** What a device's handler does, when it answers later. */
+export interface DeviceWork {
+  /** The device's id. */
+  readonly owner: string;
+  /**
+   * Settles with the device; rejects with a {@linkcode VmError} that names it.
+   * What it gives puts the answer where the vCPU takes it, if it is to go on.
+   */
+  readonly done: Promise<() => void>;
+}
+
 /** Answers the exits of one vCPU. */
 export class ExitHandler {
   /** What a device does for the last exit, when the outcome is `device`. */
-  deviceWork: Promise<void> | undefined;
+  deviceWork: DeviceWork | undefined;
+  /** Whether the last exit was a device's to answer. */
+  isDeviceAccess = false;
 
   readonly #run: KvmRun;
   readonly #bus: Bus;
@@ -97,25 +110,38 @@ export class ExitHandler {
     }
     const claim = this.#bus.port(port);
     if (!claim) return this.#personality.onUnclaimedPort(port);
+    this.isDeviceAccess = true;
     const isWrite = run.ioDirection === 1;
     const sizeBytes = run.ioSizeBytes;
-    const work: Promise<void>[] = [];
-    for (let i = 0; i < run.ioCount; i++) {
-      const at = run.ioDataOffset + i * sizeBytes;
-      if (isWrite) {
-        const done = claim.write?.(
-          port,
-          sizeBytes,
-          readSized(run, at, sizeBytes),
-        );
-        if (done) work.push(done);
-      } else {
-        const value = claim.read ? claim.read(port, sizeBytes) : -1;
-        if (typeof value === "number") writeSized(run, at, sizeBytes, value);
-        else work.push(value.then((v) => writeSized(run, at, sizeBytes, v)));
+    const work: Promise<() => void>[] = [];
+    const failed = (cause: unknown) =>
+      deviceFailed(
+        this.#bus.portOwner(port),
+        `${isWrite ? "out to" : "in from"} port 0x${port.toString(16)}`,
+        cause,
+      );
+    try {
+      for (let i = 0; i < run.ioCount; i++) {
+        const at = run.ioDataOffset + i * sizeBytes;
+        if (isWrite) {
+          const value = readSized(run, at, sizeBytes);
+          const done = claim.write?.(port, sizeBytes, value);
+          if (done) work.push(done.then(() => () => {}));
+        } else {
+          const value = claim.read ? claim.read(port, sizeBytes) : -1;
+          const put = (given: number) => {
+            checkNumber(given);
+            return () => writeSized(run, at, sizeBytes, given);
+          };
+          if (isPromise(value)) work.push(value.then(put));
+          else put(value)();
+        }
       }
+    } catch (cause) {
+      for (const one of work) one.catch(() => {});
+      throw failed(cause);
     }
-    return this.#await(work);
+    return this.#await(this.#bus.portOwner(port), work, failed);
   }
 
   #onMmio(): Outcome {
@@ -127,18 +153,76 @@ export class ExitHandler {
         `The guest used gpa 0x${run.mmioGpa.toString(16)}, which is no memory`,
       );
     }
-    const offset = run.mmioGpa - claim.gpa;
-    const done = run.mmioIsWrite
-      ? claim.write?.(offset, data)
-      : claim.read?.(offset, data);
-    return this.#await(done ? [done] : []);
+    this.isDeviceAccess = true;
+    const gpa = run.mmioGpa;
+    const isWrite = run.mmioIsWrite;
+    const offset = gpa - claim.gpa;
+    const failed = (cause: unknown) =>
+      deviceFailed(
+        this.#bus.mmioOwner(gpa),
+        `${isWrite ? "write to" : "read from"} gpa 0x${gpa.toString(16)}`,
+        cause,
+      );
+    // A copy: a handler that answers late must not reach the shared page, which
+    // may be gone by then. What nothing answers reads as all ones.
+    const own = data.slice();
+    if (!isWrite) own.fill(claim.read ? 0 : 0xff);
+    let done: void | Promise<void>;
+    try {
+      done = isWrite ? claim.write?.(offset, own) : claim.read?.(offset, own);
+    } catch (cause) {
+      throw failed(cause);
+    }
+    const put = () => {
+      if (!isWrite) data.set(own);
+    };
+    if (done) {
+      return this.#await(
+        this.#bus.mmioOwner(gpa),
+        [done.then(() => put)],
+        failed,
+      );
+    }
+    put();
+    return OUTCOME.run;
   }
 
-  #await(work: Promise<void>[]): Outcome {
+  #await(
+    owner: string,
+    work: Promise<() => void>[],
+    failed: (cause: unknown) => VmError,
+  ): Outcome {
     if (work.length === 0) return OUTCOME.run;
-    this.deviceWork = Promise.all(work).then(() => {});
+    const done = Promise.all(work).then(
+      (all) => () => all.forEach((put) => put()),
+      (cause) => {
+        throw failed(cause);
+      },
+    );
+    // It may be given up, and fail when nobody waits any more.
+    done.catch(() => {});
+    this.deviceWork = { owner, done };
     return OUTCOME.device;
   }
+}
+
+/** The error for what a device's handler threw. */
+function deviceFailed(owner: string, what: string, cause: unknown): VmError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new VmError(
+    "VM_DEVICE",
+    `Device "${owner}" failed at ${what}: ${why}`,
+    { cause },
+  );
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null)?.then === "function";
+}
+
+function checkNumber(given: unknown): void {
+  if (typeof given === "number") return;
+  throw new TypeError(`it gave ${typeof given}, must be a number`);
 }
 
 function readSized(run: KvmRun, at: number, sizeBytes: number): number {

@@ -13,9 +13,13 @@ export const BLOCK_BYTES = 2 * 1024 * 1024;
 
 /**
  * Guest physical address from which devices claim MMIO ranges. Memory starts at
- * 0 and ends below, so that it is one slot whatever its size.
+ * 0 and ends below, so that it is one slot whatever its size. Ranges end at
+ * {@linkcode MMIO_END_GPA}: there are CPUs with 39 bits of physical address.
  */
-export const MMIO_GPA = 0x80_0000_0000;
+export const MMIO_GPA = 0x40_0000_0000;
+
+/** Where MMIO ranges end; the page behind is the VMM's own. */
+export const MMIO_END_GPA: number = 2 * MMIO_GPA - PAGE_BYTES;
 
 /**
  * Guest physical addresses of the pages of the kernel block: the first block,

@@ -41,7 +41,7 @@ export class Machine {
   /** Guest memory. */
   readonly memory: Memory;
   /** Ports and MMIO. */
-  readonly bus = new Bus();
+  readonly bus: Bus;
   /** The state it is in. */
   readonly lifecycle = new Lifecycle();
   /** How often the guest has left, and how often its thread was changed. */
@@ -55,13 +55,23 @@ export class Machine {
   #pauseRequested = false;
   #offThread = false;
   #loop: Promise<void> | undefined;
+  /** The device that is waited for. */
+  #awaited: { readonly owner: string; readonly giveUp: () => void } | undefined;
+  #abandonsDevices = false;
 
   /**
    * @param vcpu a vCPU that holds the state to start from
    * @param memory its memory, attached already
    * @param personality who answers
+   * @param bus its devices
    */
-  constructor(vcpu: KvmVcpu, memory: Memory, personality: Personality) {
+  constructor(
+    vcpu: KvmVcpu,
+    memory: Memory,
+    personality: Personality,
+    bus: Bus = new Bus(),
+  ) {
+    this.bus = bus;
     this.vcpu = vcpu;
     this.memory = memory;
     this.#run = vcpu.run;
@@ -88,6 +98,26 @@ export class Machine {
   requestPause(): void {
     this.#pauseRequested = true;
     this.#interrupt.abort();
+  }
+
+  /** Takes back a request to pause that has not been followed yet. */
+  cancelPause(): void {
+    this.#pauseRequested = false;
+    this.#interrupt = new AbortController();
+  }
+
+  /** The id of the device whose handler has not answered yet. */
+  get awaitedDevice(): string | undefined {
+    return this.#awaited?.owner;
+  }
+
+  /**
+   * Waits for no device any more: the VM is to be ended. A loop that waits for
+   * one ends, paused in the middle of an access.
+   */
+  abandonDevices(): void {
+    this.#abandonsDevices = true;
+    this.#awaited?.giveUp();
   }
 
   /** Stops the vCPU between two instructions. Nothing to do when it is not running. */
@@ -154,10 +184,19 @@ export class Machine {
           continue;
         }
         if (outcome === OUTCOME.device) {
-          await this.#exits.deviceWork;
+          if (!await this.#finishDeviceWork()) {
+            this.lifecycle.enter("paused");
+            return;
+          }
           outcome = OUTCOME.run;
         }
         if (this.#pauseRequested) {
+          // An access of several pieces is done when all of them are.
+          const next = this.#completeAccess();
+          if (next !== undefined) {
+            outcome = next;
+            continue;
+          }
           this.lifecycle.enter("paused");
           return;
         }
@@ -182,6 +221,38 @@ export class Machine {
       if (this.lifecycle.state === "running") this.lifecycle.enter("stopped");
       throw error;
     }
+  }
+
+  /** Waits for a device; false when it was given up. */
+  async #finishDeviceWork(): Promise<boolean> {
+    const { owner, done } = this.#exits.deviceWork!;
+    this.#exits.deviceWork = undefined;
+    if (this.#abandonsDevices) return false;
+    const { promise, resolve: giveUp } = Promise.withResolvers<void>();
+    this.#awaited = { owner, giveUp };
+    try {
+      const put = await Promise.race([done, promise]);
+      put?.();
+      return put !== undefined;
+    } finally {
+      this.#awaited = undefined;
+    }
+  }
+
+  /**
+   * Has KVM take the answer to an access of a device's ports or addresses, so
+   * that the vCPU is between two instructions. KVM hands out a long access
+   * (`rep ins`, 16 bytes of MMIO) in pieces.
+   *
+   * @returns what to do about the next piece; `undefined` when there is none
+   */
+  #completeAccess(): Outcome | undefined {
+    if (!this.#exits.isDeviceAccess) return undefined;
+    this.#run.immediateExit = 1;
+    const result = this.vcpu.runSync();
+    this.#run.immediateExit = 0;
+    this.#exits.isDeviceAccess = false;
+    return result === 0 ? this.#exits.handle() : undefined;
   }
 
   /** Answers a request to be saved; one that throws leaves the machine paused. */

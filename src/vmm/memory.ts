@@ -6,7 +6,7 @@
 
 import { type KvmVm, libc, unwrap } from "../kvm/mod.ts";
 import { VmError } from "./errors.ts";
-import { BLOCK_BYTES, PAGE_BYTES } from "./layout.ts";
+import { BLOCK_BYTES, MMIO_END_GPA, PAGE_BYTES } from "./layout.ts";
 
 /** mmap(2) and madvise(2) constants, from asm-generic/mman-common.h. */
 const MM = {
@@ -51,6 +51,7 @@ export class Memory {
   readonly #fromFile: Uint8Array;
   readonly #reservation: { address: number; lengthBytes: number };
   #open = true;
+  #vm: KvmVm | undefined;
 
   /**
    * Reserves the memory; it costs nothing until it is touched.
@@ -89,6 +90,7 @@ export class Memory {
 
   /** Gives the memory to a VM, as slot 0. */
   attach(vm: KvmVm): void {
+    this.#vm = vm;
     vm.setUserMemoryRegion({
       slot: 0,
       gpa: 0,
@@ -220,6 +222,22 @@ export class Memory {
     const address = this.hostAddress + gpa;
     unwrap("mprotect", libc.mprotect(address, lengthBytes, MM.PROT_NONE));
     unwrap("mprotect", libc.mprotect(address, lengthBytes, MM.PROT_READ_WRITE));
+  }
+
+  /**
+   * Makes every vCPU walk the page tables anew for addresses of devices. There
+   * is no memory to take away on the host; but KVM forgets which of the guest's
+   * pages are MMIO when its memory slots change. Only while no vCPU runs.
+   */
+  dropDeviceTranslations(): void {
+    // For a moment the first page is there a second time, where nothing is.
+    const slot = {
+      slot: 1,
+      gpa: MMIO_END_GPA,
+      hostAddress: BigInt(this.hostAddress),
+    };
+    this.#vm?.setUserMemoryRegion({ ...slot, sizeBytes: PAGE_BYTES });
+    this.#vm?.setUserMemoryRegion({ ...slot, sizeBytes: 0 });
   }
 
   /**

@@ -34,6 +34,8 @@ export const PTE = {
    * inaccessible at present.
    */
   populated: 0x200,
+  /** Ignored by the CPU: what is behind is a device, and no memory. */
+  device: 0x400,
 } as const;
 
 /** Bit of a page-table entry's high half: instruction fetch is refused. */
@@ -187,6 +189,28 @@ export class PageTables {
     this.#write(this.#pageEntry(va, true), gpa, lowBits(prot), highBits(prot));
   }
 
+  /** Maps the page at `va` to a device's physical address. */
+  mapDevicePage(va: number, gpa: number, prot: number): void {
+    const low = (lowBits(prot) & ~PTE.populated) | PTE.device;
+    this.#write(this.#pageEntry(va, true), gpa, low, highBits(prot));
+  }
+
+  /**
+   * Forgets the page at `va` if it is a device's; the caller drops the stale
+   * translation.
+   */
+  unmapDevicePage(va: number): void {
+    const entry = this.#directoryEntry((va / BLOCK_BYTES) | 0, false);
+    const u32 = this.#memory.u32;
+    if (entry < 0 || (u32[entry] & PTE.large) || !(u32[entry] & PTE.present)) {
+      return;
+    }
+    const page = this.#address(entry) / 4 + (((va % BLOCK_BYTES) >>> 12) << 1);
+    if (!(u32[page] & PTE.device)) return;
+    u32[page] = u32[page + 1] = 0;
+    this.#memory.markDirty(page * 4, 8);
+  }
+
   /** Whether the page at `va` has memory of its own, accessible or not. */
   isPopulated(va: number): boolean {
     const entry = this.#directoryEntry((va / BLOCK_BYTES) | 0, false);
@@ -253,7 +277,7 @@ export class PageTables {
 
   /**
    * The gpa of the byte at `va`, or -1 when the program may not read it (or
-   * write it, with `write`).
+   * write it, with `write`), or it is a device's.
    */
   translate(va: number, write: boolean): number {
     // `!(>=)` also refuses NaN.
@@ -268,7 +292,7 @@ export class PageTables {
     }
     if (!(u32[entry] & PTE.present)) return -1;
     const page = this.#address(entry) / 4 + (((va % BLOCK_BYTES) >>> 12) << 1);
-    if ((u32[page] & need) !== need) return -1;
+    if ((u32[page] & need) !== need || u32[page] & PTE.device) return -1;
     return this.#address(page) + va % PAGE_BYTES;
   }
 

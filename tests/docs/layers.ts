@@ -12,6 +12,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   "src/devices": ["src/kvm", "src/state", "src/vmm"],
   "src/linux": ["src/kvm", "src/state", "src/vmm", "src/devices"],
   "src/migration": ["src/state", "src/linux"],
+  "src/testing": ["src/kvm", "src/state", "src/vmm", "src/devices"],
 };
 
 /** Folders that use the library as anyone would: through mod.ts alone. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   Bus,
   type Device,
+  MMIO_END_GPA,
   MMIO_GPA,
   SYSCALL_PORT,
   VmError,
@@ -30,7 +31,7 @@ Deno.test("bus: every port and address leads to the device that claimed it", () 
   const uart = device("uart", [[0x3f8, 8]], [[MMIO_GPA, 0x1000]]);
   const other = device("other", [[0x400, 1], [0xffff, 1]], [
     [MMIO_GPA + 0x1000, 1],
-    [2 * MMIO_GPA - 8, 8],
+    [MMIO_END_GPA - 8, 8],
   ]);
   bus.attach(uart);
   bus.attach(other);
@@ -49,7 +50,7 @@ Deno.test("bus: every port and address leads to the device that claimed it", () 
   assertStrictEquals(bus.mmio(MMIO_GPA + 0x1000), other.mmio![0]);
   assertEquals(bus.mmio(MMIO_GPA + 0x1001), undefined);
   assertEquals(bus.mmio(MMIO_GPA - 1), undefined);
-  assertStrictEquals(bus.mmio(2 * MMIO_GPA - 1), other.mmio![1]);
+  assertStrictEquals(bus.mmio(MMIO_END_GPA - 1), other.mmio![1]);
 });
 
 Deno.test("bus: a range outside of what there is, is refused by name", () => {
@@ -75,8 +76,8 @@ Deno.test("bus: a range outside of what there is, is refused by name", () => {
     [0, 1],
     [MMIO_GPA - 1, 1],
     [MMIO_GPA - 1, 2],
-    [2 * MMIO_GPA, 1],
-    [2 * MMIO_GPA - 1, 2],
+    [MMIO_END_GPA, 1],
+    [MMIO_END_GPA - 1, 2],
     [NaN, NaN],
   ];
   for (const range of mmio) {

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { O, PipeBuffer, PipeEnd } from "../../devices/mod.ts";
+import { O, PipeBuffer, PipeEnd, PluginFile, POLL } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import type { CallArguments } from "../trace.ts";
 import { descriptorLimit, install } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 
@@ -89,6 +90,33 @@ function dupAt(
   if (!file || to < 0 || to >= descriptorLimit(linux)) return -ERRNO.EBADF;
   linux.fds.installAt(to, file, closeOnExec);
   return to;
+}
+
+/**
+ * ioctl of a plugin's file. The number says how much there is at the third
+ * argument, and which way it goes (asm-generic/ioctl.h); the old numbers of
+ * terminals say nothing, and read.
+ */
+function pluginIoctl(
+  linux: Linux,
+  args: CallArguments,
+  file: PluginFile,
+): number {
+  const request = args.int(1) >>> 0;
+  const va = args.u64(2);
+  const terminal = TERMINAL_REQUESTS.get(request);
+  const data = new Uint8Array(terminal ?? request >>> 16 & 0x3fff);
+  const isWrite = terminal === undefined && (request & 0x4000_0000) !== 0;
+  const isRead = terminal !== undefined || (request & 0x8000_0000) !== 0;
+  if (isWrite && !linux.user.read(va, data)) return -ERRNO.EFAULT;
+  const result = file.ioctl(request, data, args.big(2));
+  // It waits whatever O_NONBLOCK says: that is of reading and writing.
+  if (result === -ERRNO.EAGAIN) {
+    const events = POLL.in | POLL.out;
+    return linux.waitFor({ waitsFor: [{ descriptor: args.int(0), events }] });
+  }
+  if (result < 0 || !isRead) return result;
+  return linux.user.write(va, data) ? result : -ERRNO.EFAULT;
 }
 
 /** Calls on descriptors. */
@@ -189,6 +217,7 @@ export const descriptorCalls: SyscallTable = {
         if (!(file instanceof PipeEnd)) break;
         return linux.user.writeU32(argument, file.pipe.lengthBytes);
     }
+    if (file instanceof PluginFile) return pluginIoctl(linux, args, file);
     const lengthBytes = TERMINAL_REQUESTS.get(request);
     if (lengthBytes === undefined) return -ERRNO.ENOTTY;
     const buffer = new Uint8Array(lengthBytes);

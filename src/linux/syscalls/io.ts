@@ -142,6 +142,11 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
     if (isStep && result === io.lengthBytes) {
       return nextStep(linux, done + result);
     }
+    if (result === -ERRNO.EAGAIN && (file.flags & O.nonBlock) === 0) {
+      const events = into ? POLL.in : POLL.out;
+      const waitsFor = [{ descriptor: args.int(0), events }];
+      return linux.waitFor({ waitsFor, doneBytes: done });
+    }
     if (result < 0) return done > 0 ? done : result;
     return done + result;
   };

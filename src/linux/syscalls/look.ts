@@ -63,7 +63,7 @@ function lookAt(
     return file ? look.file(file) : -ERRNO.EBADF;
   }
   const path = String.fromCharCode(...bytes);
-  if (isDeviceFile(path)) {
+  if (isDeviceFile(path) || linux.devices.has(path)) {
     return look.file(new DeviceFile(path, 0));
   }
   const where = bytes.length === 0 && flags & AT_EMPTY_PATH
@@ -96,7 +96,9 @@ function accessAt(
   if ((mode & ~7) !== 0) return -ERRNO.EINVAL;
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  if (isDeviceFile(where.path)) return mode & 1 ? -ERRNO.EACCES : 0;
+  if (isDeviceFile(where.path) || linux.devices.has(where.path)) {
+    return mode & 1 ? -ERRNO.EACCES : 0;
+  }
   const access: Access = { read: true, write: (mode & 2) !== 0 };
   if (!followsLast(where, flags)) {
     return naming(

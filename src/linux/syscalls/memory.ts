@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { O, type OpenFile } from "../../devices/mod.ts";
+import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
 import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
@@ -140,6 +140,17 @@ function mapFile(
   return va;
 }
 
+/** Maps addresses of a device, if its file has any. */
+function mapDevice(
+  linux: Linux,
+  file: PluginFile,
+  offset: number,
+  { va, bytes, prot }: { va: number; bytes: number; prot: number },
+): number {
+  const gpa = file.mmap(offset, bytes);
+  return gpa < 0 ? gpa : linux.space.mapDevice(va, bytes, prot, gpa);
+}
+
 /** mlock and munlock: whether the pages are there is all that shows. */
 function lock(linux: Linux, args: Registers): number {
   const va = args.u64(0);
@@ -180,6 +191,9 @@ export const memoryCalls: SyscallTable = {
       const writes = type !== MAP.private && (prot & PROT.write) !== 0;
       if (writes && !file!.isWritable) return -ERRNO.EACCES;
       if (!file!.isReadable) return -ERRNO.EACCES;
+      if (file instanceof PluginFile && type !== MAP.private) {
+        return mapDevice(linux, file, offset, { va, bytes, prot: prot & 7 });
+      }
       if (file!.type !== "host") return -ERRNO.ENODEV;
       if (type !== MAP.private) {
         return linux.unsupported(
@@ -209,7 +223,10 @@ export const memoryCalls: SyscallTable = {
     const length = pages(args, 1);
     if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
     if (prot & ~7) return -ERRNO.EINVAL;
-    return linux.space.protect(va, Math.min(length, USER_END_VA), prot);
+    const bytes = Math.min(length, USER_END_VA);
+    // What a device answers stays as it was mapped.
+    if (linux.space.hasDevice(va, bytes)) return -ERRNO.EACCES;
+    return linux.space.protect(va, bytes, prot);
   },
   mremap(linux, args) {
     const va = args.u64(0);
@@ -229,6 +246,7 @@ export const memoryCalls: SyscallTable = {
     const { space } = linux;
     const area = space.areas.find(va);
     if (!area || va + oldBytes > area.end) return -ERRNO.EFAULT;
+    if (area.kind === "device") return -ERRNO.EINVAL;
     if (flags & MREMAP.fixed) {
       const to = args.u64(4);
       if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
@@ -266,6 +284,7 @@ export const memoryCalls: SyscallTable = {
     if (length === 0) return 0;
     const { space } = linux;
     if (advice === MADV_DONTNEED) {
+      if (space.hasDevice(va, length)) return -ERRNO.EINVAL;
       const areas = space.areas.within(va, va + length);
       if (areas.some(({ kind }) => kind === "file" || kind === "program")) {
         return linux.unsupported(

@@ -51,6 +51,13 @@ function openAt(
   if (isDeviceFile(where.path)) {
     return install(linux, new DeviceFile(where.path, status), closeOnExec);
   }
+  if (linux.devices.has(where.path)) {
+    if (flags & O.directory) return -ERRNO.ENOTDIR;
+    const both = O.create | O.exclusive;
+    if ((flags & both) === both) return -ERRNO.EEXIST;
+    const file = linux.devices.open(where.path, status);
+    return typeof file === "number" ? file : install(linux, file, closeOnExec);
+  }
   const accessMode = flags & O.accessMode;
   const creates = (flags & (O.create | O.truncate)) !== 0 ||
     (flags & O.temporary) === O.temporary;

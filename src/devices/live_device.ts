@@ -1,0 +1,376 @@
+/**
+ * A device in a VM: what its definition made, and what is between it and the
+ * rest. Nothing that a plugin throws or gives gets past here unnamed.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../kvm/mod.ts";
+import {
+  type Component,
+  decodeState,
+  type Dump,
+  ImageError,
+  type StateSchema,
+  type StateSection,
+  type StateShape,
+} from "../state/mod.ts";
+import {
+  type Device,
+  type MmioClaim,
+  type PortClaim,
+  VmError,
+} from "../vmm/mod.ts";
+import type {
+  DeviceContext,
+  DeviceDefinition,
+  DeviceInstance,
+  SavedPart,
+} from "./define_device.ts";
+import { ConfigValues } from "./device_config.ts";
+import { DeviceErrno, type DeviceHandle } from "./device_handle.ts";
+import { O } from "./host_constants.ts";
+import {
+  type FileOwner,
+  PluginFile,
+  type PluginFileState,
+} from "./plugin_file.ts";
+
+/** A section of a device, and how its bulk bytes are read. */
+export interface DeviceSection extends StateSection {
+  /** Reads its data; absent: it has none. */
+  readonly data?: () => Uint8Array;
+}
+
+/** What a device is made of. */
+export interface DeviceParts {
+  /** What it is. */
+  readonly definition: DeviceDefinition;
+  /** Its name. */
+  readonly id: string;
+  /** Its configuration, as the user gave it. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Where its definition was loaded from, if it was. */
+  readonly specifier: string | null;
+  /** Its sections in an image; absent: it is new. */
+  readonly saved?: readonly DeviceSection[];
+  /** Takes what the user should know. */
+  readonly warn?: (message: string) => void;
+}
+
+/** State as it was at one moment, and how the open files were at the same. */
+export interface FrozenDevice {
+  /** The component whose dump is that state. */
+  readonly component: Component;
+  /** Settles when the state is there; never rejects. */
+  readonly ready: Promise<void>;
+}
+
+/** How many failures of a device's handlers the user is told of. */
+const MAX_FAILURES_TOLD = 100;
+
+/** Takes any state: `create` is to check it. */
+const ANY: StateShape<unknown> = {
+  "~standard": { vendor: "scratchvm", validate: (value) => ({ value }) },
+};
+
+/** A device in a VM. */
+export class LiveDevice implements Device, FileOwner {
+  readonly id: string;
+  readonly kind: string;
+  readonly version: number;
+  readonly ports: readonly PortClaim[];
+  readonly mmio: readonly MmioClaim[];
+  /** The paths that it answers for. */
+  readonly paths: readonly string[];
+  /** What it was made of. */
+  readonly parts: DeviceParts;
+  /** Aborts when the VM ends. */
+  readonly signal: AbortSignal;
+  readonly #ending = new AbortController();
+  readonly #files = new Set<PluginFile>();
+  readonly #instance: DeviceInstance;
+  #isDisposed = false;
+  #failures = 0;
+
+  /**
+   * Makes the device.
+   *
+   * @throws {VmError} VM_CONFIG for a configuration it does not take, VM_DEVICE
+   * when it cannot be made; {ImageError} when its saved state is no good
+   */
+  constructor(parts: DeviceParts) {
+    const { definition, id } = parts;
+    this.parts = parts;
+    this.id = id;
+    this.kind = definition.kind;
+    this.version = definition.version;
+    this.signal = this.#ending.signal;
+    const { value, savedParts } = decodeSaved(parts);
+    const context: DeviceContext = {
+      id,
+      config: readConfig(parts),
+      signal: this.signal,
+      savedParts,
+      warn: (message) => this.#warn(message),
+      wake: () => this.wake(),
+    };
+    const instance = this.#make(context, value);
+    this.#instance = instance;
+    this.ports = instance.ports ?? [];
+    this.mmio = instance.mmio ?? [];
+    this.paths = Object.keys(instance.files ?? {});
+    const bad = this.paths.find((path) => !/^\/dev\/[\w./-]+$/.test(path));
+    if (bad !== undefined) {
+      this.dispose().catch(() => {});
+      throw new VmError(
+        "VM_DEVICE",
+        `Cannot attach "${id}": its file ${bad} must be /dev/ and a name`,
+      );
+    }
+  }
+
+  #make(context: DeviceContext, saved: unknown): DeviceInstance {
+    const { definition, id } = this.parts;
+    try {
+      const instance = definition.create(context, saved);
+      if (typeof instance?.dump === "function") return instance;
+      throw new TypeError("create gave no object with a dump");
+    } catch (cause) {
+      this.#ending.abort();
+      if (cause instanceof VmError || cause instanceof ImageError) throw cause;
+      const { kind, version } = this;
+      if (saved === undefined) {
+        throw new VmError(
+          "VM_DEVICE",
+          `Cannot make device "${id}" of kind ${kind}: ${reason(cause)}`,
+          { cause },
+        );
+      }
+      throw new ImageError(
+        "IMAGE_STATE",
+        `Cannot load "${id}" of kind ${kind}, version ${version}: ${
+          reason(cause)
+        }`,
+        { section: `${kind} "${id}"`, cause },
+      );
+    }
+  }
+
+  #warn(message: string): void {
+    this.parts.warn?.(`device "${this.id}": ${message}`);
+  }
+
+  /** Has calls that wait on its files tried again. */
+  wake(): void {
+    for (const file of this.#files) file.wake();
+  }
+
+  // --- files ---
+
+  /**
+   * Opens one of its files.
+   *
+   * @param saved what an image says of it, when it is opened again
+   * @returns the file, or a negative errno
+   * @throws {ImageError} when it cannot be opened again as it was
+   */
+  open(
+    path: string,
+    flags: number,
+    saved?: PluginFileState,
+  ): PluginFile | number {
+    const open = this.#instance.files![path];
+    const file = new PluginFile(this, path, flags, saved);
+    // Of a file opened by its path alone nothing is ever asked.
+    if (flags & O.path) return file;
+    this.#files.add(file);
+    let handle: DeviceHandle | number;
+    try {
+      handle = open({
+        path,
+        flags,
+        isAgain: saved !== undefined,
+        signal: file.signal,
+        wake: () => file.wake(),
+      }, saved?.state);
+      const isHandle = typeof handle === "object" && handle !== null;
+      if (typeof handle !== "number" && !isHandle) {
+        throw new TypeError("it gave no handle");
+      }
+    } catch (cause) {
+      file.close();
+      if (saved) throw this.#cannotReopen(path, reason(cause), cause);
+      return this.errnoOf(`open of ${path}`, cause);
+    }
+    if (typeof handle !== "number") {
+      file.attach(handle);
+      return file;
+    }
+    file.close();
+    if (saved) throw this.#cannotReopen(path, `it gave errno ${-handle}`);
+    return handle < 0 ? handle : -ERRNO.EIO;
+  }
+
+  #cannotReopen(path: string, why: string, cause?: unknown): ImageError {
+    const section = `${this.kind} "${this.id}"`;
+    return new ImageError(
+      "IMAGE_STATE",
+      `Cannot restore ${path} of device "${this.id}": ${why}`,
+      { section, cause },
+    );
+  }
+
+  /** The errno for what a handler threw; the user is told, unless it is one. */
+  errnoOf(what: string, error: unknown): number {
+    if (error instanceof DeviceErrno) {
+      const { errno } = error;
+      if (Number.isInteger(errno) && errno > 0 && errno < 4096) return -errno;
+    }
+    // A program may have it fail as often as it likes.
+    if (++this.#failures <= MAX_FAILURES_TOLD) {
+      this.#warn(`${what} failed: ${reason(error)}`);
+    }
+    if (this.#failures === MAX_FAILURES_TOLD) {
+      this.#warn("what fails from here on is not told");
+    }
+    return -ERRNO.EIO;
+  }
+
+  /** Whether all of a range of physical addresses is the device's. */
+  claims(gpa: number, lengthBytes: number): boolean {
+    return this.mmio.some((claim) =>
+      gpa >= claim.gpa && gpa + lengthBytes <= claim.gpa + claim.lengthBytes
+    );
+  }
+
+  /** A file of its own was closed. */
+  forget(file: PluginFile): void {
+    this.#files.delete(file);
+  }
+
+  // --- saving ---
+
+  /** Settles what can be settled before it is saved. */
+  async quiesce(): Promise<void> {
+    try {
+      await this.#instance.quiesce?.();
+    } catch (cause) {
+      throw new ImageError(
+        "IMAGE_COMPONENT",
+        `Cannot save "${this.id}": ${reason(cause)}`,
+        { section: `${this.kind} "${this.id}"`, cause },
+      );
+    }
+  }
+
+  /** Its state now; it goes on meanwhile. */
+  dump(): Promise<Dump> {
+    return Promise.resolve(this.#instance.dump()).then(asDump);
+  }
+
+  /**
+   * Takes its state at this moment, and with it that of its files.
+   *
+   * @param files takes the state of each file
+   */
+  freeze(files: Map<PluginFile, PluginFileState>): FrozenDevice {
+    const { id, kind, version } = this;
+    let dump: Dump | undefined;
+    let failure: unknown;
+    let ready: Promise<void> = Promise.resolve();
+    try {
+      const given = this.#instance.dump();
+      if (isThenable(given)) {
+        ready = Promise.resolve(given).then(
+          (value) => void (dump = asDump(value)),
+          (error) => void (failure = error),
+        );
+      } else dump = asDump(given);
+      // Nothing may happen between the two.
+      for (const file of this.#files) files.set(file, file.snapshot());
+    } catch (error) {
+      failure = error;
+    }
+    const component: Component = {
+      id,
+      kind,
+      version,
+      dump() {
+        if (failure !== undefined) throw failure;
+        return dump!;
+      },
+    };
+    return { component, ready };
+  }
+
+  /** Ends what is under way: the VM has ended, or goes on elsewhere. */
+  end(): void {
+    this.#ending.abort();
+  }
+
+  /** Gives back what it holds. What it throws, the user is told. */
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.end();
+    try {
+      await this.#instance?.dispose?.();
+    } catch (error) {
+      this.#warn(`dispose failed: ${reason(error)}`);
+    }
+  }
+}
+
+/** The message of whatever was thrown. */
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null)?.then === "function";
+}
+
+/** What a device gave, as an answer; a copy where it is a value. */
+function asDump(given: unknown): Dump {
+  const answer = (given as { answer?: unknown } | null)?.answer;
+  if (answer === undefined) {
+    return { answer: "payload", value: structuredClone(given) };
+  }
+  const dump = given as Dump;
+  return dump.answer === "payload"
+    ? { answer: "payload", value: structuredClone(dump.value) }
+    : dump;
+}
+
+/** Reads the configuration. @throws {VmError} VM_CONFIG */
+function readConfig({ definition, id, values }: DeviceParts): unknown {
+  const reader = new ConfigValues(id, values);
+  const config = definition.config?.(reader) ?? {};
+  reader.finish();
+  return config;
+}
+
+/** Reads saved state. @throws {ImageError} */
+function decodeSaved(
+  { definition, saved }: DeviceParts,
+): { value: unknown; savedParts: SavedPart[] } {
+  if (saved === undefined || saved.length === 0) {
+    return { value: undefined, savedParts: [] };
+  }
+  const { kind, version, upgrades, state = ANY } = definition;
+  const first: StateSchema<unknown> = {
+    kind,
+    version,
+    upgrades,
+    schema: state,
+  };
+  const values = saved.map((section, i) =>
+    decodeState(i === 0 ? first : { ...first, schema: ANY }, section)
+  );
+  const savedParts = saved.map(({ data }, i) => ({
+    value: values[i],
+    data: data?.() ?? new Uint8Array(),
+  }));
+  return { value: values[0], savedParts };
+}
