@@ -85,3 +85,15 @@ export {
   TransportError,
   type TransportErrorCode,
 } from "./transports/mod.ts";
+  gunzip,
+  type GunzipOptions,
+  gzip,
+  type GzipOptions,
+  type Stage,
+  StageError,
+  type StageErrorCode,
+  zstdCompress,
+  type ZstdCompressOptions,
+  zstdDecompress,
+  type ZstdDecompressOptions,
+} from "./stages/mod.ts";
