@@ -60,6 +60,7 @@ export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";
 export { bytes, count, u32, u64 } from "./schemas.ts";
 export { SectionSet } from "./section_set.ts";
+// `count` is a schema here.
 export {
   type Acceptor,
   type Connection,
@@ -85,13 +86,25 @@ export {
   TransportError,
   type TransportErrorCode,
 } from "./transports/mod.ts";
+  count as countStage,
+  type CountStage,
   gunzip,
   type GunzipOptions,
   gzip,
   type GzipOptions,
+  hash,
+  type HashAlgorithm,
+  type HashStage,
+  type Progress,
+  progress,
+  type ProgressOptions,
+  rateLimit,
+  type RateLimitClock,
+  type RateLimitOptions,
   type Stage,
   StageError,
   type StageErrorCode,
+  tee,
   zstdCompress,
   type ZstdCompressOptions,
   zstdDecompress,

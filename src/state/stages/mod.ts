@@ -5,9 +5,18 @@
  * @module
  */
 
+export { count, type CountStage } from "./count.ts";
 export { StageError, type StageErrorCode } from "./errors.ts";
 export { gunzip, type GunzipOptions, gzip, type GzipOptions } from "./gzip.ts";
+export { hash, type HashAlgorithm, type HashStage } from "./hash.ts";
+export { type Progress, progress, type ProgressOptions } from "./progress.ts";
+export {
+  rateLimit,
+  type RateLimitClock,
+  type RateLimitOptions,
+} from "./rate_limit.ts";
 export type { Stage } from "./stage.ts";
+export { tee } from "./tee.ts";
 export {
   zstdCompress,
   type ZstdCompressOptions,
