@@ -88,6 +88,11 @@ export {
 } from "./transports/mod.ts";
   count as countStage,
   type CountStage,
+  decrypt,
+  type DecryptOptions,
+  encrypt,
+  type EncryptionSecret,
+  type EncryptOptions,
   gunzip,
   type GunzipOptions,
   gzip,

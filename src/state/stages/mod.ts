@@ -6,6 +6,9 @@
  */
 
 export { count, type CountStage } from "./count.ts";
+export { decrypt, type DecryptOptions } from "./decrypt.ts";
+export { encrypt, type EncryptOptions } from "./encrypt.ts";
+export type { EncryptionSecret } from "./encryption_key.ts";
 export { StageError, type StageErrorCode } from "./errors.ts";
 export { gunzip, type GunzipOptions, gzip, type GzipOptions } from "./gzip.ts";
 export { hash, type HashAlgorithm, type HashStage } from "./hash.ts";
