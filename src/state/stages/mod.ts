@@ -18,8 +18,20 @@ export {
   type RateLimitClock,
   type RateLimitOptions,
 } from "./rate_limit.ts";
+export { sign, type SignOptions } from "./sign.ts";
+export {
+  exportKeyPem,
+  generateSigningKeys,
+  importSigningKey,
+  importVerificationKey,
+  keyFingerprint,
+} from "./signing_keys.ts";
 export type { Stage } from "./stage.ts";
 export { tee } from "./tee.ts";
+export {
+  verifySignature,
+  type VerifySignatureOptions,
+} from "./verify_signature.ts";
 export {
   zstdCompress,
   type ZstdCompressOptions,
