@@ -60,7 +60,6 @@ export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";
 export { bytes, count, u32, u64 } from "./schemas.ts";
 export { SectionSet } from "./section_set.ts";
-// `count` is a schema here.
 export {
   type Acceptor,
   type Connection,
@@ -86,6 +85,8 @@ export {
   TransportError,
   type TransportErrorCode,
 } from "./transports/mod.ts";
+// `count` is a schema here.
+export {
   count as countStage,
   type CountStage,
   decrypt,
