@@ -25,6 +25,7 @@ import {
   PROTOCOL,
   sessionMessage,
 } from "./messages.ts";
+import { paced } from "./pace.ts";
 import { Wire, within } from "./wire.ts";
 
 /** How far a move has come. */
@@ -42,6 +43,8 @@ export interface MigrateOptions extends StreamSaveOptions, EndOptions {
    * runs the VM. Default: `vm.img`.
    */
   readonly keep?: string;
+  /** No more bytes of the image than these in a second; default: no bound. */
+  readonly bytesPerSecond?: number;
   /** Told when a phase begins, and as the image goes over. */
   readonly onProgress?: (progress: MigrationProgress) => void;
 }
@@ -143,16 +146,23 @@ async function move(
   const reasons = await ask(frozen, wire, session, false);
   if (reasons.length > 0) throw refused(wire, reasons);
   enter("transfer");
-  const summary = await orReason(
-    wire,
-    wire.working(frozen.write({
+  const sink = paced(
+    {
       async write(chunk) {
         await wire.sendData(chunk);
         sentBytes += chunk.length;
         onProgress?.({ phase: "transfer", sentBytes });
       },
-    }, options)),
+    },
+    options.bytesPerSecond,
+    signal,
   );
+  const sending = async () => {
+    const written = await frozen.write(sink, options);
+    await sink.end();
+    return written;
+  };
+  const summary = await orReason(wire, wire.working(sending()));
   const { totalBytes, digest } = summary;
   await orReason(wire, wire.send(FRAME.end, { totalBytes, digest }));
   enter("prepare");
