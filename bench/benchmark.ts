@@ -4,8 +4,11 @@
  * @module
  */
 
-/** Who was measured: ScratchVM, a VMM in C, the same program without a VM. */
-export type Subject = "ours" | "c" | "native";
+/**
+ * Who was measured: ScratchVM, a program in C, the same program without a VM or
+ * the usual tool for it, QEMU.
+ */
+export type Subject = "ours" | "c" | "native" | "qemu";
 
 /** What is measured, in seconds, bytes a second, steps a second, or bytes. */
 export type Quantity = "time" | "speed" | "rate" | "size";

@@ -19,6 +19,9 @@ import { getpid } from "./getpid.ts";
 import { idleImage } from "./idle_image.ts";
 import { io } from "./io.ts";
 import { describeMachine, machineInfo } from "./machine_info.ts";
+import { migrate } from "./migrate.ts";
+import { peak } from "./peak.ts";
+import { pipeline } from "./pipeline.ts";
 import { restore } from "./restore.ts";
 import { save } from "./save.ts";
 import { type Result, summarize } from "./statistics.ts";
@@ -33,6 +36,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   create,
   save,
   restore,
+  migrate,
+  pipeline,
+  peak,
   idleImage,
 ];
 

@@ -44,7 +44,7 @@ export function lessIsBetter(quantity: Quantity): boolean {
 /** Sums up a row. */
 export function summarize(row: Row): Result {
   const spread: { [S in Subject]?: Spread } = {};
-  for (const subject of ["ours", "c", "native"] as const) {
+  for (const subject of ["ours", "c", "native", "qemu"] as const) {
     const samples = row.samples[subject];
     if (samples && samples.length > 0) spread[subject] = spreadOf(samples);
   }

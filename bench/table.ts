@@ -7,7 +7,7 @@
 import type { Quantity } from "./benchmark.ts";
 import { lessIsBetter, type Result, type Spread } from "./statistics.ts";
 
-const HEAD = ["measured", "ScratchVM", "C", "native", "ratio", "aim"];
+const HEAD = ["measured", "ScratchVM", "C", "native", "QEMU", "ratio", "aim"];
 
 /** Units by size, the largest first: factor to divide by, and name. */
 const UNITS: Record<Quantity, readonly [number, string][]> = {
@@ -65,6 +65,7 @@ export function formatTable(results: readonly Result[]): string[] {
     formatSpread(result.quantity, result.spread.ours),
     formatSpread(result.quantity, result.spread.c),
     formatSpread(result.quantity, result.spread.native),
+    formatSpread(result.quantity, result.spread.qemu),
     formatRatio(result),
     formatAim(result),
   ]);
