@@ -153,6 +153,24 @@ Deno.test("devices: a configuration is checked, and names the keys there are", (
   assertThrows(() => values.text("missing"), VmError, '"missing" is missing');
 });
 
+Deno.test("devices: whatever a configuration throws names the device", () => {
+  const cause = new TypeError("no URL");
+  const spec = defineDevice({
+    kind: "bad",
+    version: 1,
+    config() {
+      throw cause;
+    },
+    create: () => ({ dump: () => ({}) }),
+  })();
+  const error = assertThrows(() => Devices.make(nameDevices([spec])), VmError);
+  assertEquals(
+    [error.code, error.message],
+    ["VM_CONFIG", 'Cannot configure device "bad0": no URL'],
+  );
+  assertStrictEquals(error.cause, cause);
+});
+
 Deno.test("devices: a path and values are taken apart", () => {
   for (
     const [text, name, values] of [
