@@ -11,8 +11,9 @@ import {
   type DeviceInstance,
   type DeviceSpec,
   ERRNO,
+  type Part,
+  type SavedPart,
 } from "../../mod.ts";
-import type { SavedPart } from "../../mod.ts";
 
 /** A file of a {@linkcode BareDevice}, with calls that wait. */
 export class BareFile {
@@ -152,10 +153,15 @@ export class BareDevice implements AsyncDisposable {
     if (answer !== "many") {
       return [{ value: structuredClone(given), data: none }];
     }
-    return [...parts].map(({ value, data = [] }) => ({
-      value: structuredClone(value),
-      data: new Uint8Array(data.flatMap((piece: Uint8Array) => [...piece])),
-    }));
+    return [...parts].map(({ value, data = [] }: Part) => {
+      const bytes = new Uint8Array(data.reduce((n, b) => n + b.length, 0));
+      let at = 0;
+      for (const piece of data) {
+        bytes.set(piece, at);
+        at += piece.length;
+      }
+      return { value: structuredClone(value), data: bytes };
+    });
   }
 
   /** As a VM that is killed does. */
