@@ -103,12 +103,11 @@ export type OpenDeviceFile = (
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { DeviceErrno } from "./mod.ts";
  *
- * const read = () => {
- *   throw new DeviceErrno(5); // EIO, without a warning to the user
- * };
- * void read;
+ * const full = new DeviceErrno(28, "no block is free"); // ENOSPC
+ * assertEquals(full.errno, 28);
  * ```
  */
 export class DeviceErrno extends Error {

@@ -346,9 +346,18 @@ function asDump(given: unknown): Dump {
 /** Reads the configuration. @throws {VmError} VM_CONFIG */
 function readConfig({ definition, id, values }: DeviceParts): unknown {
   const reader = new ConfigValues(id, values);
-  const config = definition.config?.(reader) ?? {};
-  reader.finish();
-  return config;
+  try {
+    const config = definition.config?.(reader) ?? {};
+    reader.finish();
+    return config;
+  } catch (cause) {
+    if (cause instanceof VmError) throw cause;
+    throw new VmError(
+      "VM_CONFIG",
+      `Cannot configure device "${id}": ${reason(cause)}`,
+      { cause },
+    );
+  }
 }
 
 /** Reads saved state. @throws {ImageError} */

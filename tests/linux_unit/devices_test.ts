@@ -153,6 +153,24 @@ Deno.test("devices: a configuration is checked, and names the keys there are", (
   assertThrows(() => values.text("missing"), VmError, '"missing" is missing');
 });
 
+Deno.test("devices: whatever a configuration throws names the device", () => {
+  const cause = new TypeError("no URL");
+  const spec = defineDevice({
+    kind: "bad",
+    version: 1,
+    config() {
+      throw cause;
+    },
+    create: () => ({ dump: () => ({}) }),
+  })();
+  const error = assertThrows(() => Devices.make(nameDevices([spec])), VmError);
+  assertEquals(
+    [error.code, error.message],
+    ["VM_CONFIG", 'Cannot configure device "bad0": no URL'],
+  );
+  assertStrictEquals(error.cause, cause);
+});
+
 Deno.test("devices: a path and values are taken apart", () => {
   for (
     const [text, name, values] of [
@@ -345,4 +363,59 @@ Deno.test("findDevices: those without a name take what is left of their kind, in
     "b 1",
     "c 3",
   ]);
+});
+
+/** Takes the state of one device. */
+async function frozen(more: Partial<DeviceInstance>, timeoutMs = 5000) {
+  const spec = defineDevice<unknown>({
+    kind: "thing",
+    version: 1,
+    create: () => ({ dump: () => ({}), ...more }),
+  })();
+  await using devices = Devices.make(nameDevices([spec]));
+  const { signal } = new AbortController();
+  const { components } = await devices.freeze({ timeoutMs, signal });
+  return await components[1].dump();
+}
+
+Deno.test("freeze: a state is that of its moment, whatever the device does later", async () => {
+  const state = { list: [1] };
+  const dump = frozen({ dump: () => state });
+  const value = await dump;
+  state.list.push(2);
+  assertEquals(value, { answer: "payload", value: { list: [1] } });
+  assertEquals(await frozen({ dump: () => ({ answer: "nothing" }) }), {
+    answer: "nothing",
+  });
+  assertEquals(
+    await frozen({
+      dump: () => Promise.resolve({ answer: "cannot", why: "x" }),
+    }),
+    { answer: "cannot", why: "x" },
+  );
+});
+
+Deno.test("freeze: a device that fails or hangs is named", async () => {
+  const failing = () => {
+    throw new Error("busy");
+  };
+  const error = await assertRejects(
+    () => frozen({ quiesce: failing }),
+    ImageError,
+  );
+  assertEquals([error.code, error.message], [
+    "IMAGE_COMPONENT",
+    'Cannot save "thing0": busy',
+  ]);
+  // The writer of the image names the component.
+  await assertRejects(() => frozen({ dump: failing }), Error, "busy");
+  await assertRejects(() => frozen({ dump: () => Promise.reject(failing) }));
+  const never = () => new Promise<never>(() => {});
+  for (const more of [{ quiesce: never }, { dump: never }]) {
+    await assertRejects(
+      () => frozen(more, 5),
+      VmError,
+      'device "thing0" was not done within 5 ms',
+    );
+  }
 });

@@ -280,7 +280,7 @@ portTest(
   },
 );
 
-portTest(
+kvmTest(
   "devices: one whose quiesce or dump never ends is named by a save that gives up",
   async () => {
     const [program] = await guest("device");
