@@ -8,7 +8,7 @@
 
 const FOLDER = new URL(".", import.meta.url).pathname;
 const BUILD = `${FOLDER}build`;
-const SOURCES = ["", "tests/", "bench/"];
+const SOURCES = ["", "tests/", "bench/", "plugins/"];
 const FLAGS = [
   "-O2",
   "-Wall",
