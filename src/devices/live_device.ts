@@ -66,6 +66,9 @@ export interface FrozenDevice {
   readonly ready: Promise<void>;
 }
 
+/** How many failures of a device's handlers the user is told of. */
+const MAX_FAILURES_TOLD = 100;
+
 /** Takes any state: `create` is to check it. */
 const ANY: StateShape<unknown> = {
   "~standard": { vendor: "scratchvm", validate: (value) => ({ value }) },
@@ -88,6 +91,7 @@ export class LiveDevice implements Device, FileOwner {
   readonly #files = new Set<PluginFile>();
   readonly #instance: DeviceInstance;
   #isDisposed = false;
+  #failures = 0;
 
   /**
    * Makes the device.
@@ -190,7 +194,8 @@ export class LiveDevice implements Device, FileOwner {
         signal: file.signal,
         wake: () => file.wake(),
       }, saved?.state);
-      if (typeof handle !== "number" && typeof handle !== "object") {
+      const isHandle = typeof handle === "object" && handle !== null;
+      if (typeof handle !== "number" && !isHandle) {
         throw new TypeError("it gave no handle");
       }
     } catch (cause) {
@@ -222,7 +227,13 @@ export class LiveDevice implements Device, FileOwner {
       const { errno } = error;
       if (Number.isInteger(errno) && errno > 0 && errno < 4096) return -errno;
     }
-    this.#warn(`${what} failed: ${reason(error)}`);
+    // A program may have it fail as often as it likes.
+    if (++this.#failures <= MAX_FAILURES_TOLD) {
+      this.#warn(`${what} failed: ${reason(error)}`);
+    }
+    if (this.#failures === MAX_FAILURES_TOLD) {
+      this.#warn("what fails from here on is not told");
+    }
     return -ERRNO.EIO;
   }
 

@@ -338,8 +338,14 @@ export class AddressSpace implements Component {
   /** Forgets the pages of a device's area between two addresses. */
   #unmapDevice(area: Area, start: number, end: number): void {
     const to = Math.min(area.end, end);
-    for (let va = Math.max(area.start, start); va < to; va += PAGE_BYTES) {
-      this.tables.unmapDevicePage(va);
+    for (let va = Math.max(area.start, start); va < to;) {
+      const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
+      // A device may claim far more than was ever touched.
+      if (this.tables.isBlockFresh(va)) va = block + BLOCK_BYTES;
+      else {
+        this.tables.unmapDevicePage(va);
+        va += PAGE_BYTES;
+      }
     }
     this.#memory.dropDeviceTranslations();
   }

@@ -152,9 +152,12 @@ export class Devices implements AsyncDisposable {
     for (const device of this.#devices) device.end();
   }
 
-  /** Gives back what they hold, the last one first. */
+  /** Gives back what they hold, the last one first; none is waited for long. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const device of this.#devices.toReversed()) await device.dispose();
+    for (const device of this.#devices.toReversed()) {
+      if (await settlesWithin(device.dispose(), QUIESCE_TIMEOUT_MS)) continue;
+      device.parts.warn?.(`device "${device.id}" has not ended its dispose`);
+    }
   }
 }
 

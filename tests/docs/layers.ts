@@ -11,6 +11,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   "src/vmm": ["src/kvm", "src/state"],
   "src/devices": ["src/kvm", "src/state", "src/vmm"],
   "src/linux": ["src/kvm", "src/state", "src/vmm", "src/devices"],
+  "src/testing": ["src/kvm", "src/state", "src/vmm", "src/devices"],
 };
 
 /** Folders that use the library as anyone would: through mod.ts alone. */

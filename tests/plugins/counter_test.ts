@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import counter from "../../plugins/counter.ts";
 import { portTest } from "../kvm_gate.ts";
+import { testDevice } from "../../src/testing/mod.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
 
 portTest("counter: it goes on after a restore from where it was", async () => {
@@ -30,4 +31,8 @@ portTest("counter: it goes on after a restore from where it was", async () => {
       "save: 1\nin: 9\nin: 3\nin: 12\n",
     );
   }
+});
+
+testDevice(() => counter({ step: 2 }), async (device) => {
+  await device.in(0x500, 4);
 });
