@@ -5,8 +5,15 @@ import framebuffer, {
   makeFramebuffer,
   type Screen,
 } from "../../plugins/framebuffer.ts";
+import { testDevice } from "../../src/testing/mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
+
+testDevice(() => framebuffer({ width: 8, height: 8 }), async (device) => {
+  const file = device.open("/dev/fb0");
+  await file.write(Uint8Array.of(1, 2, 3, 4));
+  file.close();
+});
 
 const TITLE = "scratchvm: 64 x 48, 32 bits, red at bit 16\n";
 

@@ -1,7 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import leds, { inPlace, makeLeds } from "../../plugins/leds.ts";
+import { testDevice } from "../../src/testing/mod.ts";
 import { kvmTest, portTest } from "../kvm_gate.ts";
 import { guest, Scratch, TestVm, vm } from "../support.ts";
+
+testDevice(() => recorded().definition(), async (device) => {
+  await device.out(0x520, await device.in(0x520) ^ 0x5a);
+});
 
 const HALF = ["1000", "0100", "0010", "0001"];
 const BACK = ["0010", "0100", "1000"];
