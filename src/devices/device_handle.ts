@@ -24,7 +24,7 @@ export interface DeviceCall {
 
 /** What is known of an ioctl. */
 export interface IoctlCall extends DeviceCall {
-  /** The third argument as it is, for requests whose number has no size. */
+  /** The third argument as it is, for requests that take a number. */
   readonly argument: bigint;
 }
 
@@ -56,6 +56,12 @@ export interface DeviceHandle {
     data: Uint8Array,
     call: IoctlCall,
   ): Answer<number | void>;
+  /**
+   * For requests whose number holds no size, being older than
+   * <asm-generic/ioctl.h> (those of linux/fb.h): how many bytes their argument
+   * points to, by number. They are given to `ioctl` and given back.
+   */
+  readonly ioctlBytes?: Readonly<Record<number, number>>;
   /** Which of poll's `events` (POLLIN 1, POLLOUT 4 …) hold; default: all. */
   poll?(events: number): number;
   /** How long it is, bytes. With it the file has an offset: lseek, pread. */

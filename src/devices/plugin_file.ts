@@ -241,6 +241,18 @@ export class PluginFile extends OpenFile {
     return answer ? answer.result : -ERRNO.EAGAIN;
   }
 
+  /** Bytes at the argument of an ioctl whose number does not say; 0: none. */
+  ioctlBytes(request: number): number {
+    const sizes = this.#handle.ioctlBytes ?? {};
+    const size = Object.hasOwn(sizes, request) ? sizes[request] : 0;
+    if (Number.isInteger(size) && size >= 0 && size <= MAX_CALL_BYTES) {
+      return size;
+    }
+    const wrong = new RangeError(`ioctlBytes[${request}] is ${size}`);
+    this.#owner.errnoOf(`ioctl of ${this.path}`, wrong);
+    return 0;
+  }
+
   /** @param argument in and out @param raw the third argument as it is */
   override ioctl(
     request: number,

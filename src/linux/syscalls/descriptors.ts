@@ -94,8 +94,8 @@ function dupAt(
 
 /**
  * ioctl of a plugin's file. The number says how much there is at the third
- * argument, and which way it goes (asm-generic/ioctl.h); the old numbers of
- * terminals say nothing, and read.
+ * argument, and which way it goes (asm-generic/ioctl.h). The old numbers say
+ * nothing: those of terminals read, those that the device knows go both ways.
  */
 function pluginIoctl(
   linux: Linux,
@@ -105,9 +105,16 @@ function pluginIoctl(
   const request = args.int(1) >>> 0;
   const va = args.u64(2);
   const terminal = TERMINAL_REQUESTS.get(request);
-  const data = new Uint8Array(terminal ?? request >>> 16 & 0x3fff);
-  const isWrite = terminal === undefined && (request & 0x4000_0000) !== 0;
-  const isRead = terminal !== undefined || (request & 0x8000_0000) !== 0;
+  const isOld = terminal === undefined && request >>> 16 === 0;
+  const data = new Uint8Array(
+    terminal ??
+      (isOld ? file.ioctlBytes(request) : request >>> 16 & 0x3fff),
+  );
+  const holdsData = isOld && data.length > 0;
+  const isWrite = holdsData ||
+    terminal === undefined && (request & 0x4000_0000) !== 0;
+  const isRead = holdsData || terminal !== undefined ||
+    (request & 0x8000_0000) !== 0;
   if (isWrite && !linux.user.read(va, data)) return -ERRNO.EFAULT;
   const result = file.ioctl(request, data, args.big(2));
   // It waits whatever O_NONBLOCK says: that is of reading and writing.
