@@ -22,6 +22,7 @@ import {
   MemorySaver,
   probeSyscall,
   VcpuSaver,
+  VmError,
   type VmState,
 } from "../vmm/mod.ts";
 import { CREATOR } from "./creator.ts";
@@ -382,6 +383,13 @@ export class Vm {
     // What is saved must not be damage that a new checksum makes good.
     if (this.#checking) await this.#checking;
     if (this.#failure !== undefined) throw this.#failure;
+    // Within onSave it is not stopped yet: a second copy would run elsewhere.
+    if (this.#hasMoved) {
+      throw new VmError(
+        "VM_STATE",
+        "Cannot save the VM: it was saved already, to go on elsewhere",
+      );
+    }
     this.#isDumping = true;
     try {
       if (this.state === "running" && !this.#inSave) {
