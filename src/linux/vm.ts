@@ -399,6 +399,7 @@ export class Vm {
       }
       this.#machine.settle();
       return await use({
+        signal: this.#closing.signal,
         write: async (sink, options = {}) => {
           const signal = this.#giveUp(options.signal);
           const components = this.#components(options, signal);

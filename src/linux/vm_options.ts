@@ -83,6 +83,8 @@ export interface PreparedVm extends Disposable {
 
 /** A VM that is held still, for whoever copies its state. */
 export interface FrozenVm {
+  /** Aborts when the VM is ended from outside: whatever is under way is moot. */
+  readonly signal: AbortSignal;
   /**
    * Writes its image, as often as is asked for.
    *

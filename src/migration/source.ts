@@ -85,9 +85,10 @@ export async function migrate(
   options: MigrateOptions = {},
 ): Promise<ImageSummary> {
   return await vm.freeze(async (frozen) => {
-    await using wire = new Wire(await openConnection(to, options));
+    const either = orEnded(frozen, options);
+    await using wire = new Wire(await openConnection(to, either));
     try {
-      return await move(frozen, wire, options);
+      return await move(frozen, wire, either);
     } catch (error) {
       const isTheirs = error instanceof MigrationError &&
         error.code !== "MIGRATION_PROTOCOL";
@@ -109,10 +110,20 @@ export async function askMigration(
   options: MigrateOptions = {},
 ): Promise<readonly string[]> {
   return await vm.freeze(async (frozen) => {
-    await using wire = new Wire(await openConnection(to, options));
+    const either = orEnded(frozen, options);
+    await using wire = new Wire(await openConnection(to, either));
     const session = await greet(wire);
     return await ask(frozen, wire, session, true);
   });
+}
+
+/** The same options, given up as well when the VM is ended meanwhile. */
+function orEnded(frozen: FrozenVm, options: MigrateOptions): MigrateOptions {
+  const { signal } = options;
+  return {
+    ...options,
+    signal: signal ? AbortSignal.any([signal, frozen.signal]) : frozen.signal,
+  };
 }
 
 async function move(
@@ -293,6 +304,12 @@ async function keep(
     await frozen.write(file, how);
     await file.commit();
   } catch (error) {
+    if (frozen.signal.aborted) {
+      return uncertain(
+        "it was ended here meanwhile, and not saved",
+        "if the destination does not run it, it is lost",
+      );
+    }
     const why = error instanceof Error ? error.message : `${error}`;
     frozen.pause();
     return uncertain(
