@@ -24,6 +24,7 @@ import {
   endMessage,
   helloMessage,
   MAX_REASONS,
+  MAX_TEXT_LENGTH,
   NONCE_BYTES,
   offerMessage,
   PROTOCOL,
@@ -157,11 +158,16 @@ async function take(
     throw wire.wrong("its offer belongs to another session");
   }
   const reasons = reasonsAgainst(offer, options);
-  await wire.send(FRAME.answer, {
+  const answer = {
     nonce: session.source,
-    reasons: reasons.slice(0, MAX_REASONS),
-  });
-  if (reasons.length > 0 || offer.isQuestion) return undefined;
+    reasons: reasons.slice(0, MAX_REASONS)
+      .map((reason) => reason.slice(0, MAX_TEXT_LENGTH)),
+  };
+  if (reasons.length > 0 || offer.isQuestion) {
+    await wire.sendLast(FRAME.answer, answer);
+    return undefined;
+  }
+  await wire.send(FRAME.answer, answer);
   enter("transfer");
   const { signal } = options;
   using prepared = await wire.working(
@@ -178,7 +184,7 @@ async function take(
   ) throw wire.wrong("what it gives belongs to another session");
   const vm = prepared.finish();
   // It is ours, whether the source hears of it or not.
-  await wire.send(FRAME.done, session).catch(() => {});
+  await wire.sendLast(FRAME.done, session);
   return vm;
 }
 

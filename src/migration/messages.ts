@@ -19,7 +19,10 @@ const MAX_STATE_BYTES = 8 * 1024 * 1024;
 /** Most reasons that are told of. */
 export const MAX_REASONS = 100;
 
-const text = v.pipe(v.string(), v.maxLength(4096));
+/** Most characters of a reason. */
+export const MAX_TEXT_LENGTH = 4096;
+
+const text = v.pipe(v.string(), v.maxLength(MAX_TEXT_LENGTH));
 const name = v.pipe(v.string(), v.maxLength(64));
 const version = v.pipe(count, v.minValue(1));
 const nonce = v.pipe(bytes(NONCE_BYTES), v.length(NONCE_BYTES));

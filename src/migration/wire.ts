@@ -23,16 +23,13 @@ import {
   type FrameType,
   MAX_DATA_BYTES,
 } from "./frames.ts";
-import { failedMessage } from "./messages.ts";
+import { failedMessage, MAX_TEXT_LENGTH } from "./messages.ts";
 
 /** How often a side that works says that it is alive, ms. */
 const ALIVE_MS = 3000;
 
-/** How long a peer's reason is waited for once the connection broke, ms. */
-const REASON_MS = 1000;
-
-/** Most characters of a peer's reason. */
-const MAX_REASON_LENGTH = 4000;
+/** How long a peer has to take the last frame and go, ms. */
+const GOODBYE_MS = 1000;
 
 /** From so many bytes on a read goes straight to where they belong. */
 const DIRECT_BYTES = 64 * 1024;
@@ -225,21 +222,26 @@ export class Wire implements AsyncDisposable {
     }
   }
 
-  /**
-   * Tells the peer why it failed here, if it can still be told, and waits for
-   * it to go: what it sent meanwhile must not break the connection before it
-   * has read the reason.
-   */
+  /** Tells the peer why it failed here, if it can still be told. */
   async fail(error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : `${error}`;
-    const reason = message.slice(0, MAX_REASON_LENGTH);
+    const reason = message.slice(0, MAX_TEXT_LENGTH);
+    await this.sendLast(FRAME.failed, { reason });
+  }
+
+  /**
+   * Sends a frame after which there is nothing more to say, and waits for the
+   * peer to go, but not for long: closing the connection at once can take back
+   * what the peer has not read. Whether it was read is not known.
+   */
+  async sendLast(type: FrameType, value: unknown): Promise<void> {
     const { link } = this.#connection;
     const told = (async () => {
-      await this.send(FRAME.failed, { reason });
+      await this.send(type, value);
       await link.closeWrite();
       while (await link.read() !== undefined);
     })().catch(() => {});
-    await within(REASON_MS, told);
+    await within(GOODBYE_MS, told);
   }
 
   /** The error of a peer that does not keep to the protocol. */
