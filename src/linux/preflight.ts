@@ -171,7 +171,8 @@ export function reasonsAgainst(
     attempt(() => look(decodeState(schema, section)));
   };
   take(machineState, (machine) => {
-    checkMachine(machine, machine.memoryBytes);
+    // Each by itself: one that does not fit hides none of the others.
+    attempt(() => checkMachine(machine, machine.memoryBytes));
     take(vcpuState, (state) => {
       using hardware = Hardware.open(LOOK_BYTES);
       const { kvm, vcpu } = hardware;
