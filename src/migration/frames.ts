@@ -59,8 +59,22 @@ const MAGIC = 0x4d4d5653;
 /** Most bytes of an image in one frame. */
 export const MAX_DATA_BYTES = 1024 * 1024;
 
-/** Most bytes of any other payload: a table of descriptors is the largest. */
-export const MAX_CONTROL_BYTES = 16 * 1024 * 1024;
+const KIB = 1024;
+
+/** Most bytes of the payload of each kind: so much is allocated unseen. */
+export const MAX_PAYLOAD_BYTES: Readonly<Record<FrameType, number>> = {
+  [FRAME.hello]: 4 * KIB,
+  // A table of descriptors is the largest.
+  [FRAME.offer]: 16 * KIB * KIB,
+  [FRAME.answer]: 2 * KIB * KIB,
+  [FRAME.data]: MAX_DATA_BYTES,
+  [FRAME.end]: 4 * KIB,
+  [FRAME.prepared]: 4 * KIB,
+  [FRAME.commit]: 4 * KIB,
+  [FRAME.done]: 4 * KIB,
+  [FRAME.failed]: 64 * KIB,
+  [FRAME.alive]: 4 * KIB,
+};
 
 /** What the header of a frame says. */
 export interface FrameHeader {
@@ -94,16 +108,19 @@ export function decodeFrameHeader(
   if (view.getUint32(FRAME_HEADER.magic, true) !== MAGIC) {
     return "it does not speak this protocol";
   }
-  const type = view.getUint32(FRAME_HEADER.type, true);
-  if (!NAMES.has(type)) return `it sent a frame of kind ${type}`;
+  const kind = view.getUint32(FRAME_HEADER.type, true);
+  if (!NAMES.has(kind)) return `it sent a frame of kind ${kind}`;
+  const type = kind as FrameType;
   const found = view.getUint32(FRAME_HEADER.sequence, true);
   if (found !== sequence) {
     return `it sent frame ${found}, expected frame ${sequence}`;
   }
   const lengthBytes = view.getUint32(FRAME_HEADER.length, true);
-  const most = type === FRAME.data ? MAX_DATA_BYTES : MAX_CONTROL_BYTES;
+  const most = MAX_PAYLOAD_BYTES[type];
   if (lengthBytes > most) {
-    return `it sent a frame of ${lengthBytes} bytes, must be <= ${most}`;
+    return `it sent ${
+      frameName(type)
+    } of ${lengthBytes} bytes, must be <= ${most}`;
   }
-  return { type: type as FrameType, lengthBytes };
+  return { type, lengthBytes };
 }
