@@ -23,7 +23,7 @@ export type MigrationErrorCode =
   | "MIGRATION_PROTOCOL"
   /** The two sides have no version in common. */
   | "MIGRATION_VERSION"
-  /** The destination cannot take this VM: see the reasons. */
+  /** The destination does not take this VM: see the reasons. */
   | "MIGRATION_REFUSED"
   /** The other side failed, and said so. */
   | "MIGRATION_FAILED"

@@ -10,6 +10,7 @@ import {
   decodePayload,
   encodePayload,
   printable,
+  REFUSAL,
   TransportError,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
@@ -160,8 +161,26 @@ export class Wire implements AsyncDisposable {
       new DataView(bytes.buffer),
       this.#received++,
     );
-    if (typeof header === "string") throw this.wrong(header);
-    return header;
+    if (typeof header !== "string") return header;
+    throw this.#received === 1 && this.#refused(bytes) || this.wrong(header);
+  }
+
+  /** The error of a TLS server that says why it turns this side away. */
+  #refused(first: Uint8Array): MigrationError | undefined {
+    const decoder = new TextDecoder();
+    const said = decoder.decode(first, { stream: true }) +
+      decoder.decode(this.#chunk.subarray(0, MAX_TEXT_LENGTH));
+    if (!said.startsWith(REFUSAL)) return undefined;
+    const reason = printable(said.slice(REFUSAL.length).trim());
+    return new MigrationError(
+      "MIGRATION_REFUSED",
+      `Cannot move the VM: ${this.peer} refuses our certificate: ${reason}`,
+      {
+        phase: this.phase,
+        reasons: [reason],
+        hint: "give a certificate that the peer's caCerts vouch for",
+      },
+    );
   }
 
   /**

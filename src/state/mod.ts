@@ -78,6 +78,7 @@ export {
   openTarget,
   OriginListener,
   parseEnd,
+  REFUSAL,
   streamTarget,
   targetStream,
   type TlsOptions,

@@ -29,4 +29,5 @@ export {
   openOrigin,
   openTarget,
 } from "./open.ts";
+export { REFUSAL } from "./link_target.ts";
 export { streamTarget, targetStream } from "./streams.ts";
