@@ -9,6 +9,7 @@ import {
   listenForVms,
   type ReceiveOptions,
   type Receiver,
+  TransportError,
   type Vm,
 } from "../../mod.ts";
 import { oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
@@ -17,6 +18,9 @@ import { FILES } from "./restore.ts";
 import { Saves, say, session } from "./session.ts";
 import { Signals } from "./signals.ts";
 import { showUsage } from "./usage.ts";
+
+/** How long to wait before listening is tried again, ms. */
+const RETRY_MS = 1000;
 
 /**
  * Receives programs and runs each to its end, one after the other.
@@ -84,7 +88,12 @@ async function next(
   try {
     return await receiver.receive(options);
   } catch (error) {
-    if (!options.signal?.aborted) refuse(error);
+    if (options.signal?.aborted) return undefined;
+    refuse(error);
+    // Nobody can connect for now, such as for want of descriptors.
+    if (error instanceof TransportError) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
     return undefined;
   }
 }

@@ -13,10 +13,12 @@ import {
 import {
   type Acceptor,
   type ByteSource,
+  type Connection,
   Guard,
   type Link,
   listenConnections,
   type ListenOptions,
+  TransportError,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
 import { FRAME } from "./frames.ts";
@@ -58,23 +60,35 @@ export class Receiver implements AsyncDisposable {
    * @returns the VM; `undefined` when the peer only asked whether it could be
    * taken, or was told why it cannot, or when the receiver was closed
    * @throws {MigrationError} with its phase; {ImageError}, {FilesError},
-   * {VmError}, {KvmError} when it cannot be restored; the signal's reason
+   * {VmError}, {KvmError} when it cannot be restored; {TransportError} when
+   * nobody can connect; the signal's reason
    */
   async receive(options: ReceiveOptions = {}): Promise<Vm | undefined> {
     const { signal } = options;
-    signal?.throwIfAborted();
+    using guard = new Guard(`the peer of ${this.name}`, options);
     const onAbort = () => void this.close();
     signal?.addEventListener("abort", onAbort);
     let link: Link | undefined;
     try {
       link = await this.#acceptor.accept();
+    } catch (cause) {
+      throw this.#cannotListen(cause);
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
     if (signal?.aborted) await link?.close();
     signal?.throwIfAborted();
     if (!link) return undefined;
-    return await receiveFrom(link, `the peer of ${this.name}`, options);
+    return await receiveFrom({ link, guard }, options);
+  }
+
+  #cannotListen(cause: unknown): TransportError {
+    const why = cause instanceof Error ? cause.message : `${cause}`;
+    return new TransportError(
+      "END_IO",
+      `Cannot listen on ${this.name}: ${why}`,
+      { end: this.name, cause },
+    );
   }
 
   /** Stops listening. */
@@ -113,11 +127,10 @@ export async function listenForVms(
 
 /** Takes a VM over a connection, which is closed then. */
 async function receiveFrom(
-  link: Link,
-  name: string,
+  connection: Connection,
   options: ReceiveOptions,
 ): Promise<Vm | undefined> {
-  await using wire = new Wire({ link, guard: new Guard(name, options) });
+  await using wire = new Wire(connection);
   try {
     return await take(wire, options);
   } catch (error) {
