@@ -71,7 +71,9 @@ async function against(
   await act(peer);
   await peer.end();
   let told: string | undefined;
-  for (let last; last = await peer.receive();) {
+  for (;;) {
+    const last = await peer.receive();
+    if (last === undefined) break;
     if (last.type !== FRAME.failed) continue;
     told = (decodePayload(last.payload) as { reason: string }).reason;
   }
