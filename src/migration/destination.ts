@@ -109,11 +109,13 @@ export class Receiver implements AsyncDisposable {
  * one that is free
  * @throws {TransportError} when it cannot be listened on
  *
- * @example Take a VM and run it to its end
+ * @example Take one VM, or none that comes within a second
  * ```ts ignore
  * import { listenForVms } from "@scratchvm/scratchvm";
  *
- * await using receiver = await listenForVms("tcp://127.0.0.1:7000");
+ * await using receiver = await listenForVms("tcp://127.0.0.1:0");
+ * console.log(`waiting on ${receiver.name}`);
+ * setTimeout(() => receiver.close(), 1000);
  * await using vm = await receiver.receive();
  * console.log(await vm?.run());
  * ```

@@ -69,14 +69,19 @@ const REASON_MS = 1000;
  * {TransportError} when nobody is there; {ImageError} when it cannot be saved;
  * {VmError} when it has ended; the signal's reason
  *
- * @example Move a VM to another machine
+ * @example Move a VM; the other side may be on another machine
  * ```ts ignore
- * import { migrate, Vm } from "@scratchvm/scratchvm";
+ * import { listenForVms, migrate, Vm } from "@scratchvm/scratchvm";
  *
- * await using vm = await Vm.create({ program: "guest/build/spin" });
- * const end = vm.run();
- * await migrate(vm, "tcp://192.0.2.1:7000");
- * console.log(await end); // { kind: "saved" }
+ * await using receiver = await listenForVms("tcp://127.0.0.1:0");
+ * const receiving = receiver.receive();
+ *
+ * await using vm = await Vm.create({ program: "guest/build/hello" });
+ * await migrate(vm, receiver.name);
+ * console.log(vm.end); // { kind: "saved" }
+ *
+ * await using there = await receiving;
+ * console.log(await there?.run()); // { kind: "exited", code: 0 }
  * ```
  */
 export async function migrate(
