@@ -319,7 +319,7 @@ async function keep(
     frozen.pause();
     return uncertain(
       `it was paused here, and could not be saved: ${why}`,
-      "if the destination does not run it, run it here again",
+      "make room and save it (SIGUSR2 to vm run); or run it here again, if the destination does not run it",
     );
   }
   frozen.stop();
