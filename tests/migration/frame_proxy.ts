@@ -43,8 +43,8 @@ export class FrameProxy implements AsyncDisposable {
   readonly name: string;
   /** What the next connections break at; undefined: nothing. */
   cut: Cut | undefined;
-  /** Called when the cut was reached. */
-  onCut: () => void = () => {};
+  /** Called with each frame before it is passed on. */
+  onFrame: (frame: Passed) => void = () => {};
   /** The frames of the last connection. */
   passed: Passed[] = [];
   /** Whether the last connection was cut. */
@@ -115,11 +115,12 @@ export class FrameProxy implements AsyncDisposable {
           continue;
         }
         const sizeBytes = bytes.length;
-        this.passed.push({ from, index, name: frameName(type), sizeBytes });
+        const frame = { from, index, name: frameName(type), sizeBytes };
+        this.passed.push(frame);
+        this.onFrame(frame);
         if (cut?.from === from && cut.index === index) {
           this.wasCut = true;
           await writeAll(output, bytes.subarray(0, cut.passedBytes));
-          this.onCut();
           if (!cut.stalls) return close();
           await over;
         }

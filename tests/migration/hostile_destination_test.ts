@@ -119,6 +119,7 @@ kvmTest(
       }
     });
     assertEquals([...Deno.readDirSync(scratch.path)].length, 1);
+    await vm.pause();
     test.console.push("\x07");
     assertEquals(await test.run(), { kind: "exited", code: 7 });
   },

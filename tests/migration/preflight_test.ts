@@ -1,0 +1,203 @@
+/**
+ * Destinations that lack what a VM needs: every reason is told at once, before
+ * any memory moves, and the VM goes on where it is.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  askMigration,
+  listenForVms,
+  MigrationError,
+  type Phase,
+  reasonsAgainst,
+} from "../../mod.ts";
+import { decodePayload, encodePayload } from "../../src/state/mod.ts";
+import { run } from "../cli/command.ts";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest, Scratch, TestVm } from "../support.ts";
+import { FrameProxy } from "./frame_proxy.ts";
+import { tidily } from "./tidy.ts";
+import { move } from "./two_sides.ts";
+
+/** A VM that waits for input with a file and a folder of `folder` open. */
+async function held(folder: string): Promise<TestVm> {
+  const [program] = await guest("held");
+  const test = await TestVm.create({
+    program,
+    cwd: folder,
+    allow: { read: [folder], write: [folder] },
+    memoryBytes: 64 * 1024 * 1024,
+  });
+  test.run().catch(() => {});
+  await test.until("ready");
+  return test;
+}
+
+/** Whether each pattern fits one reason, and each reason one pattern. */
+function assertReasons(
+  reasons: readonly string[],
+  patterns: readonly RegExp[],
+): void {
+  assertEquals(reasons.length, patterns.length, reasons.join("\n"));
+  for (const pattern of patterns) {
+    const fitting = reasons.filter((reason) => pattern.test(reason));
+    assertEquals(fitting.length, 1, `${pattern}: ${reasons.join("\n")}`);
+  }
+}
+
+kvmTest(
+  "preflight: every reason is told at once, and no memory moves",
+  async () => {
+    await using scratch = new Scratch();
+    await using elsewhere = new Scratch();
+    await using test = await held(scratch.path);
+    await tidily(async () => {
+      await using receiver = await listenForVms("tcp://127.0.0.1:0");
+      await using proxy = new FrameProxy(receiver.name);
+      const mine = { read: [scratch.path], write: [scratch.path] };
+      const theirs = { read: [elsewhere.path], write: [elsewhere.path] };
+      const ask = async (allow: typeof mine) => {
+        const asked = receiver.receive({ allow });
+        const reasons = await askMigration(test.vm, receiver.name);
+        assertEquals(await asked, undefined);
+        assertEquals(test.vm.state, "running");
+        return reasons;
+      };
+      assertEquals(await ask(mine), []);
+      assertReasons(await ask(theirs), [
+        /held\.txt\): it may not be opened/,
+        /\([^.]*\): it may not be opened/,
+      ]);
+      // It goes when the source has looked, and the destination has not.
+      const path = scratch.file("held.txt");
+      const phases: Phase[] = [];
+      proxy.onFrame = ({ name }) => {
+        if (name === "offer") Deno.renameSync(path, `${path}.other`);
+      };
+      const { error, arrived } = await move(test.vm, receiver, {
+        to: proxy.name,
+        source: { onProgress: ({ phase }) => void phases.push(phase) },
+        destination: { allow: mine },
+      });
+      assertEquals(arrived.vm, undefined);
+      if (!(error instanceof MigrationError)) throw error;
+      assertEquals(error.code, "MIGRATION_REFUSED");
+      assertReasons(error.reasons, [/expected a file of 7 bytes, found none/]);
+      assertEquals(phases, ["hello", "preflight"]);
+      assert(!proxy.passed.some(({ name }) => name === "data"));
+      assertEquals(test.vm.state, "running");
+      await Deno.rename(`${path}.other`, path);
+    });
+  },
+);
+
+kvmTest(
+  "preflight: memory, components and files that do not fit are named together",
+  async () => {
+    await using scratch = new Scratch();
+    await using elsewhere = new Scratch();
+    await using test = await held(scratch.path);
+    const offer = await test.vm.freeze((frozen) => frozen.offer());
+    const allow = { read: [scratch.path], write: [scratch.path] };
+    assertEquals(reasonsAgainst(offer, { allow }), []);
+    const component = { kind: "gpu", id: "gpu0", version: 1 };
+    const state = offer.state.map((section) => {
+      if (section.kind !== "machine") return section;
+      const machine = decodePayload(section.payload) as object;
+      const payload = encodePayload({ ...machine, memoryBytes: 2 ** 50 });
+      return { ...section, payload };
+    });
+    const components = offer.components.map((it) =>
+      it.kind === "clock" ? { ...it, version: 99 } : it
+    );
+    const reasons = reasonsAgainst(
+      { ...offer, state, components: [...components, component] },
+      { allow: { read: [elsewhere.path], write: [elsewhere.path] } },
+    );
+    assertReasons(reasons, [
+      /^Nothing here takes gpu "gpu0"$/,
+      /^The version of clock "\w+" is 99, must be <= 1$/,
+      /with 1125899906842624 bytes of memory: this machine has/,
+      /held\.txt\): it may not be opened/,
+      /Cannot restore descriptor \d+ \([^.]*\): it may not be opened/,
+    ]);
+  },
+);
+
+/** Runs `work` in a file system of 256 KiB, if it may be mounted. */
+async function inTiny(work: (folder: string) => Promise<void>): Promise<void> {
+  await using scratch = new Scratch();
+  const folder = scratch.file("tiny");
+  Deno.mkdirSync(folder);
+  const { status, stderr } = await run([
+    ...["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder],
+  ]);
+  if (status !== 0) {
+    return console.log(`SKIPPED: no file system can be mounted: ${stderr}`);
+  }
+  try {
+    await work(folder);
+  } finally {
+    await run(["umount", folder]);
+  }
+}
+
+kvmTest(
+  "migrate: a destination whose disk is full says so, and the VM goes on here",
+  async () => {
+    await inTiny(async (folder) => {
+      await using scratch = new Scratch();
+      await using receiver = await listenForVms("tcp://127.0.0.1:0");
+      const random = crypto.getRandomValues(new Uint8Array(60_000));
+      const fail = async (
+        home: string,
+        temporary: string,
+        beforeCommit: () => void,
+      ) => {
+        await using test = await held(home);
+        const path = `${home}/held.txt`;
+        for (let i = 0; i < 3; i++) {
+          Deno.writeFileSync(path, random, { append: true });
+        }
+        const old = Deno.env.get("TMPDIR");
+        Deno.env.set("TMPDIR", temporary);
+        try {
+          const { error, arrived } = await move(test.vm, receiver, {
+            source: { carryFiles: true },
+            destination: {
+              files: "carry",
+              allow: { read: [home], write: [home] },
+              onPhase: (phase) => phase === "commit" && beforeCommit(),
+            },
+          });
+          assertEquals(arrived.vm, undefined);
+          if (!(error instanceof MigrationError)) throw error;
+          assertEquals(error.code, "MIGRATION_FAILED", error.message);
+          assertMatch(error.message, /No space left|os error 28|ENOSPC/);
+        } finally {
+          if (old === undefined) Deno.env.delete("TMPDIR");
+          else Deno.env.set("TMPDIR", old);
+        }
+        // Where it is it goes on.
+        assertEquals(test.vm.state, "running");
+        await test.vm.pause();
+        test.console.push("input");
+        const end = await test.run();
+        assertEquals(end.kind, "exited");
+      };
+      const filler = `${folder}/filler`;
+      // No room for what the image carries while it comes.
+      Deno.writeFileSync(filler, new Uint8Array(200_000));
+      await fail(scratch.path, folder, () => {});
+      assertEquals([...Deno.readDirSync(folder)].length, 1);
+      // No room where it belongs, when it is written.
+      Deno.removeSync(filler);
+      await fail(folder, scratch.path, () => {
+        Deno.truncateSync(`${folder}/held.txt`);
+        Deno.writeFileSync(filler, new Uint8Array(200_000));
+      });
+    });
+  },
+);
