@@ -203,7 +203,7 @@ kvmTest(
       const started = performance.now();
       await walk.step({});
       // Longer than any step that does not stand still.
-      const timeoutMs = 1000 + 4 * (performance.now() - started);
+      const timeoutMs = 1000 + 2 * (performance.now() - started);
       const kinds = Map.groupBy(
         walk.proxy.passed,
         ({ from, name }) => `${from} ${name}`,

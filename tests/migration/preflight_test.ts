@@ -101,7 +101,7 @@ kvmTest(
     await using test = await held(scratch.path);
     const offer = await test.vm.freeze((frozen) => frozen.offer());
     const allow = { read: [scratch.path], write: [scratch.path] };
-    assertEquals(reasonsAgainst(offer, { allow }), []);
+    assertEquals(await reasonsAgainst(offer, { allow }), []);
     const component = { kind: "gpu", id: "gpu0", version: 1 };
     const state = offer.state.map((section) => {
       if (section.kind !== "machine") return section;
@@ -112,7 +112,7 @@ kvmTest(
     const components = offer.components.map((it) =>
       it.kind === "clock" ? { ...it, version: 99 } : it
     );
-    const reasons = reasonsAgainst(
+    const reasons = await reasonsAgainst(
       { ...offer, state, components: [...components, component] },
       { allow: { read: [elsewhere.path], write: [elsewhere.path] } },
     );
