@@ -8,7 +8,7 @@
 
 const FOLDER = new URL(".", import.meta.url).pathname;
 const BUILD = `${FOLDER}build`;
-const SOURCES = ["", "tests/", "plugins/", "bench/"];
+const SOURCES = ["", "tests/", "plugins/", "scripts/", "bench/"];
 const FLAGS = [
   "-O2",
   "-Wall",
