@@ -6,35 +6,16 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, type Outcome, Scratch } from "../support.ts";
+import { guest, Scratch } from "../support.ts";
 import {
   AS_OWNER,
   assertRefused,
   assertTidy,
   quoted,
-  shell,
   vmText,
 } from "./command.ts";
 import { saveTiny } from "./hostile_image.ts";
-
-/** In a mount namespace of its own, with a /dev of only the ordinary files. */
-const BARE_DEV =
-  "mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && " +
-  "mknod -m 666 /dev/zero c 1 5 && mknod -m 666 /dev/urandom c 1 9";
-
-/** Runs a command after `prepare`, in a mount namespace; undefined if it cannot. */
-async function inNamespace(
-  prepare: string,
-  command: string,
-): Promise<Outcome | undefined> {
-  const within = (script: string) => `unshare --mount sh -c ${quoted(script)}`;
-  const can = await shell(within(prepare));
-  if (can.status !== 0) {
-    console.log(`SKIPPED: this needs root and unshare: ${can.stderr}`);
-    return undefined;
-  }
-  return await shell(within(`${prepare} && exec ${command}`));
-}
+import { BARE_DEV, inNamespace } from "./namespace.ts";
 
 kvmTest("no KVM: a missing /dev/kvm gives status 5 and a hint", async () => {
   const [hello] = await guest("hello");
