@@ -1,0 +1,88 @@
+/**
+ * An image that is packed, encrypted with a passphrase and signed on its way
+ * to a file; and what becomes of it with the right passphrase, with a wrong
+ * one, with another signer's key, and when somebody changed one bit.
+ *
+ * `deno run -A scripts/encrypted_and_signed.ts [PASSPHRASE] [FILE]`
+ *
+ * @module
+ */
+
+import { buildGuest } from "../guest/build.ts";
+import {
+  decrypt,
+  encrypt,
+  generateSigningKeys,
+  sign,
+  StageError,
+  verifySignature,
+  Vm,
+  zstdCompress,
+  zstdDecompress,
+} from "../mod.ts";
+
+const folder = await Deno.makeTempDir({ prefix: "scratchvm-secret-" });
+const [passphrase = "seven boats on a paper lake", path = `${folder}/vm.svm`] =
+  Deno.args;
+
+/** Runs the program until its first SAVE(), which makes the file. */
+async function save(privateKey: CryptoKey): Promise<void> {
+  const program = (await buildGuest(["primes"])).get("primes")!;
+  await using vm = await Vm.create({
+    program,
+    args: ["2000", "1000", "save"],
+    onSave: async (vm) => {
+      const file = await Deno.create(path);
+      await vm.save()
+        .pipeThrough(zstdCompress())
+        .pipeThrough(encrypt({ passphrase }))
+        .pipeThrough(sign({ privateKey }))
+        .pipeTo(file.writable);
+      return "stop";
+    },
+  });
+  await vm.run();
+  console.log("saved: packed, encrypted and signed");
+}
+
+/** Goes on with the program, or says why that cannot be. */
+async function restore(
+  what: string,
+  publicKey: CryptoKey,
+  passphrase: string,
+): Promise<void> {
+  try {
+    const file = await Deno.open(path);
+    await using vm = await Vm.restore(
+      file.readable
+        .pipeThrough(verifySignature({ publicKey }))
+        .pipeThrough(decrypt({ passphrase }))
+        .pipeThrough(zstdDecompress()),
+    );
+    console.log(`${what}: restored`);
+    await vm.run();
+  } catch (error) {
+    // A restore says that it cannot read, and what the stage said is the cause.
+    const { cause } = error as Error;
+    if (!(cause instanceof StageError)) throw error;
+    console.log(`${what}: refused, ${cause.code}: ${cause.message}`);
+  }
+}
+
+try {
+  const ours = await generateSigningKeys();
+  const theirs = await generateSigningKeys();
+  await save(ours.privateKey);
+  await restore("as it should be", ours.publicKey, passphrase);
+  await restore("wrong passphrase", ours.publicKey, `${passphrase}!`);
+  await restore("another signer", theirs.publicKey, passphrase);
+  const bytes = await Deno.readFile(path);
+  bytes[bytes.length >> 1] ^= 1;
+  await Deno.writeFile(path, bytes);
+  await restore("one bit changed", ours.publicKey, passphrase);
+} catch (error) {
+  console.error(`vm: ${(error as Error).message}`);
+  Deno.exitCode = 1;
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
