@@ -54,11 +54,8 @@ async function main(): Promise<void> {
   await second.run();
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`vm: ${(error as Error).message}`);
+await main().catch((error: Error) => {
+  console.error(`vm: ${error.message}`);
   Deno.exitCode = 1;
-} finally {
-  await Deno.remove(folder, { recursive: true });
-}
+});
+await Deno.remove(folder, { recursive: true });

@@ -11,6 +11,7 @@ import { buildGuest } from "../guest/build.ts";
 import {
   listenForVms,
   migrate,
+  type MigrationProgress,
   type Phase,
   ScriptConsole,
   Vm,
@@ -42,28 +43,24 @@ async function main(): Promise<void> {
     console: here.console,
   });
   await using receiver = await listenForVms(url);
-  const arrival = receiver.receive({ console: there.console });
   const ended = vm.run();
   await here.began;
-
   let last: Phase | undefined;
-  const { totalBytes } = await migrate(vm, receiver.name, {
-    onProgress({ phase, sentBytes }) {
-      if (phase !== last) {
-        console.log(`move: ${phase}, ${sentBytes} bytes sent`);
-      }
-      last = phase;
-    },
-  });
+  const onProgress = ({ phase, sentBytes }: MigrationProgress) => {
+    if (phase !== last) console.log(`move: ${phase}, ${sentBytes} bytes sent`);
+    last = phase;
+  };
+  const [{ totalBytes }, arrived] = await Promise.all([
+    migrate(vm, receiver.name, { onProgress }),
+    receiver.receive({ console: there.console }),
+  ]);
+  await using moved = arrived!;
   console.log(`move: done, ${totalBytes} bytes`);
   console.log(`here: it is ${(await ended).kind}`);
-  await using moved = (await arrival)!;
   console.log("there:", await moved.run());
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`vm: ${(error as Error).message}`);
+await main().catch((error: Error) => {
+  console.error(`vm: ${error.message}`);
   Deno.exitCode = 1;
-}
+});

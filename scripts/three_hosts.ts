@@ -9,19 +9,13 @@
  */
 
 import { buildGuest } from "../guest/build.ts";
-import {
-  type CommonOptions,
-  listenForVms,
-  migrate,
-  ScriptConsole,
-  Vm,
-} from "../mod.ts";
+import { listenForVms, migrate, ScriptConsole, Vm } from "../mod.ts";
 
 /** Who comes after whom. */
-const NEXT: Readonly<Record<string, string>> = { A: "B", B: "C", C: "A" };
+const NEXT: Record<string, string> = { A: "B", B: "C", C: "A" };
 
 /** What a VM on a host does: it shows where it is, and moves on at SAVE(). */
-function onHost(name: string, folder: string): CommonOptions {
+function onHost(name: string, folder: string) {
   const decoder = new TextDecoder();
   const stdout = (bytes: Uint8Array) =>
     console.log(`${name}: ${decoder.decode(bytes).trimEnd()}`);
@@ -50,28 +44,33 @@ async function main(limit: number, folder: string): Promise<void> {
   };
   await using b = start("B");
   await using c = start("C");
-  const others = Promise.all([b.status, c.status]);
+  const lost = new AbortController();
+  const others = [b, c].map(async ({ status }) => {
+    if (!(await status).success) lost.abort(new Error("A host was lost"));
+  });
   while ([...Deno.readDirSync(folder)].length < 3) {
+    lost.signal.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const args = [`${limit}`, `${Math.ceil(limit / 4)}`, "save"];
   await using vm = await Vm.create({ program, args, ...onHost("A", folder) });
   await vm.run();
-  await using back = await receiver.receive(onHost("A", folder));
+  await using back = await receiver.receive({
+    ...onHost("A", folder),
+    signal: lost.signal,
+  });
   console.log("A: it is back");
   console.log("A: it ended:", await back?.run());
-  await others;
+  await Promise.all(others);
 }
 
 const [role = "4000", name, meeting] = Deno.args;
 const folder = role === "host"
   ? meeting
   : await Deno.makeTempDir({ prefix: "scratchvm-hosts-" });
-try {
-  await (role === "host" ? host(name, folder) : main(Number(role), folder));
-} catch (error) {
-  console.error(`vm: ${(error as Error).message}`);
+const done = role === "host" ? host(name, folder) : main(Number(role), folder);
+await done.catch((error: Error) => {
+  console.error(`vm: ${error.message}`);
   Deno.exitCode = 1;
-} finally {
-  if (role !== "host") await Deno.remove(folder, { recursive: true });
-}
+});
+if (role !== "host") await Deno.remove(folder, { recursive: true });
