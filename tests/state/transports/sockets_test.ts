@@ -29,6 +29,9 @@ interface Way extends AsyncDisposable {
   readonly connect?: EndOptions;
 }
 
+/** Longer than a handshake takes on a busy machine. */
+const STALL_MS = 2000;
+
 const none = { [Symbol.asyncDispose]: () => Promise.resolve() };
 
 /** Every way that both sides of can be had. */
@@ -168,7 +171,7 @@ for (const [name, make] of Object.entries(WAYS)) {
       const next = images.next();
       await using target = await openTarget(listener.name, {
         ...way.connect,
-        timeoutMs: 200,
+        timeoutMs: STALL_MS,
       });
       await next;
       await failure("END_TIMEOUT", async () => {
@@ -185,7 +188,7 @@ for (const [name, make] of Object.entries(WAYS)) {
     const next = images.next();
     await using target = await openTarget(listener.name, {
       ...way.connect,
-      timeoutMs: 200,
+      timeoutMs: STALL_MS,
     });
     await next;
     await target.write(Uint8Array.of(1, 2));
@@ -199,7 +202,7 @@ for (const [name, make] of Object.entries(WAYS)) {
       await using way = await make();
       await using listener = await listenOrigin(way.where, {
         ...way.listen,
-        timeoutMs: 200,
+        timeoutMs: STALL_MS,
       });
       const images = firstOf(listener);
       const next = images.next();
