@@ -46,18 +46,21 @@ async function factor(number: string): Promise<string> {
 }
 
 /** Takes one number after the other, until none is left. */
-async function worker(name: string, left: Iterable<string>): Promise<void> {
-  for (const number of left) console.log(`${name}: ${await factor(number)}`);
+async function worker(left: Iterable<string>): Promise<void> {
+  for (const number of left) console.log(await factor(number));
 }
 
-try {
+/** Makes the warm state, and as many workers as may run at a time. */
+async function main(): Promise<void> {
   await warmUp();
-  const left = numbers.values(); // one for all
-  const names = Array.from({ length: Number(atATime) }, (_, i) => `copy ${i}`);
-  await Promise.all(names.map((name) => worker(name, left)));
-} catch (error) {
-  console.error(`vm: ${(error as Error).message}`);
-  Deno.exitCode = 1;
-} finally {
-  await Deno.remove(folder, { recursive: true });
+  console.log(`${numbers.length} copies, ${atATime} at a time:`);
+  const left = numbers.values(); // one for all workers
+  const workers = Array.from({ length: Number(atATime) }, () => worker(left));
+  await Promise.all(workers);
 }
+
+await main().catch((error: Error) => {
+  console.error(`vm: ${error.message}`);
+  Deno.exitCode = 1;
+});
+await Deno.remove(folder, { recursive: true });

@@ -42,13 +42,15 @@ async function restore(): Promise<void> {
   console.log(`it ended: ${kind}`);
 }
 
-try {
+/** Saves, restores, and shows the file that both wrote. */
+async function main(): Promise<void> {
   await save();
   await restore();
   console.log(`the file:\n${await Deno.readTextFile(`${folder}/ay_caramba`)}`);
-} catch (error) {
-  console.error(`vm: ${(error as Error).message}`);
-  Deno.exitCode = 1;
-} finally {
-  await Deno.remove(folder, { recursive: true });
 }
+
+await main().catch((error: Error) => {
+  console.error(`vm: ${error.message}`);
+  Deno.exitCode = 1;
+});
+await Deno.remove(folder, { recursive: true });
