@@ -81,6 +81,8 @@ kvmTest(
     for (let i = 0; i < 2; i++) {
       const here = await running(scratch, program, there.url);
       here.child.kill("SIGUSR2");
+      // Before its input ends, which it would see here otherwise.
+      await here.until("moved");
       const outcome = await finish(here, "");
       assertEquals([outcome.status, outcome.stdout], [0, "ready\n"]);
       assertMatch(outcome.stderr, /^vm: moved to tcp:\S+ \(\d+ bytes\)\n$/);
@@ -144,6 +146,7 @@ kvmTest(
     proxy.cut = undefined;
     const here = await running(scratch, program, proxy.name);
     here.child.kill("SIGUSR2");
+    await here.until("moved");
     assertEquals((await finish(here, "")).status, 0);
     const writer = there.child.stdin.getWriter();
     await writer.write(new TextEncoder().encode("one\n"));
