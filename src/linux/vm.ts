@@ -6,6 +6,7 @@
 
 import { FilesSaver } from "../devices/mod.ts";
 import {
+  AtomicFile,
   type ByteSource,
   type Component,
   type ImageFile,
@@ -378,7 +379,10 @@ export class Vm {
   ): Promise<ImageSummary> {
     const signal = this.#giveUp(options.signal);
     return await this.freeze(async (frozen) => {
-      await using target = await openTarget(to, { ...options, signal });
+      const end = parseEnd(to);
+      await using target = end.scheme === "file"
+        ? new AtomicFile(end.path, options)
+        : await openTarget(to, { ...options, signal });
       const summary = await frozen.write(target, options);
       // The last chance: from here on there is a new image.
       signal.throwIfAborted();
