@@ -46,7 +46,8 @@ async function restore(): Promise<void> {
 async function main(): Promise<void> {
   await save();
   await restore();
-  console.log(`the file:\n${await Deno.readTextFile(`${folder}/ay_caramba`)}`);
+  const text = await Deno.readTextFile(`${folder}/ay_caramba`);
+  console.log(`the file:\n${text.trimEnd()}`);
 }
 
 await main().catch((error: Error) => {

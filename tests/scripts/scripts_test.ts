@@ -42,7 +42,6 @@ const RUNS: readonly ScriptRun[] = [
       "the file:",
       "before the save",
       "after it...",
-      "",
     ],
   },
   {
