@@ -59,10 +59,8 @@ async function restore(what: string, passphrase: string): Promise<void> {
     console.log(`${what}: restored`);
     await vm.run();
   } catch (error) {
-    // A restore says that it cannot read, and what the stage said is the cause.
-    const { cause } = error as Error;
-    if (!(cause instanceof StageError)) throw error;
-    console.log(`${what}: refused, ${cause.code}: ${cause.message}`);
+    if (!(error instanceof StageError)) throw error;
+    console.log(`${what}: refused, ${error.code}: ${error.message}`);
   }
 }
 

@@ -5,6 +5,8 @@
  */
 
 import { ImageError, reasonOf } from "./errors.ts";
+import { StageError } from "./stages/errors.ts";
+import { TransportError } from "./transports/errors.ts";
 
 /** Bytes, front to back. */
 export interface ByteSource {
@@ -130,7 +132,8 @@ export class StreamSource implements ByteSource {
   }
 
   /**
-   * @throws {ImageError} IMAGE_IO when the stream fails; the signal's reason
+   * @throws {ImageError} IMAGE_IO when the stream fails; {StageError},
+   * {TransportError} as a stage or an end threw them; the signal's reason
    */
   async fill(target: Uint8Array): Promise<number> {
     let done = 0;
@@ -154,7 +157,10 @@ export class StreamSource implements ByteSource {
       result = await this.#reader.read();
     } catch (cause) {
       this.#signal?.throwIfAborted();
-      throw cannotRead(this.name, cause);
+      // What a stage or an end found says more: a wrong passphrase, say.
+      const isSaid = cause instanceof StageError ||
+        cause instanceof TransportError;
+      throw isSaid ? cause : cannotRead(this.name, cause);
     }
     // A stream that was cancelled ends as if it were complete.
     this.#signal?.throwIfAborted();

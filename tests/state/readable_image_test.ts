@@ -6,9 +6,15 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
+  decrypt,
+  encrypt,
+  generateSigningKeys,
   type ImageSink,
   readableImage,
+  readImageStream,
   saveImageFile,
+  StageError,
+  verifySignature,
   writeImage,
 } from "../../src/state/mod.ts";
 import { seeded } from "../support.ts";
@@ -18,12 +24,13 @@ import {
   Folder,
   pattern,
   payload,
+  readStream,
   sampleComponents,
 } from "./sample_image.ts";
 
 async function bytesOf(
   stream: ReadableStream<Uint8Array>,
-): Promise<Uint8Array> {
+): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await new Response(stream as BodyInit).arrayBuffer());
 }
 
@@ -121,4 +128,30 @@ Deno.test("readable_image: a signal ends the writer while nobody reads", async (
     "given up",
   );
   assert(seen.ended);
+});
+
+Deno.test("readable_image: what a stage or an end found wrong is told as it was", async () => {
+  const image = () =>
+    readableImage((sink, signal) =>
+      writeImage(sampleComponents(), sink, { creator: CREATOR, signal })
+    );
+  const secret = { passphrase: "right", iterations: 100_000 };
+  const wrong = image().pipeThrough(encrypt(secret))
+    .pipeThrough(decrypt({ passphrase: "wrong" }));
+  const read = (stream: ReadableStream<Uint8Array>) =>
+    readImageStream(stream, { section: () => {} });
+  const key = await assertRejects(() => read(wrong), StageError);
+  assertEquals(key.code, "STAGE_KEY");
+  const unsigned = image()
+    .pipeThrough(
+      verifySignature({ publicKey: (await generateSigningKeys()).publicKey }),
+    );
+  const signed = await assertRejects(() => read(unsigned), StageError);
+  assertEquals(signed.code, "STAGE_UNSIGNED");
+  const { summary } = await readStream(
+    await bytesOf(
+      image().pipeThrough(encrypt(secret)).pipeThrough(decrypt(secret)),
+    ),
+  );
+  assertEquals(summary.sectionCount, 6);
 });
