@@ -145,7 +145,11 @@ export async function session(
   signals.answer({
     SIGINT: stop(STATUS.interrupted),
     SIGTERM: stop(143),
-    SIGUSR2: () => saving = saveNow(),
+    SIGUSR2: () => {
+      // One that is asked for while another is under way ends before that.
+      const before = saving;
+      saving = saveNow().then(() => before);
+    },
   });
   const end = await vm.run();
   await saving;
