@@ -192,7 +192,7 @@ kvmTest(
 );
 
 kvmTest(
-  "vm run: asked twice for a move that is uncertain, it waits and says so",
+  "vm run: asked twice for a move that is uncertain, it keeps one image beside others",
   async () => {
     await using scratch = new Scratch();
     const program = await prepared(scratch);
@@ -207,6 +207,8 @@ kvmTest(
     };
     const here = await running(scratch, program, proxy.name);
     const cwd = scratch.file("here");
+    // The image of another program is there, which must stay.
+    Deno.writeTextFileSync(`${cwd}/vm.img`, "another");
     const isReady = passed(proxy, "prepared");
     here.child.kill("SIGUSR2");
     await isReady;
@@ -222,6 +224,10 @@ kvmTest(
     there.child.kill("SIGINT");
     await there.outcome;
     await there.child.stdin.close().catch(() => {});
-    assertEquals([...Deno.readDirSync(cwd)].map((e) => e.name), ["vm.img"]);
+    assertMatch(stderr, /hint: .*go on with: vm restore vm-2\.img$/m);
+    assertEquals(Deno.readTextFileSync(`${cwd}/vm.img`), "another");
+    const again = await run(vmWords("restore", "vm-2.img"), { cwd });
+    assertEquals([again.status, again.stdout], [0, "end after 0\n"]);
+    assertEquals([...Deno.readDirSync(cwd)].length, 2);
   },
 );
