@@ -15,6 +15,7 @@ import {
   type EndOptions,
   type ImageSummary,
   openConnection,
+  within,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
 import { FRAME } from "./frames.ts";
@@ -26,7 +27,7 @@ import {
   sessionMessage,
 } from "./messages.ts";
 import { paced } from "./pace.ts";
-import { Wire, within } from "./wire.ts";
+import { Wire } from "./wire.ts";
 
 /** How far a move has come. */
 export interface MigrationProgress {
