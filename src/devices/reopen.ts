@@ -458,6 +458,19 @@ function* carried(
   }
 }
 
+function cannotFill(
+  state: HostFileState,
+  fd: number,
+  cause: unknown,
+): FilesError {
+  const why = cause instanceof Error ? cause.message : `${cause}`;
+  return new FilesError(
+    "FILES_IO",
+    `${name(state, fd)}: what the image carries cannot be written: ${why}`,
+    { hint: "make room on its disk", cause },
+  );
+}
+
 /** Gives a file, which is empty, the content that the image carries. */
 function fill(
   state: HostFileState,
@@ -465,11 +478,15 @@ function fill(
   content: readonly FilesPart[],
   hostFd: number,
 ): void {
-  using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
   for (const { offset, bytes } of carried(state, fd, content)) {
-    file.seekSync(offset, Deno.SeekMode.Start);
-    for (let done = 0; done < bytes.length;) {
-      done += file.writeSync(bytes.subarray(done));
+    try {
+      using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let done = 0; done < bytes.length;) {
+        done += file.writeSync(bytes.subarray(done));
+      }
+    } catch (cause) {
+      throw cannotFill(state, fd, cause);
     }
   }
   // What is left at the end is zeros.

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import fc from "fast-check";
 import {
   checkFiles,
@@ -350,6 +356,32 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
   assertEquals(Deno.readTextFileSync(scratch.file("a")), "carried along");
   files.close();
   assertEquals(resources().fds, before);
+});
+
+Deno.test("restore_files: a disk that is full is named, and nothing is left on it", async () => {
+  await using scratch = new Scratch();
+  const folder = scratch.file("tiny");
+  Deno.mkdirSync(folder);
+  using files = new Files(folder);
+  const mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder];
+  const call = ([command, ...args]: string[]) =>
+    new Deno.Command(command, { args, stderr: "null" }).outputSync().success;
+  files.write(files.open("a", O.create | O.readWrite), "x".repeat(60_000));
+  files.write(files.open("b", O.create | O.readWrite), "y".repeat(60_000));
+  const parts = await files.save(true);
+  files.close();
+  if (!call(mount)) {
+    return globalThis.console.log("SKIPPED: no file system can be mounted");
+  }
+  try {
+    using there = new Files(folder);
+    const error = there.refuse(parts, "carry");
+    assertEquals(error.code, "FILES_IO");
+    assertMatch(error.message, /\/b\): what the image carries cannot be .* 28/);
+    assertEquals([...Deno.readDirSync(folder)], []);
+  } finally {
+    assert(call(["umount", folder]));
+  }
 });
 
 /** A table with its first file alone. */
