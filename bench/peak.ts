@@ -12,6 +12,7 @@ import {
 } from "./benchmark.ts";
 import { runCommand } from "./c_programs.ts";
 import { spreadOf } from "./statistics.ts";
+import { sizesMib } from "./written_vm.ts";
 
 const PROCESS = new URL("peak_process.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
@@ -41,7 +42,8 @@ export const peak: Benchmark = {
       }
       return { title, quantity: "size", samples: { ours: bytes }, notes };
     };
-    for (const mib of context.quick ? [16, 64] : [64, 2048]) {
+    const wanted = context.quick ? [16, 64] : [64, 2048];
+    for (const mib of await sizesMib(context, wanted)) {
       const { save, restore } = await interleave(context.quick ? 1 : 3, {
         save: () => bytesOf("save", program, `${mib}`, image),
         restore: () => bytesOf("restore", image, `${mib}`),

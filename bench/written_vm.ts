@@ -13,8 +13,10 @@ const MIB = 1024 * 1024;
 const REST_MIB = 64;
 
 /** The sizes that are measured, MiB; those that this machine has room for. */
-export async function sizesMib(context: Context): Promise<number[]> {
-  const wanted = context.quick ? [16, 64] : [16, 256, 1024];
+export async function sizesMib(
+  context: Context,
+  wanted: readonly number[] = context.quick ? [16, 64] : [16, 256, 1024],
+): Promise<number[]> {
   const { available } = Deno.systemMemoryInfo();
   const sizes = [];
   for (const mib of wanted) {

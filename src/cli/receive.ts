@@ -66,6 +66,7 @@ export async function receiveCommand(args: string[]): Promise<number> {
       signal: interrupted.signal,
     });
     if (interrupted.signal.aborted) {
+      if (vm) say("the program that had just arrived was ended");
       await vm?.[Symbol.asyncDispose]();
       return status;
     }

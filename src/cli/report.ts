@@ -60,6 +60,7 @@ export function statusOf(error: unknown): number {
     return error.code === "KVM_CALL" ? STATUS.failure : STATUS.noKvm;
   }
   if (error instanceof FilesError) {
+    if (error.code === "FILES_IO") return STATUS.failure;
     return error.code === "FILES_STATE" ? STATUS.corrupt : STATUS.incompatible;
   }
   if (error instanceof VmError) {

@@ -5,6 +5,7 @@
  */
 
 import { constants } from "node:os";
+import { parse } from "node:path";
 import {
   type CommonOptions,
   migrate,
@@ -40,6 +41,19 @@ function isAbort(error: unknown): boolean {
 
 /** Where a program's image goes when the move of it is uncertain. */
 const KEEP = "vm.img";
+
+/** `path`, or the next beside it that nothing has: an image of another stays. */
+function freeName(path: string): string {
+  const { name, ext } = parse(path);
+  for (let n = 2, free = path;; n++) {
+    try {
+      Deno.lstatSync(free);
+    } catch {
+      return free; // when it is there and cannot be seen, saving says why
+    }
+    free = `${name}-${n}${ext}`;
+  }
+}
 
 /** Saves of one program, as the command line says. */
 export class Saves {
@@ -112,7 +126,7 @@ export class Saves {
       });
       return `moved to ${saveTo} (${totalBytes} bytes)`;
     }
-    const to = moves ? KEEP : saveTo;
+    const to = moves ? freeName(KEEP) : saveTo;
     const { totalBytes } = await vm.save(to, { ...options, stop });
     return `saved to ${to} (${totalBytes} bytes)`;
   }
@@ -145,7 +159,11 @@ export async function session(
   signals.answer({
     SIGINT: stop(STATUS.interrupted),
     SIGTERM: stop(143),
-    SIGUSR2: () => saving = saveNow(),
+    SIGUSR2: () => {
+      // One that is asked for while another is under way ends before that.
+      const before = saving;
+      saving = saveNow().then(() => before);
+    },
   });
   const end = await vm.run();
   await saving;

@@ -9,6 +9,8 @@ export type FilesErrorCode =
   | "FILES_MISSING"
   | "FILES_CHANGED"
   | "FILES_DENIED"
+  /** The host does not write what the image carries. */
+  | "FILES_IO"
   | "FILES_STATE";
 
 /** A path cannot be allowed, or an open file cannot be restored. */

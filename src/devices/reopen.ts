@@ -19,6 +19,7 @@ import {
   seekTo,
 } from "./host_calls.ts";
 import { O } from "./host_constants.ts";
+import { linkDescriptor } from "./link_calls.ts";
 import { pathOf } from "./path_bytes.ts";
 import { HostFile } from "./host_file.ts";
 import type { OpenFile } from "./open_file.ts";
@@ -72,6 +73,13 @@ const NO_FILES: readonly number[] = [
   ERRNO.ELOOP,
   ERRNO.ENXIO,
   ERRNO.ENODEV,
+];
+
+/** What opening gives where no file can be without a name (open(2)). */
+const NO_TEMPORARY: readonly number[] = [
+  ERRNO.EOPNOTSUPP,
+  ERRNO.EISDIR,
+  ERRNO.EINVAL,
 ];
 
 /** The flags to open a file with again. */
@@ -145,7 +153,67 @@ function checkCarried(
 ): Checked {
   // All of it must be there before what the file holds now is given up.
   for (const _ of carried(state, fd, content));
-  return placeFor(state, fd, content, options);
+  const place = placeFor(state, fd, content, options);
+  try {
+    return place.isFree ? placeNew(state, fd, content, place, options) : place;
+  } catch (error) {
+    place.cancel();
+    throw error;
+  }
+}
+
+/**
+ * Writes a file that is not there, without a name as yet: a disk that is full
+ * is found out before anything is changed.
+ */
+function placeNew(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  place: Place,
+  options: RestoreFilesOptions,
+): Checked {
+  const { paths } = options;
+  const parentOf = () => {
+    const path = pathOf(state.path);
+    const parent = paths.openParent("/", path, { write: true });
+    if (typeof parent === "number") throw cannotOpen(state, fd, parent);
+    return parent;
+  };
+  const parent = parentOf();
+  const flags = O.temporary | O.writeOnly | O.largeFile | O.closeOnExec;
+  const nameless = openHost(`/proc/self/fd/${parent.fd}`, flags, 0o666);
+  close(parent.fd);
+  if (NO_TEMPORARY.includes(-nameless)) return place;
+  if (nameless < 0) throw cannotOpen(state, fd, nameless);
+  try {
+    fill(state, fd, content, nameless);
+  } catch (error) {
+    close(nameless);
+    throw error;
+  }
+  return {
+    finish() {
+      let linked: number;
+      try {
+        const { fd: parentFd, name } = parentOf();
+        linked = linkDescriptor(nameless, parentFd, name);
+        close(parentFd);
+      } finally {
+        close(nameless);
+      }
+      // Another descriptor of the program's has made it, or somebody else.
+      if (linked < 0) return place.finish();
+      return hostFileAgain(state, fd, options);
+    },
+    cancel: () => close(nameless),
+  };
+}
+
+/** The place of a file that the image carries. */
+interface Place extends Checked {
+  /** Whether nothing is there. */
+  readonly isFree: boolean;
 }
 
 /** Finds the place of a file that the image carries. */
@@ -154,7 +222,7 @@ function placeFor(
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
-): Checked {
+): Place {
   const { paths } = options;
   const path = pathOf(state.path);
   const flags = O.writeOnly | O.largeFile;
@@ -176,6 +244,7 @@ function placeFor(
     close(parent.fd);
   } else throw cannotOpen(state, fd, there);
   return {
+    isFree: there < 0,
     finish() {
       const own = there >= 0
         ? there
@@ -188,18 +257,27 @@ function placeFor(
       } finally {
         close(own);
       }
-      const hostFd = openAgain(state, fd, options);
-      try {
-        return hostFile(state, fd, hostFd);
-      } catch (error) {
-        close(hostFd);
-        throw error;
-      }
+      return hostFileAgain(state, fd, options);
     },
     cancel() {
       if (there >= 0) close(there);
     },
   };
+}
+
+/** Opens the program's file again, at its offset. */
+function hostFileAgain(
+  state: HostFileState,
+  fd: number,
+  options: RestoreFilesOptions,
+): HostFile {
+  const hostFd = openAgain(state, fd, options);
+  try {
+    return hostFile(state, fd, hostFd);
+  } catch (error) {
+    close(hostFd);
+    throw error;
+  }
 }
 
 /** The program's file, at its offset. */
@@ -380,6 +458,19 @@ function* carried(
   }
 }
 
+function cannotFill(
+  state: HostFileState,
+  fd: number,
+  cause: unknown,
+): FilesError {
+  const why = cause instanceof Error ? cause.message : `${cause}`;
+  return new FilesError(
+    "FILES_IO",
+    `${name(state, fd)}: what the image carries cannot be written: ${why}`,
+    { hint: "make room on its disk", cause },
+  );
+}
+
 /** Gives a file, which is empty, the content that the image carries. */
 function fill(
   state: HostFileState,
@@ -387,11 +478,15 @@ function fill(
   content: readonly FilesPart[],
   hostFd: number,
 ): void {
-  using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
   for (const { offset, bytes } of carried(state, fd, content)) {
-    file.seekSync(offset, Deno.SeekMode.Start);
-    for (let done = 0; done < bytes.length;) {
-      done += file.writeSync(bytes.subarray(done));
+    try {
+      using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let done = 0; done < bytes.length;) {
+        done += file.writeSync(bytes.subarray(done));
+      }
+    } catch (cause) {
+      throw cannotFill(state, fd, cause);
     }
   }
   // What is left at the end is zeros.

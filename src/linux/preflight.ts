@@ -51,7 +51,7 @@ export interface Offer {
     readonly id: string;
     readonly version: number;
   }[];
-  /** The state of those that tell what is needed: machine, vCPU, files. */
+  /** The state of those that tell what is needed: machine, vCPU, files, devices. */
   readonly state: readonly StateSection[];
 }
 

@@ -15,6 +15,7 @@ import {
   type EndOptions,
   type ImageSummary,
   openConnection,
+  within,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
 import { FRAME } from "./frames.ts";
@@ -26,7 +27,7 @@ import {
   sessionMessage,
 } from "./messages.ts";
 import { paced } from "./pace.ts";
-import { Wire, within } from "./wire.ts";
+import { Wire } from "./wire.ts";
 
 /** How far a move has come. */
 export interface MigrationProgress {
@@ -40,7 +41,8 @@ export interface MigrationProgress {
 export interface MigrateOptions extends StreamSaveOptions, EndOptions {
   /**
    * Where the image is written when nobody can tell whether the destination
-   * runs the VM. Default: `vm.img`.
+   * runs the VM. A file that is there stays: it may be the image of another,
+   * kept likewise. This one is `vm-2.img` then, and so on. Default: `vm.img`.
    */
   readonly keep?: string;
   /** No more bytes of the image than these in a second; default: no bound. */
@@ -313,11 +315,13 @@ async function keep(
       `Cannot tell whether ${wire.peer} runs the VM: the connection was lost as it changed hands: ${what}`,
       { phase: "commit", hint, cause },
     );
+  let kept: string;
   try {
-    using file = new AtomicFile(path);
+    using file = new AtomicFile(path, { replaces: false });
     const { signal: _, ...how } = options;
     await frozen.write(file, how);
     await file.commit();
+    kept = file.path;
   } catch (error) {
     if (frozen.signal.aborted) {
       return uncertain(
@@ -334,7 +338,7 @@ async function keep(
   }
   frozen.stop();
   return uncertain(
-    `it was saved to ${path} and stopped here`,
-    `if the destination does not run it, go on with: vm restore ${path}`,
+    `it was saved to ${kept} and stopped here`,
+    `if the destination does not run it, go on with: vm restore ${kept}`,
   );
 }

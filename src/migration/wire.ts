@@ -12,6 +12,7 @@ import {
   printable,
   REFUSAL,
   TransportError,
+  within,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
 import {
@@ -295,16 +296,4 @@ export class Wire implements AsyncDisposable {
     this.#connection.guard[Symbol.dispose]();
     await this.#writing;
   }
-}
-
-/** Waits for `step` to end in one way or another, but no longer than `ms`. */
-export function within(ms: number, step: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const end = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    step.then(end, end);
-  });
 }

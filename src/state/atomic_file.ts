@@ -1,11 +1,11 @@
 /**
- * Replacing a file as a whole: after a crash the old one is there or the new
- * one, never half.
+ * Writing a file as a whole: after a crash the old one is there or the new one,
+ * never half.
  *
  * @module
  */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, parse } from "node:path";
 import { cannotWrite, FileSink } from "./image_sink.ts";
 import type { ImageTarget } from "./transports/image_end.ts";
 
@@ -17,6 +17,11 @@ export interface AtomicFileOptions {
    * half file. Default: true.
    */
   readonly durable?: boolean;
+  /**
+   * Whether it may take the place of a file that is there. Without, it gets a
+   * name beside that one, such as `vm-2.img`. Default: true.
+   */
+  readonly replaces?: boolean;
 }
 
 /**
@@ -27,8 +32,6 @@ export interface AtomicFileOptions {
  * program had in its memory.
  */
 export class AtomicFile implements ImageTarget, Disposable {
-  /** The file that will be replaced; links were followed. */
-  readonly path: string;
   /** The name that it has until then. */
   readonly temporaryPath: string;
   readonly #file: Deno.FsFile;
@@ -36,25 +39,28 @@ export class AtomicFile implements ImageTarget, Disposable {
   /** How errors call it: its path, quoted. */
   readonly name: string;
   readonly #durable: boolean;
+  readonly #replaces: boolean;
+  #path: string;
   #state: "writing" | "closed" | "done" = "writing";
 
   /**
    * Creates the temporary file.
    *
-   * @param path what to replace; it need not exist
+   * @param path what to write or replace; it need not exist
    * @throws {ImageError} IMAGE_IO when the folder refuses it, or when `path`
    * is there and is not a regular file
    */
   constructor(path: string, options: AtomicFileOptions = {}) {
     this.name = JSON.stringify(path);
     this.#durable = options.durable ?? true;
+    this.#replaces = options.replaces ?? true;
+    this.#path = path;
     try {
       checkTarget(path);
-      this.path = path;
       this.temporaryPath = join(
-        dirname(this.path),
+        dirname(path),
         // Short, so that a long name stays within what the folder allows.
-        `.${basename(this.path).slice(0, 64)}.${crypto.randomUUID()}.tmp`,
+        `.${basename(path).slice(0, 64)}.${crypto.randomUUID()}.tmp`,
       );
       this.#file = Deno.openSync(this.temporaryPath, {
         createNew: true,
@@ -65,6 +71,11 @@ export class AtomicFile implements ImageTarget, Disposable {
       throw cannotWrite(this.name, cause);
     }
     this.#sink = new FileSink(this.#file, this.name);
+  }
+
+  /** The file that it becomes: once it was committed, the one that it became. */
+  get path(): string {
+    return this.#path;
   }
 
   /**
@@ -88,9 +99,10 @@ export class AtomicFile implements ImageTarget, Disposable {
       // for an empty file after a crash.
       if (this.#durable) await this.#file.sync();
       this.#close();
-      await Deno.rename(this.temporaryPath, this.path);
+      if (this.#replaces) await Deno.rename(this.temporaryPath, this.#path);
+      else this.#path = await renameBeside(this.temporaryPath, this.#path);
       this.#state = "done";
-      if (this.#durable) await syncFolder(dirname(this.path));
+      if (this.#durable) await syncFolder(dirname(this.#path));
     } catch (cause) {
       throw cannotWrite(this.name, cause);
     }
@@ -139,6 +151,31 @@ function checkTarget(path: string): void {
     throw error;
   }
   throw new Error("it is not a regular file");
+}
+
+/**
+ * Renames to `path`, or to the next name beside it that nobody has: an empty
+ * file takes the name first.
+ */
+async function renameBeside(from: string, path: string): Promise<string> {
+  const { name, ext } = parse(path);
+  for (let n = 2, free = path;; n++) {
+    try {
+      const options = { createNew: true, write: true, mode: 0o600 };
+      (await Deno.open(free, options)).close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      free = join(dirname(path), `${name}-${n}${ext}`);
+      continue;
+    }
+    try {
+      await Deno.rename(from, free);
+      return free;
+    } catch (error) {
+      await Deno.remove(free);
+      throw error;
+    }
+  }
 }
 
 /** Waits until the disk has the folder's names. */

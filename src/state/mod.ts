@@ -84,6 +84,7 @@ export {
   type TlsOptions,
   TransportError,
   type TransportErrorCode,
+  within,
 } from "./transports/mod.ts";
 // `count` is a schema here.
 export {

@@ -48,9 +48,12 @@ export class Spool implements Disposable {
   #create(): Deno.FsFile {
     try {
       const path = Deno.makeTempFileSync();
-      this.#file = Deno.openSync(path, { read: true, write: true });
-      // Whatever becomes of this process, nothing is left behind.
-      Deno.removeSync(path);
+      try {
+        this.#file = Deno.openSync(path, { read: true, write: true });
+      } finally {
+        // Whatever becomes of this process, nothing is left behind.
+        Deno.removeSync(path);
+      }
       return this.#file;
     } catch (cause) {
       throw cannotWrite("a temporary file", cause);

@@ -1,6 +1,13 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import fc from "fast-check";
 import {
+  checkFiles,
   FdTable,
   FilesError,
   type FilesPart,
@@ -307,6 +314,85 @@ Deno.test("restore_files: carried content is written only when all of it can be"
   assertEquals(Deno.readTextFileSync(scratch.file("a")), "content of a");
   assertEquals(Deno.readTextFileSync(scratch.file("c")), "content of c");
 });
+
+Deno.test("restore_files: a file that is missing is on the disk before it has its name", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  const other = files.open("a", O.readWrite);
+  files.write(fd, "carried along");
+  const parts = await files.save(true);
+  files.close();
+  Deno.removeSync(scratch.file("a"));
+  let mayRead = true;
+  const once = parts.map((part) => ({
+    ...part,
+    data() {
+      assert(mayRead || part.state.part !== "content");
+      return part.data();
+    },
+  }));
+  const { paths, console } = files;
+  const before = resources().fds;
+  checkFiles(once, { paths, console, policy: "carry" })[Symbol.dispose]();
+  assertEquals(resources().fds, before);
+  assertEquals([...Deno.readDirSync(scratch.path)], []);
+  // Of two descriptors the first makes the file, and both have it.
+  using both = checkFiles(once, { paths, console, policy: "carry" });
+  assertEquals([...Deno.readDirSync(scratch.path)], []);
+  files.fds = both.finish();
+  files.write(fd, ", and on");
+  files.fds.file(other)!.seek(0, 0);
+  assertEquals(files.read(other), "carried along, and on");
+  files.close();
+  Deno.removeSync(scratch.file("a"));
+  const single = once.filter(({ state }) =>
+    state.part === "table" || state.file === 0
+  );
+  single[0] = { ...single[0], state: onlyFirst(parts[0].state) };
+  using one = checkFiles(single, { paths, console, policy: "carry" });
+  mayRead = false;
+  files.fds = one.finish();
+  assertEquals(Deno.readTextFileSync(scratch.file("a")), "carried along");
+  files.close();
+  assertEquals(resources().fds, before);
+});
+
+Deno.test("restore_files: a disk that is full is named, and nothing is left on it", async () => {
+  await using scratch = new Scratch();
+  const folder = scratch.file("tiny");
+  Deno.mkdirSync(folder);
+  using files = new Files(folder);
+  const mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder];
+  const call = ([command, ...args]: string[]) =>
+    new Deno.Command(command, { args, stderr: "null" }).outputSync().success;
+  files.write(files.open("a", O.create | O.readWrite), "x".repeat(60_000));
+  files.write(files.open("b", O.create | O.readWrite), "y".repeat(60_000));
+  const parts = await files.save(true);
+  files.close();
+  if (!call(mount)) {
+    return globalThis.console.log("SKIPPED: no file system can be mounted");
+  }
+  try {
+    using there = new Files(folder);
+    const error = there.refuse(parts, "carry");
+    assertEquals(error.code, "FILES_IO");
+    assertMatch(error.message, /\/b\): what the image carries cannot be .* 28/);
+    assertEquals([...Deno.readDirSync(folder)], []);
+  } finally {
+    assert(call(["umount", folder]));
+  }
+});
+
+/** A table with its first file alone. */
+function onlyFirst(state: FilesPart["state"]): FilesPart["state"] {
+  assert(state.part === "table");
+  return {
+    ...state,
+    files: state.files.slice(0, 1),
+    descriptors: state.descriptors.filter(({ file }) => file === 0),
+  };
+}
 
 Deno.test("restore_files: a file that grows while it is saved is carried as it was", async () => {
   await using scratch = new Scratch();

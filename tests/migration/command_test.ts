@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, Scratch } from "../support.ts";
+import { delay, guest, Scratch } from "../support.ts";
 import {
   assertTidy,
   run,
@@ -191,5 +191,46 @@ kvmTest(
     const again = await run(vmWords("restore", "vm.img"), { cwd });
     assertEquals([again.status, again.stdout], [0, "end after 0\n"]);
     assert([...Deno.readDirSync(cwd)].length === 1);
+  },
+);
+
+kvmTest(
+  "vm run: asked twice for a move that is uncertain, it keeps one image beside others",
+  async () => {
+    await using scratch = new Scratch();
+    const program = await prepared(scratch);
+    const there = await receiving(scratch);
+    await using proxy = new FrameProxy(there.url);
+    // The destination is ready; the source's word does not arrive.
+    proxy.cut = {
+      from: "destination",
+      index: 2,
+      passedBytes: Infinity,
+      stalls: true,
+    };
+    const here = await running(scratch, program, proxy.name);
+    const cwd = scratch.file("here");
+    // The image of another program is there, which must stay.
+    Deno.writeTextFileSync(`${cwd}/vm.img`, "another");
+    const isReady = passed(proxy, "prepared");
+    here.child.kill("SIGUSR2");
+    await isReady;
+    here.child.kill("SIGUSR2");
+    // It shows nothing of having got that.
+    await delay(500);
+    proxy.release();
+    const { status, stdout, stderr } = await finish(here, "");
+    assertEquals([status, stdout], [1, "ready\n"]);
+    assertMatch(stderr, /^vm: Cannot tell whether tcp:\S+ runs the VM: /);
+    assertTidy(stderr);
+    await there.until("was lost");
+    there.child.kill("SIGINT");
+    await there.outcome;
+    await there.child.stdin.close().catch(() => {});
+    assertMatch(stderr, /hint: .*go on with: vm restore vm-2\.img$/m);
+    assertEquals(Deno.readTextFileSync(`${cwd}/vm.img`), "another");
+    const again = await run(vmWords("restore", "vm-2.img"), { cwd });
+    assertEquals([again.status, again.stdout], [0, "end after 0\n"]);
+    assertEquals([...Deno.readDirSync(cwd)].length, 2);
   },
 );

@@ -54,6 +54,27 @@ Deno.test("save: the new image takes the old one's place, and nothing else is le
   assertEquals(openDescriptors(), before);
 });
 
+Deno.test("save: an image that replaces nothing takes the next name that is free", async () => {
+  using folder = new Folder();
+  const path = folder.path("vm.img");
+  Deno.writeFileSync(path, OLD);
+  Deno.symlinkSync("nowhere", folder.path("vm-2.img"));
+  const files = [1, 2].map(() => new AtomicFile(path, { replaces: false }));
+  const before = openDescriptors() - files.length;
+  for (const [i, file] of files.entries()) {
+    file.write(Uint8Array.of(i));
+    await file.commit();
+    file[Symbol.dispose]();
+    assertEquals(file.path, folder.path(`vm-${3 + i}.img`));
+    assertEquals(Deno.readFileSync(file.path), Uint8Array.of(i));
+    assertEquals(Deno.statSync(file.path).mode! & 0o777, 0o600);
+  }
+  assertEquals(Deno.readFileSync(path), OLD);
+  assertEquals(Deno.readLinkSync(folder.path("vm-2.img")), "nowhere");
+  assertEquals(folder.names().length, 4);
+  assertEquals(openDescriptors(), before);
+});
+
 Deno.test("save: only the owner may read an image", async () => {
   using folder = new Folder();
   const path = folder.path("vm.img");

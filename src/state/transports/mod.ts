@@ -30,4 +30,5 @@ export {
   openTarget,
 } from "./open.ts";
 export { REFUSAL } from "./link_target.ts";
+export { within } from "./node_link.ts";
 export { streamTarget, targetStream } from "./streams.ts";
