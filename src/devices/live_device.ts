@@ -134,6 +134,7 @@ export class LiveDevice implements Device, FileOwner {
     const { definition, id } = this.parts;
     try {
       const instance = definition.create(context, saved);
+      refusePromise(instance, "create");
       if (typeof instance?.dump === "function") return instance;
       throw new TypeError("create gave no object with a dump");
     } catch (cause) {
@@ -194,6 +195,7 @@ export class LiveDevice implements Device, FileOwner {
         signal: file.signal,
         wake: () => file.wake(),
       }, saved?.state);
+      refusePromise(handle, "it");
       const isHandle = typeof handle === "object" && handle !== null;
       if (typeof handle !== "number" && !isHandle) {
         throw new TypeError("it gave no handle");
@@ -329,6 +331,14 @@ function reason(cause: unknown): string {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null)?.then === "function";
+}
+
+/** Refuses what comes later where only what is there counts. */
+function refusePromise(given: unknown, who: string): void {
+  if (!isThenable(given)) return;
+  // Should it fail, that is of no interest any more, and must end nothing.
+  Promise.resolve(given).catch(() => {});
+  throw new TypeError(`${who} gave a promise, must not be async`);
 }
 
 /** What a device gave, as an answer; a copy where it is a value. */

@@ -340,7 +340,11 @@ export class PluginFile extends OpenFile {
     this.#closing.abort();
     this.#owner.forget(this);
     this.#guarded("close", () => {
-      this.#handle.close?.();
+      const given: unknown = this.#handle.close?.();
+      // It is not waited for; but what it fails with must not get lost.
+      Promise.resolve(given).catch((error) =>
+        this.#owner.errnoOf(`close of ${this.path}`, error)
+      );
       return 0;
     });
   }
