@@ -284,8 +284,8 @@ export class LiveDevice implements Device, FileOwner {
     try {
       const given = this.#instance.dump();
       if (isThenable(given)) {
-        ready = Promise.resolve(given).then(
-          (value) => void (dump = asDump(value)),
+        ready = Promise.resolve(given).then(asDump).then(
+          (value) => void (dump = value),
           (error) => void (failure = error),
         );
       } else dump = asDump(given);
@@ -348,9 +348,23 @@ function asDump(given: unknown): Dump {
     return { answer: "payload", value: structuredClone(given) };
   }
   const dump = given as Dump;
-  return dump.answer === "payload"
-    ? { answer: "payload", value: structuredClone(dump.value) }
-    : dump;
+  if (dump.answer === "payload") {
+    return { answer: "payload", value: structuredClone(dump.value) };
+  }
+  if (dump.answer === "many") checkParts(dump.parts);
+  return dump;
+}
+
+/** Refuses what cannot be written as parts. @throws {TypeError} */
+function checkParts(parts: unknown): void {
+  if (!Array.isArray(parts)) throw new TypeError("its parts must be an array");
+  for (const part of parts) {
+    const { data = [] } = Object(part) as { data?: unknown };
+    if (Array.isArray(data) && data.every((b) => b instanceof Uint8Array)) {
+      continue;
+    }
+    throw new TypeError("the data of a part must be an array of Uint8Array");
+  }
 }
 
 /** Reads the configuration. @throws {VmError} VM_CONFIG */
