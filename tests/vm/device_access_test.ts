@@ -384,6 +384,9 @@ kvmTest(
     await test.vm.save(image);
     const before = Deno.readFileSync(image);
     for (const what of ["quiesce", "dump", "handle"]) {
+      const named = what === "handle"
+        ? '"fd-table": /dev/fragile of device "fragile0"'
+        : '"fragile0"';
       for (later of what === "handle" ? [false] : [false, true]) {
         fails = what;
         const error = await assertRejects(
@@ -392,7 +395,7 @@ kvmTest(
         );
         assertEquals(
           [error.code, error.message, test.vm.state],
-          ["IMAGE_COMPONENT", `Cannot save "fragile0": no ${what}`, "running"],
+          ["IMAGE_COMPONENT", `Cannot save ${named}: no ${what}`, "running"],
         );
         assertEquals(Deno.readFileSync(image), before);
         assertEquals([...Deno.readDirSync(scratch.path)].length, 1);
