@@ -134,6 +134,7 @@ export class LiveDevice implements Device, FileOwner {
     const { definition, id } = this.parts;
     try {
       const instance = definition.create(context, saved);
+      refusePromise(instance, "create");
       if (typeof instance?.dump === "function") return instance;
       throw new TypeError("create gave no object with a dump");
     } catch (cause) {
@@ -194,6 +195,7 @@ export class LiveDevice implements Device, FileOwner {
         signal: file.signal,
         wake: () => file.wake(),
       }, saved?.state);
+      refusePromise(handle, "it");
       const isHandle = typeof handle === "object" && handle !== null;
       if (typeof handle !== "number" && !isHandle) {
         throw new TypeError("it gave no handle");
@@ -282,8 +284,8 @@ export class LiveDevice implements Device, FileOwner {
     try {
       const given = this.#instance.dump();
       if (isThenable(given)) {
-        ready = Promise.resolve(given).then(
-          (value) => void (dump = asDump(value)),
+        ready = Promise.resolve(given).then(asDump).then(
+          (value) => void (dump = value),
           (error) => void (failure = error),
         );
       } else dump = asDump(given);
@@ -331,6 +333,14 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null)?.then === "function";
 }
 
+/** Refuses what comes later where only what is there counts. */
+function refusePromise(given: unknown, who: string): void {
+  if (!isThenable(given)) return;
+  // Should it fail, that is of no interest any more, and must end nothing.
+  Promise.resolve(given).catch(() => {});
+  throw new TypeError(`${who} gave a promise, must not be async`);
+}
+
 /** What a device gave, as an answer; a copy where it is a value. */
 function asDump(given: unknown): Dump {
   const answer = (given as { answer?: unknown } | null)?.answer;
@@ -338,9 +348,23 @@ function asDump(given: unknown): Dump {
     return { answer: "payload", value: structuredClone(given) };
   }
   const dump = given as Dump;
-  return dump.answer === "payload"
-    ? { answer: "payload", value: structuredClone(dump.value) }
-    : dump;
+  if (dump.answer === "payload") {
+    return { answer: "payload", value: structuredClone(dump.value) };
+  }
+  if (dump.answer === "many") checkParts(dump.parts);
+  return dump;
+}
+
+/** Refuses what cannot be written as parts. @throws {TypeError} */
+function checkParts(parts: unknown): void {
+  if (!Array.isArray(parts)) throw new TypeError("its parts must be an array");
+  for (const part of parts) {
+    const { data = [] } = Object(part) as { data?: unknown };
+    if (Array.isArray(data) && data.every((b) => b instanceof Uint8Array)) {
+      continue;
+    }
+    throw new TypeError("the data of a part must be an array of Uint8Array");
+  }
 }
 
 /** Reads the configuration. @throws {VmError} VM_CONFIG */

@@ -146,7 +146,7 @@ export class PluginFile extends OpenFile {
     this.#waiters.wake();
   }
 
-  /** What travels, as it is at this moment. @throws what `dump` throws */
+  /** What travels, as it is at this moment. @throws {Error} when `dump` does */
   snapshot(): PluginFileState {
     const answers: PluginFileState["answers"] = [];
     const underWay: Operation[] = [...this.#again];
@@ -164,8 +164,18 @@ export class PluginFile extends OpenFile {
       underWay,
     };
     // A copy: the device goes on while the image is written.
-    if (this.#handle.dump) state.state = structuredClone(this.#handle.dump());
+    if (this.#handle.dump) state.state = this.#dump(this.#handle);
     return state;
+  }
+
+  #dump(handle: DeviceHandle): unknown {
+    try {
+      return structuredClone(handle.dump!());
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const name = `${this.path} of device "${this.#owner.id}"`;
+      throw new Error(`${name}: ${why}`, { cause });
+    }
   }
 
   // --- system calls ---
@@ -340,7 +350,11 @@ export class PluginFile extends OpenFile {
     this.#closing.abort();
     this.#owner.forget(this);
     this.#guarded("close", () => {
-      this.#handle.close?.();
+      const given: unknown = this.#handle.close?.();
+      // It is not waited for; but what it fails with must not get lost.
+      Promise.resolve(given).catch((error) =>
+        this.#owner.errnoOf(`close of ${this.path}`, error)
+      );
       return 0;
     });
   }

@@ -65,7 +65,7 @@ export class Devices implements AsyncDisposable {
   #add(parts: DeviceParts): void {
     const device = new LiveDevice(parts);
     this.#devices.push(device);
-    this.bus.attach(device);
+    this.#claim(device);
     for (const path of device.paths) {
       const owner = isDeviceFile(path)
         ? "the VM itself"
@@ -79,6 +79,20 @@ export class Devices implements AsyncDisposable {
         );
       }
       this.#byPath.set(path, device);
+    }
+  }
+
+  /** Gives a device its ports and addresses. */
+  #claim(device: LiveDevice): void {
+    try {
+      this.bus.attach(device);
+    } catch (cause) {
+      if (cause instanceof VmError) throw cause;
+      throw new VmError(
+        "VM_DEVICE",
+        `Cannot attach "${device.id}": its ports or mmio are no claims`,
+        { cause },
+      );
     }
   }
 

@@ -126,7 +126,7 @@ export class ExitHandler {
         if (isWrite) {
           const value = readSized(run, at, sizeBytes);
           const done = claim.write?.(port, sizeBytes, value);
-          if (done) work.push(done.then(() => () => {}));
+          if (isPromise(done)) work.push(done.then(() => () => {}));
         } else {
           const value = claim.read ? claim.read(port, sizeBytes) : -1;
           const put = (given: number) => {
@@ -176,7 +176,7 @@ export class ExitHandler {
     const put = () => {
       if (!isWrite) data.set(own);
     };
-    if (done) {
+    if (isPromise(done)) {
       return this.#await(
         this.#bus.mmioOwner(gpa),
         [done.then(() => put)],
@@ -216,6 +216,7 @@ function deviceFailed(owner: string, what: string, cause: unknown): VmError {
   );
 }
 
+/** A handler may also give something else than it should: that is no answer. */
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null)?.then === "function";
 }

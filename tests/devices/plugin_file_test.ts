@@ -25,7 +25,7 @@ import {
   encodePayload,
   ImageError,
 } from "../../src/state/mod.ts";
-import { BLOCK_BYTES, Memory, MMIO_GPA } from "../../src/vmm/mod.ts";
+import { BLOCK_BYTES, Memory, MMIO_GPA, VmError } from "../../src/vmm/mod.ts";
 import { testDevice } from "../../src/testing/mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -287,6 +287,39 @@ Deno.test("plugin_file: closing ends what is under way, without a word", async (
   file.close();
   await turn();
   assertEquals([log, setup.warnings], [["closed"], []]);
+});
+
+Deno.test("plugin_file: what must not be async is refused when it is, and what it fails with ends nothing", async () => {
+  const late = () => Promise.reject(new Error("late"));
+  {
+    using setup = new Setup(late as never);
+    const opened = setup.device.open("/dev/thing", O.readWrite);
+    await turn();
+    assertEquals(opened, -ERRNO.EIO);
+    assertEquals(setup.warnings, [
+      'device "thing0": open of /dev/thing failed: it gave a promise, must not be async',
+    ]);
+  }
+  {
+    using setup = new Setup(() => ({ close: late as never }));
+    setup.open().close();
+    await turn();
+    assertEquals(setup.warnings, [
+      'device "thing0": close of /dev/thing failed: late',
+    ]);
+  }
+  const definition = defineDevice({
+    kind: "thing",
+    version: 1,
+    create: late as never,
+  });
+  const parts = { definition, id: "thing0", values: {}, specifier: null };
+  assertThrows(
+    () => new LiveDevice(parts),
+    VmError,
+    'Cannot make device "thing0" of kind thing: create gave a promise, must not be async',
+  );
+  await turn();
 });
 
 Deno.test("live_device: state and answers are of one moment", async () => {

@@ -27,7 +27,7 @@ import {
   devicesState,
 } from "../../src/linux/devices_state.ts";
 import { findDevices } from "../../src/linux/restore_devices.ts";
-import { toSection } from "../../src/state/mod.ts";
+import { toSection, writeImage } from "../../src/state/mod.ts";
 import { Scratch } from "../support.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -95,6 +95,16 @@ Deno.test("devices: the VM's own files, and paths outside of /dev, are nobody's"
       VmError,
     );
     assertEquals(error.message, `Cannot attach "a0": ${why}`);
+  }
+});
+
+Deno.test("devices: claims that are none are refused by name", () => {
+  for (const claims of [{ ports: 5 }, { mmio: [null] }]) {
+    assertThrows(
+      () => Devices.make(nameDevices([claiming("a", claims as never)])),
+      VmError,
+      'Cannot attach "a0": its ports or mmio are no claims',
+    );
   }
 });
 
@@ -393,6 +403,39 @@ Deno.test("freeze: a state is that of its moment, whatever the device does later
     }),
     { answer: "cannot", why: "x" },
   );
+});
+
+Deno.test("freeze: what an image cannot hold is told with the device's name", async () => {
+  const many = (parts: unknown) => ({ answer: "many", parts });
+  for (
+    const [given, why] of [
+      [{ call: () => 1 }, /could not be cloned/],
+      [many(null), /its parts must be an array/],
+      [many([{ value: 1, data: "x" }]), /must be an array of Uint8Array/],
+      [many([]), /it gave none of its parts/],
+      [{ answer: "what" }, /it did not say what there is to save/],
+      [undefined, /a value that is no value/],
+    ] as const
+  ) {
+    for (const dump of [() => given, () => Promise.resolve(given)]) {
+      const spec = defineDevice<unknown>({
+        kind: "thing",
+        version: 1,
+        create: () => ({ dump }),
+      })();
+      await using devices = Devices.make(nameDevices([spec]));
+      const { signal } = new AbortController();
+      const { components } = await devices.freeze({ timeoutMs: 5000, signal });
+      const sink = { write: () => Promise.resolve() };
+      const error = await assertRejects(
+        () => writeImage(components, sink, { creator: "test" }),
+        ImageError,
+      );
+      assertEquals(error.code, "IMAGE_COMPONENT");
+      assertEquals(error.message.startsWith('Cannot save "thing0": '), true);
+      assertEquals(why.test(error.message), true, error.message);
+    }
+  }
 });
 
 Deno.test("freeze: a device that fails or hangs is named", async () => {

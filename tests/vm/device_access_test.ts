@@ -9,6 +9,8 @@ import {
   decodePayload,
   defineDevice,
   type DeviceSpec,
+  ERRNO,
+  ImageError,
   ImageFile,
   MMIO_GPA,
   Vm,
@@ -222,6 +224,35 @@ portTest(
 );
 
 portTest(
+  "ports: what a write handler gives back is of no interest",
+  async () => {
+    const [program] = await guest("device");
+    let last = 0;
+    const device = defineDevice({
+      kind: "port",
+      version: 1,
+      create: () => ({
+        ports: [{
+          first: 0x700,
+          count: 1,
+          // What an arrow function without braces gives.
+          write: ((_port: number, _sizeBytes: number, value: number) =>
+            last = value) as never,
+        }],
+        dump: () => ({}),
+      }),
+    });
+    await using test = await TestVm.create({
+      program,
+      args: ["out", "0x700", "7"],
+      devices: [device()],
+    });
+    assertEquals(await test.run(), { kind: "exited", code: 0 });
+    assertEquals(last, 7);
+  },
+);
+
+portTest(
   "ports: a handler that never answers is named by a save that gives up, and left by kill and dispose",
   async () => {
     const [program] = await guest("device");
@@ -308,5 +339,72 @@ kvmTest(
       );
       assertEquals(await vm.run(), { kind: "exited", code: 0 });
     }
+  },
+);
+
+kvmTest(
+  "devices: one whose quiesce or dump throws leaves the VM running, and the old image whole",
+  async () => {
+    const [program] = await guest("device");
+    await using scratch = new Scratch();
+    const image = scratch.file("vm.img");
+    let fails = "";
+    const fail = (what: string, later: boolean) => {
+      if (fails !== what) return;
+      if (!later) throw new Error(`no ${what}`);
+      return Promise.reject(new Error(`no ${what}`));
+    };
+    let later = false;
+    let wake = () => {};
+    const fragile = defineDevice<object>({
+      kind: "fragile",
+      version: 1,
+      create(context) {
+        wake = context.wake;
+        return {
+          // A read that waits, so that the program runs as long as is needed.
+          files: {
+            "/dev/fragile": () => ({
+              read: () => fails === "end" ? new Uint8Array() : -ERRNO.EAGAIN,
+              dump: () => fail("handle", false) ?? null,
+            }),
+          },
+          quiesce: () => fail("quiesce", later),
+          dump: () => fail("dump", later) ?? {},
+        };
+      },
+    });
+    await using test = await TestVm.create({
+      program,
+      args: "open /dev/fragile read 1".split(" "),
+      devices: [fragile()],
+    });
+    const ended = test.run();
+    await test.until("open: 3\n");
+    await test.vm.save(image);
+    const before = Deno.readFileSync(image);
+    for (const what of ["quiesce", "dump", "handle"]) {
+      const named = what === "handle"
+        ? '"fd-table": /dev/fragile of device "fragile0"'
+        : '"fragile0"';
+      for (later of what === "handle" ? [false] : [false, true]) {
+        fails = what;
+        const error = await assertRejects(
+          () => test.vm.save(image),
+          ImageError,
+        );
+        assertEquals(
+          [error.code, error.message, test.vm.state],
+          ["IMAGE_COMPONENT", `Cannot save ${named}: no ${what}`, "running"],
+        );
+        assertEquals(Deno.readFileSync(image), before);
+        assertEquals([...Deno.readDirSync(scratch.path)].length, 1);
+      }
+    }
+    fails = "";
+    await test.vm.save(image);
+    fails = "end";
+    wake();
+    assertEquals(await ended, { kind: "exited", code: 0 });
   },
 );

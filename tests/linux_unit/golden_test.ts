@@ -1,0 +1,144 @@
+/**
+ * Images of whole VMs that earlier versions made, which must be read forever:
+ * see golden/README.md.
+ *
+ * @module
+ */
+
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  checkFiles,
+  HostPaths,
+  IoVector,
+  ScriptConsole,
+} from "../../src/devices/mod.ts";
+import { AddressSpace } from "../../src/linux/address_space.ts";
+import { Devices } from "../../src/linux/devices.ts";
+import { findDevices } from "../../src/linux/restore_devices.ts";
+import { readSaved, type SavedVm } from "../../src/linux/thaw.ts";
+import { ImageError, ImageFile, type Section } from "../../src/state/mod.ts";
+import { mapImageFile, Memory } from "../../src/vmm/mod.ts";
+import framebuffer from "../../plugins/framebuffer.ts";
+
+const MEMORY_BYTES = 8 * 1024 * 1024;
+
+function open(name: string): Promise<ImageFile> {
+  return ImageFile.open(new URL(`golden/${name}`, import.meta.url).pathname);
+}
+
+/** The version of each component in an image. */
+function versions({ sections }: ImageFile): string[] {
+  return sections.map(({ kind, version }) => `${kind} ${version}`);
+}
+
+/** All that an image says, decoded, and its memory as the program had it. */
+async function read(
+  image: ImageFile,
+  given: Parameters<typeof findDevices>[1] = [],
+) {
+  await image.verifyData();
+  const found = await findDevices(image.sections, given);
+  const readData = (section: Section) => image.readData(section);
+  const saved = readSaved(image.sections, readData, found);
+  assertEquals(saved.machine.memoryBytes, MEMORY_BYTES);
+  const memory = new Memory(MEMORY_BYTES);
+  mapImageFile(memory, saved.memory, image);
+  return { saved, memory };
+}
+
+/** Whether a text is anywhere in memory. */
+function holds(memory: Memory, text: string): boolean {
+  const bytes = new TextDecoder("latin1").decode(memory.u8);
+  return bytes.includes(text);
+}
+
+/** What an address space would save. */
+function stateOf(space: AddressSpace): unknown {
+  const dump = space.dump();
+  return dump.answer === "payload" ? dump.value : undefined;
+}
+
+function tableOf({ files: [{ state }] }: SavedVm) {
+  if (state.part !== "table") throw new Error("the table is no first part");
+  return state;
+}
+
+for (const name of ["before_devices", "app"]) {
+  Deno.test(`golden: ${name}.image is read whole, and is the lab's program in the middle`, async () => {
+    using image = await open(`${name}.image`);
+    const isOld = name === "before_devices";
+    const own = isOld ? [] : ["devices", "counter", "kv", "rtc", "leds"];
+    assertEquals(versions(image), [
+      "machine 1",
+      "vcpu 1",
+      `address-space ${isOld ? 1 : 2}`,
+      "process 1",
+      "clock 1",
+      "pending-io 1",
+      `fd-table ${isOld ? 1 : 2}`,
+      ...own.map((kind) => `${kind} 1`),
+      "memory 1",
+    ]);
+    const { saved, memory } = await read(image);
+    using _memory = memory;
+    await using _devices = Devices.make(saved.devices);
+    const space = new AddressSpace(memory, saved.space);
+    assertEquals(stateOf(space), saved.space);
+    const areas = new Set(saved.space.areas.map(({ kind }) => kind));
+    assertEquals(areas.has("program") && areas.has("stack"), true);
+    assertEquals(holds(memory, "before the save\n"), true);
+    const table = tableOf(saved);
+    assertEquals(table.descriptors.map(({ fd }) => fd), [0, 1, 2, 3]);
+    const file = table.files[3];
+    assertEquals(file.type === "host" && [file.path, file.offset], [
+      "/tmp/golden/ay_caramba",
+      16n,
+    ]);
+    assertEquals(
+      saved.devices.map(({ id }) => id),
+      own.slice(1).map((kind) => `${kind}0`),
+    );
+    assertEquals(saved.pending.call, null);
+  });
+}
+
+Deno.test("golden: devices.image is read whole, and its devices are as they were", async () => {
+  using image = await open("devices.image");
+  const error = await assertRejects(() => read(image), ImageError);
+  assertEquals(error.code, "IMAGE_MISSING");
+  const { saved, memory } = await read(image, [framebuffer()]);
+  using _memory = memory;
+  await using devices = Devices.make(saved.devices);
+  const isDevice = (gpa: number, lengthBytes: number) =>
+    devices.claims(gpa, lengthBytes);
+  const space = new AddressSpace(memory, saved.space, isDevice);
+  assertEquals(stateOf(space), saved.space);
+  const mapped = saved.space.areas.find(({ kind }) => kind === "device")!;
+  assertEquals(mapped.end - mapped.start, 4096);
+  const pixel = new Uint8Array(4);
+  const claim = devices.bus.mmio(mapped.gpa!)!;
+  await claim.read!(mapped.gpa! - claim.gpa + 4, pixel);
+  assertEquals(pixel.toHex(), "56341200");
+  assertThrows(() => new AddressSpace(memory, saved.space));
+
+  const pipe = tableOf(saved).pipes[0];
+  assertEquals(new TextDecoder().decode(pipe.content), "piped");
+  using paths = new HostPaths({ read: [], write: [] });
+  using files = checkFiles(saved.files, {
+    paths,
+    console: new ScriptConsole({}),
+    policy: "check",
+    reopen: (state) => devices.reopen(state),
+  });
+  const fds = files.finish();
+  const io = new IoVector(memory);
+  io.reset(true);
+  io.add(0, 100);
+  io.wantedBytes = 100;
+  const length = fds.file(3)!.read(io);
+  assertEquals(
+    new TextDecoder().decode(memory.u8.slice(0, length)),
+    "5\nvalue",
+  );
+  fds.closeAll();
+});
