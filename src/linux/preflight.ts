@@ -36,7 +36,7 @@ import { devicesState } from "./devices_state.ts";
 import { checkMachine, machineState } from "./machine_state.ts";
 import { processState } from "./process.ts";
 import { openPaths } from "./program_parts.ts";
-import { deviceIds, misfitDevices } from "./restore_devices.ts";
+import { isDeviceOf, misfitDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
 /** What a VM needs of whoever is to go on with it. */
@@ -159,10 +159,12 @@ export async function reasonsAgainst(
       `Its image has format ${offer.formatVersion}, must be <= ${FORMAT_VERSION}`,
     );
   }
-  const devices = await lookForDevices(offer.state, options);
-  reasons.push(...devices.reasons);
+  for (const { message } of await misfitDevices(offer.state, options.devices)) {
+    reasons.push(message);
+  }
+  const isDevice = isDeviceOf(offer.state);
   for (const { kind, id, version } of offer.components) {
-    if (devices.ids.has(id)) continue;
+    if (isDevice({ kind, id })) continue;
     const known = KNOWN.find((schema) => schema.kind === kind);
     if (!known) reasons.push(`Nothing here takes ${kind} "${id}"`);
     else if (version > known.version) {
@@ -200,16 +202,4 @@ export async function reasonsAgainst(
     }
   });
   return reasons;
-}
-
-/** The devices of an offer, and why they could not be made again here. */
-async function lookForDevices(
-  state: readonly StateSection[],
-  options: RestoreOptions,
-): Promise<{ ids: ReadonlySet<string>; reasons: string[] }> {
-  const misfits = await misfitDevices(state, options.devices);
-  return {
-    ids: new Set(deviceIds(state)),
-    reasons: misfits.map(({ message }) => message),
-  };
 }

@@ -109,10 +109,19 @@ export async function misfitDevices(
   return wrong;
 }
 
-/** The names of the devices that an image says it has. */
-export function deviceIds(sections: Iterable<StateSection>): string[] {
+/** Whether a component is one of the devices that an image says it has. */
+export function isDeviceOf(
+  sections: Iterable<StateSection>,
+): (component: { readonly kind: string; readonly id: string }) => boolean {
+  const records = readableRecords(sections);
+  return ({ kind, id }) => records.some((r) => r.kind === kind && r.id === id);
+}
+
+function readableRecords(
+  sections: Iterable<StateSection>,
+): readonly DeviceRecord[] {
   try {
-    return recordsIn(sections).map(({ id }) => id);
+    return recordsIn(sections);
   } catch (error) {
     if (error instanceof ImageError) return [];
     throw error;
