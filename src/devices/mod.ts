@@ -87,6 +87,7 @@ export {
   type DeviceSection,
   type FrozenDevice,
   LiveDevice,
+  MAX_HELD_BYTES,
 } from "./live_device.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {

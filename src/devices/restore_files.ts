@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CarriedFiles } from "./carried_files.ts";
 import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
@@ -14,11 +15,12 @@ import { PipeBuffer, PipeEnd } from "./pipe.ts";
 import {
   asItIs,
   type Checked,
-  reopenable,
+  checkReopenable,
   reopenHostFile,
   type RestoreFilesOptions,
-  UnlinkedFiles,
+  type SharedFiles,
 } from "./reopen.ts";
+import { UnlinkedFiles } from "./unlinked_files.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
 /**
@@ -26,6 +28,7 @@ import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
  */
 export class CheckedFiles implements Disposable {
   readonly #table: FilesTable;
+  readonly #carried: CarriedFiles;
   readonly #script: ScriptConsole | undefined;
   #checked: readonly Checked[];
 
@@ -33,15 +36,18 @@ export class CheckedFiles implements Disposable {
   constructor(
     table: FilesTable,
     checked: readonly Checked[],
+    carried: CarriedFiles,
     script?: ScriptConsole,
   ) {
     this.#table = table;
     this.#checked = checked;
+    this.#carried = carried;
     this.#script = script;
   }
 
   /**
-   * Cuts back and writes files as was chosen, and gives the descriptors.
+   * Puts carried files in place, cuts back others, as was chosen, and gives the
+   * descriptors.
    *
    * @throws {FilesError} when the host refuses; nothing is left open then
    */
@@ -50,6 +56,7 @@ export class CheckedFiles implements Disposable {
     const checked = this.#checked;
     this.#checked = [];
     try {
+      this.#carried.commit();
       for (const one of checked) files.push(one.finish());
     } catch (error) {
       for (const one of checked.slice(files.length)) one.cancel();
@@ -70,6 +77,7 @@ export class CheckedFiles implements Disposable {
   [Symbol.dispose](): void {
     for (const one of this.#checked) one.cancel();
     this.#checked = [];
+    this.#carried[Symbol.dispose]();
   }
 }
 
@@ -93,11 +101,13 @@ export function checkFiles(
     return pipe;
   });
   using unlinked = new UnlinkedFiles();
+  const carried = new CarriedFiles(options.paths);
+  const shared: SharedFiles = { unlinked, carried };
   const checked: Checked[] = [];
   try {
     for (const [index, state] of table.files.entries()) {
       const fd = descriptorOf(table, index);
-      checked.push(check(state, index, fd, pipes, content, options, unlinked));
+      checked.push(check(state, index, fd, pipes, content, options, shared));
     }
     const seen = new Set<number>();
     for (const { fd, file } of table.descriptors) {
@@ -108,9 +118,10 @@ export function checkFiles(
     }
   } catch (error) {
     for (const one of checked) one.cancel();
+    carried[Symbol.dispose]();
     throw error;
   }
-  return new CheckedFiles(table, checked, options.console);
+  return new CheckedFiles(table, checked, carried, options.console);
 }
 
 /** Opens again what was open. @throws {FilesError} */
@@ -131,12 +142,14 @@ export function misfits(
   options: RestoreFilesOptions,
 ): FilesError[] {
   const found: FilesError[] = [];
+  using unlinked = new UnlinkedFiles();
+  using carried = new CarriedFiles(options.paths);
   for (const [index, state] of table.files.entries()) {
     // A file without a name comes in the image.
     if (state.type !== "host" || state.isUnlinked) continue;
     try {
       const fd = descriptorOf(table, index);
-      reopenable(state, fd, options);
+      checkReopenable(state, fd, options, { unlinked, carried });
     } catch (error) {
       if (!(error instanceof FilesError)) throw error;
       found.push(error);
@@ -163,7 +176,7 @@ function check(
   pipes: readonly PipeBuffer[],
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
-  unlinked: UnlinkedFiles,
+  shared: SharedFiles,
 ): Checked {
   switch (state.type) {
     case "pipe":
@@ -192,7 +205,7 @@ function check(
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return reopenHostFile(state, fd, own, options, unlinked);
+      return reopenHostFile(state, fd, own, options, shared);
     }
   }
 }
