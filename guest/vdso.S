@@ -98,6 +98,7 @@ start:
 /* The same, with readings of the counter if the page at %r8 asks for them. */
 	.macro	leave_with_tsc number
 	cmpl	$0, ASKS(%r8)
+	mov	$0, %edx
 	je	3f
 	read_tsc
 	mov	%rax, %r10

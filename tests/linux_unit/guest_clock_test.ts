@@ -103,8 +103,17 @@ class Program implements Disposable {
     return (this.page(VVAR.sequence) & 1n) === 0n;
   }
 
+  /** What earlier calls left in the registers. */
+  #left: [number, bigint, bigint] = [0, 0n, 0n];
+
   /** One system call on the time. */
-  raw(isRealtime: boolean, rdx = 0, r10 = 0n, r8 = 0n): number {
+  raw(
+    isRealtime: boolean,
+    rdx = this.#left[0],
+    r10 = this.#left[1],
+    r8 = this.#left[2],
+  ): number {
+    this.#left = [rdx, r10, r8];
     this.exits++;
     this.pass(this.latencyNs());
     const given = [0n, 0n, BigInt(rdx), r10, r8];

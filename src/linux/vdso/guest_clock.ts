@@ -52,6 +52,12 @@ interface Moment {
   readonly realtime: ClockReading;
 }
 
+/** What the first of two calls brought, and when. */
+interface Begun {
+  readonly tsc: bigint;
+  readonly moment: Moment;
+}
+
 /** What the page gives at present. */
 interface Given extends Moment {
   readonly tsc: bigint;
@@ -73,7 +79,7 @@ export class GuestClock {
   #rate: TscRate | undefined | null = null;
   #given: Given | undefined;
   /** The first of two calls. */
-  #begun: { readonly tsc: bigint; readonly moment: Moment } | undefined;
+  #begun: Begun | undefined;
   #heldNs = 0;
   #retryNs = 0;
   #shortestCallNs = Infinity;
@@ -146,7 +152,9 @@ export class GuestClock {
   onCall(args: Registers): void {
     const kind = args.uint(2);
     if (kind === TSC_CALL.begin) this.#begin(args.big(3));
-    else if (kind === TSC_CALL.end) this.#end(args.big(3), args.big(4));
+    else if (kind === TSC_CALL.end && this.#begun) {
+      this.#end(this.#begun, args.big(3), args.big(4));
+    } // What an earlier call brought may still be in the registers of this one.
     else if (this.#rate) this.#askAgain(this.#rate);
   }
 
@@ -191,11 +199,10 @@ export class GuestClock {
     this.#page.clear(true);
   }
 
-  #end(before: bigint, after: bigint): void {
-    const begun = this.#begun;
+  #end(begun: Begun, before: bigint, after: bigint): void {
     const rate = this.#rate;
     this.#begun = undefined;
-    if (!rate || !begun || begun.tsc !== before || after <= before) return;
+    if (!rate || begun.tsc !== before || after <= before) return;
     const { moment } = begun;
     rate.add({ before, after, hostNs: moment.hostNs });
     const { nsPerTick } = rate;
