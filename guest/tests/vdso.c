@@ -152,7 +152,7 @@ static void compare(clockid_t clock, gettime *inside, int count)
 	long long last = 0, back = 0, furthest = 0;
 
 	for (int i = 0; i < count; i++) {
-		int out = random_bits() % 512 == 0;
+		int out = random_bits() % 2048 == 0;
 		struct timespec t = { 0, 0 };
 		long long now;
 
