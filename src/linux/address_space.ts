@@ -27,6 +27,7 @@ import {
 } from "../vmm/mod.ts";
 import { AreaMemory, areaMemoryFields } from "./area_memory.ts";
 import { type Area, type AreaKind, AreaList } from "./areas.ts";
+import { VDSO_END_VA, VDSO_SPAN_BYTES } from "./vdso/layout.ts";
 
 /** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
 const LOWEST_VA = 0x1_0000;
@@ -34,8 +35,8 @@ const LOWEST_VA = 0x1_0000;
 /** Where mappings are placed from, downwards. */
 const MMAP_TOP_VA = 0x7fff_0000_0000;
 
-/** First address after the stack. */
-export const STACK_TOP_VA = 0x7ffe_0000_0000;
+/** First address after the stack; the vDSO is above it. */
+export const STACK_TOP_VA: number = VDSO_END_VA - VDSO_SPAN_BYTES;
 
 /** How large the stack may grow (RLIMIT_STACK). */
 export const STACK_BYTES = 8 * 1024 * 1024;
@@ -54,7 +55,7 @@ const MAX_AREAS = 65530;
 /** How an address space travels. */
 export const addressSpaceState = {
   kind: "address-space",
-  version: 2,
+  version: 3,
   schema: v.object({
     areas: v.pipe(
       v.array(v.object({
@@ -69,6 +70,8 @@ export const addressSpaceState = {
           "file",
           "beyond",
           "device",
+          "vdso",
+          "vvar",
         ]),
         lazy: v.exactOptional(v.literal(true)),
         gpa: v.exactOptional(address),
@@ -80,12 +83,12 @@ export const addressSpaceState = {
     brkStart: address,
     brk: address,
   }),
-  // Version 2 added areas that devices answer.
-  upgrades: { 1: (old: unknown) => old },
+  // Version 2 added areas that devices answer, version 3 those of the vDSO.
+  upgrades: { 1: (old: unknown) => old, 2: (old: unknown) => old },
 } satisfies StateSchema<unknown>;
 
-/** The state of an address space, version 2. */
-export type AddressSpaceStateV2 = v.InferOutput<
+/** The state of an address space, version 3. */
+export type AddressSpaceStateV3 = v.InferOutput<
   typeof addressSpaceState.schema
 >;
 
@@ -120,7 +123,7 @@ export class AddressSpace implements Component {
    */
   constructor(
     memory: Memory,
-    state?: AddressSpaceStateV2,
+    state?: AddressSpaceStateV3,
     isDevice: IsDevice = () => false,
   ) {
     this.#behind = new AreaMemory(memory, state);
@@ -131,7 +134,7 @@ export class AddressSpace implements Component {
     if (state) this.#load(state, isDevice);
   }
 
-  #load(state: AddressSpaceStateV2, isDevice: IsDevice): void {
+  #load(state: AddressSpaceStateV3, isDevice: IsDevice): void {
     let last = 0;
     for (const area of state.areas) {
       if (
@@ -167,7 +170,7 @@ export class AddressSpace implements Component {
 
   /** Answers with the areas and which memory is behind them. */
   dump(): Dump {
-    const state: AddressSpaceStateV2 = {
+    const state: AddressSpaceStateV3 = {
       areas: this.areas.all.map((area) => ({ ...area })),
       brkStart: this.#brkStart,
       brk: this.#brk,
@@ -276,7 +279,7 @@ export class AddressSpace implements Component {
   /** The highest place that is free for `lengthBytes`; -1 when there is none. */
   findFree(lengthBytes: number): number {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
-    const top = STACK_TOP_VA - STACK_BYTES - BLOCK_BYTES;
+    const top = VDSO_END_VA - STACK_BYTES - BLOCK_BYTES;
     return this.areas.findGap(lengthBytes, align, LOWEST_VA, top);
   }
 

@@ -14,7 +14,11 @@ export type AreaKind =
   /** Pages of a mapped file that lie beyond its end. */
   | "beyond"
   /** Addresses that a device answers. */
-  | "device";
+  | "device"
+  /** The code that tells the time without leaving the VM. */
+  | "vdso"
+  /** The page of data that it reads. */
+  | "vvar";
 
 /** One area: whole pages with one protection. */
 export interface Area {

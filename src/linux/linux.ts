@@ -38,6 +38,8 @@ import { syscallName } from "./syscall_numbers.ts";
 import { SAVE_NUMBER, SYSCALLS } from "./syscalls/mod.ts";
 import type { Tracer } from "./trace.ts";
 import { UserMemory } from "./user_memory.ts";
+import { GuestClock, type NominalRate } from "./vdso/guest_clock.ts";
+import { VvarPage } from "./vdso/vvar_page.ts";
 
 /**
  * What a handler answers instead of a result when the call has to wait; it has
@@ -80,6 +82,8 @@ export interface LinuxParts {
   readonly paths: HostPaths;
   /** The devices that are plugins. */
   readonly devices: Devices;
+  /** Finds out how fast its time-stamp counter runs. */
+  readonly nominalTscRate: NominalRate;
   /** Its user and group. */
   readonly ids: { readonly uid: number; readonly gid: number };
 }
@@ -110,6 +114,8 @@ export class Linux implements Personality {
   readonly fds: FdTable;
   readonly pending: PendingIo;
   readonly clock: Clock;
+  /** What tells the program the time within the VM. */
+  readonly guestClock: GuestClock;
   readonly paths: HostPaths;
   readonly devices: Devices;
   readonly ids: { readonly uid: number; readonly gid: number };
@@ -136,6 +142,11 @@ export class Linux implements Personality {
     this.fds = parts.fds;
     this.pending = parts.pending;
     this.clock = parts.clock;
+    this.guestClock = new GuestClock(
+      new VvarPage(parts.memory, parts.space),
+      parts.clock,
+      parts.nominalTscRate,
+    );
     this.paths = parts.paths;
     this.devices = parts.devices;
     this.ids = parts.ids;
@@ -195,6 +206,7 @@ export class Linux implements Personality {
       result = this.#outOfMemory(error);
     }
     if (result === WAITING) return OUTCOME.wait;
+    if (this.#resumed) this.guestClock.waited();
     this.pending.call = null;
     const shown = result === LEFT ? undefined : result;
     this.#options.tracer?.syscall(number, registers, shown, this);

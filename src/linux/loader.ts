@@ -14,6 +14,7 @@ import {
 import { type ElfProgram, readElf } from "./elf.ts";
 import { ProgramError } from "./errors.ts";
 import { UserMemory } from "./user_memory.ts";
+import { mapVdso } from "./vdso/map.ts";
 
 /** Where a position-independent program is put (Linux's, without ASLR). */
 const PIE_BASE_VA = 0x5555_5555_4000;
@@ -42,6 +43,7 @@ const AT = {
   random: 25,
   hwcap2: 26,
   execfn: 31,
+  sysinfoEhdr: 33,
   minsigstksz: 51,
 } as const;
 
@@ -98,9 +100,10 @@ export function loadProgram(
         { hint: "give it more with --memory" },
       );
     }
+    const vdsoVa = mapVdso(space, user);
     return {
       entry: base + elf.entry,
-      stackPointer: writeStack(user, elf, base, start),
+      stackPointer: writeStack(user, elf, base, start, vdsoVa),
     };
   } finally {
     file.close();
@@ -193,6 +196,7 @@ function writeStack(
   elf: ElfProgram,
   base: number,
   start: ProgramStart,
+  vdsoVa: number | undefined,
 ): number {
   let at = STACK_TOP_VA - 8;
   const push = (bytes: Uint8Array): number => {
@@ -214,6 +218,9 @@ function writeStack(
   at -= at % 16;
   const random = push(crypto.getRandomValues(new Uint8Array(16)));
   const auxv: [number, number][] = [
+    ...vdsoVa === undefined
+      ? []
+      : [[AT.sysinfoEhdr, vdsoVa] as [number, number]],
     [AT.hwcap, start.hwcap],
     [AT.pagesz, PAGE_BYTES],
     [AT.clktck, 100],

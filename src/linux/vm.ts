@@ -42,6 +42,7 @@ import type { ProgramParts } from "./program_parts.ts";
 import { findSaved } from "./find_saved.ts";
 import { offerOf } from "./preflight.ts";
 import { settlesWithin } from "./time_limit.ts";
+import { nominalTscRate } from "./vdso/tsc_source.ts";
 import type {
   CommonOptions,
   FrozenVm,
@@ -112,6 +113,7 @@ export class Vm {
       ...parts,
       memory: hardware.memory,
       run: hardware.vcpu.run,
+      nominalTscRate: () => nominalTscRate(hardware.vcpu),
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
     }, {
       tracer: options.tracer,
