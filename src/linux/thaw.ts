@@ -49,7 +49,7 @@ import {
   type MachineStateV1,
 } from "./machine_state.ts";
 import { Process, processState } from "./process.ts";
-import { openPaths, type ProgramParts } from "./program_parts.ts";
+import { openPaths, openRoot, type ProgramParts } from "./program_parts.ts";
 import { type FoundDevice, takeDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
@@ -142,7 +142,7 @@ export function thaw(
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
   using owned = new DisposableStack();
-  const paths = owned.use(openPaths(options.allow));
+  const paths = owned.use(openPaths(options.allow, openRoot(options.root)));
   const devices = Devices.make(saved.devices);
   owned.defer(() => void devices[Symbol.asyncDispose]());
   const space = new AddressSpace(

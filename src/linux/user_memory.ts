@@ -169,14 +169,18 @@ export class UserMemory {
   }
 
   /**
-   * The memory of whole pages of the program's areas, whatever they allow, for
-   * the VMM to fill.
+   * The memory of the program's areas, whatever they allow, for the VMM to
+   * fill: at most as much as one read moves.
    */
   area(va: number, lengthBytes: number): IoVector {
     const io = this.#io;
     io.reset(true);
-    for (let done = 0; done < lengthBytes; done += PAGE_BYTES) {
-      if (!io.add(this.#space.locate(va + done), PAGE_BYTES)) break;
+    const total = Math.min(lengthBytes, MAX_RW_BYTES);
+    for (let done = 0; done < total;) {
+      const left = PAGE_BYTES - (va + done) % PAGE_BYTES;
+      const length = Math.min(left, total - done);
+      if (!io.add(this.#space.locate(va + done), length)) break;
+      done += length;
     }
     return io;
   }

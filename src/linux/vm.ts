@@ -516,6 +516,7 @@ export class Vm {
         carry: options.carryFiles,
         signal,
         plugins: devices.files,
+        root: linux.paths.root,
       }),
       ...devices.components,
       new MemorySaver(memory, linux.space.blocks, options.compress),

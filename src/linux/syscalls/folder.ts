@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AT_FDCWD, HostPaths, O, pathOf, S_IF } from "../../devices/mod.ts";
+import { AT_FDCWD, O, S_IF } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
@@ -12,7 +12,7 @@ import { following, LOOK, userPath } from "./paths.ts";
 
 function changeFolder(linux: Linux, path: string | undefined): number {
   if (path === undefined) return -ERRNO.ENOENT;
-  linux.process.state.cwd = pathOf(path);
+  linux.process.state.cwd = path;
   return 0;
 }
 
@@ -34,7 +34,7 @@ export const folderCalls: SyscallTable = {
       linux,
       where,
       LOOK,
-      (fd) => changeFolder(linux, HostPaths.pathOfFd(fd)),
+      (fd) => changeFolder(linux, linux.paths.nameOf(fd)),
       O.path | O.directory,
     );
   },
@@ -47,7 +47,7 @@ export const folderCalls: SyscallTable = {
     if (file.hostFd === undefined || (mode & S_IF.mask) !== S_IF.directory) {
       return -ERRNO.ENOTDIR;
     }
-    return changeFolder(linux, HostPaths.pathOfFd(file.hostFd));
+    return changeFolder(linux, linux.paths.nameOf(file.hostFd));
   },
   umask(linux, args) {
     const { state } = linux.process;
