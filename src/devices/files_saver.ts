@@ -108,6 +108,10 @@ export class FilesSaver implements Component {
         closeOnExec: descriptor.closeOnExec,
       })),
       files: states,
+      held: this.#fds.held().map(([gpa, file]) => ({
+        gpa,
+        file: files.indexOf(file),
+      })),
       pipes: pipes.map((pipe) => ({
         inode: pipe.inode,
         readEndOpen: pipe.open.read,

@@ -46,7 +46,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV2,
+  type FilesStateV3,
   type FilesTable,
 } from "./files_state.ts";
 export {

@@ -287,7 +287,8 @@ function hostFile(state: HostFileState, fd: number, hostFd: number): HostFile {
 }
 
 function name(state: HostFileState, fd: number): string {
-  return `Cannot restore descriptor ${fd} (${state.path})`;
+  const what = fd < 0 ? "a mapped file" : `descriptor ${fd}`;
+  return `Cannot restore ${what} (${state.path})`;
 }
 
 /** Opens a file as the program had it. @throws {FilesError} */

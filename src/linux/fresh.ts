@@ -79,6 +79,7 @@ export function loadFresh(
   bootVcpu(vcpu, start.entry, start.stackPointer);
   const fds = new FdTable();
   standardStreams(fds, options.console);
+  space.files.attach(fds);
   const executable = textOf(root, start.executable, here);
   const process = new Process(
     Process.initial(executable, start.argv, cwd, Deno.umask()),

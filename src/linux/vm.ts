@@ -197,6 +197,7 @@ export class Vm {
         using making = new DisposableStack();
         const fds = files.finish();
         making.defer(() => fds.closeAll());
+        parts.space.files.attach(fds);
         const vm = new Vm(hardware, { ...parts, fds }, options);
         making.use(vm.#machine);
         vm.#machine.adopt();
