@@ -67,6 +67,12 @@ export class CheckedFiles implements Disposable {
     return fds;
   }
 
+  /** The O_* flags of each file that is mapped, by the gpa it is mapped at. */
+  get mapped(): ReadonlyMap<number, number> {
+    const { held, files } = this.#table;
+    return new Map(held.map(({ gpa, file }) => [gpa, files[file].flags]));
+  }
+
   /** Gives back what is held, unless it was finished. */
   [Symbol.dispose](): void {
     for (const one of this.#checked) one.cancel();

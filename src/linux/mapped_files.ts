@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { count as address } from "../state/mod.ts";
-import type { FdTable, OpenFile } from "../devices/mod.ts";
+import { type FdTable, O, type OpenFile } from "../devices/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import {
   FILES_END_GPA,
@@ -60,6 +60,24 @@ export class MappedFiles {
   /** Which parts of files are mapped. */
   state(): MappedFileState[] {
     return this.#mapped.map((one) => ({ ...one }));
+  }
+
+  /**
+   * Checks that the files which are held open are those that are mapped.
+   *
+   * @param held the O_* flags of each, by the gpa it is mapped at
+   * @throws {VmError} when they are not, or are not open as they must be
+   */
+  check(held: ReadonlyMap<number, number>): void {
+    for (const { gpa, isWritable } of this.#mapped) {
+      const flags = held.get(gpa);
+      const mode = (flags ?? O.path) & (O.accessMode | O.path);
+      const fits = mode === O.readWrite || (mode === O.readOnly && !isWritable);
+      if (!fits) throw misplaced(gpa);
+    }
+    for (const gpa of held.keys()) {
+      if (!this.#mapped.some((one) => one.gpa === gpa)) throw misplaced(gpa);
+    }
   }
 
   /**

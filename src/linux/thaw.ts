@@ -156,6 +156,8 @@ export function thaw(
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
   });
+  owned.use(files);
+  space.files.check(files.mapped);
   owned.move();
   const { process, clock, pending } = saved;
   return { space, process, files, pending, clock, paths, devices };
