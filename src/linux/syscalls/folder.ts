@@ -8,7 +8,7 @@ import { AT_FDCWD, O, S_IF } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
-import { following, LOOK, userPath } from "./paths.ts";
+import { following, READ, userPath } from "./paths.ts";
 
 function changeFolder(linux: Linux, path: string | undefined): number {
   if (path === undefined) return -ERRNO.ENOENT;
@@ -33,7 +33,7 @@ export const folderCalls: SyscallTable = {
     return following(
       linux,
       where,
-      LOOK,
+      READ,
       (fd) => changeFolder(linux, linux.paths.nameOf(fd)),
       O.path | O.directory,
     );
