@@ -12,14 +12,17 @@ import { writeLine } from "./text.ts";
 export const USAGE: string =
   `vm ${VERSION}: run a Linux program in a VM, freeze it, thaw it
 
-  vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program
+  vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program: a path, or a name that
+                                          is looked for in PATH
   vm restore [OPTIONS] IMAGE              go on with a program that was saved
   vm receive [OPTIONS] URL                go on with programs that are sent here
   vm inspect [--json] IMAGE               show what an image holds
 
 Options of run, restore and receive:
-  --allow-read=PATHS    what the program may read (default: this folder)
+  --allow-read=PATHS    what the program may read (default: @system,. that is
+                        the system's programs and libraries, and this folder)
   --allow-write=PATHS   what it may write (default: this folder)
+  --root=FOLDER         what is / for the program (default: /)
   --device=PATH[:VALUES]  a device of your own: ./plugins/counter.ts:step=2;
                         id=NAME among its values names it; may be repeated
   --on-save=URL         where SAVE() saves to (default: file:vm.img): a file, -,

@@ -18,7 +18,8 @@ const NO_FILES: readonly number[] = [
 
 /** The action that fails, as messages begin. */
 export function nameOf(state: HostFileState, fd: number): string {
-  return `Cannot restore descriptor ${fd} (${state.path})`;
+  const what = fd < 0 ? "a mapped file" : `descriptor ${fd}`;
+  return `Cannot restore ${what} (${state.path})`;
 }
 
 /** A host file cannot be opened: why, and what to do. */

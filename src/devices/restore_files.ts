@@ -67,10 +67,17 @@ export class CheckedFiles implements Disposable {
     for (const { fd, file, closeOnExec } of this.#table.descriptors) {
       fds.installAt(fd, files[file], closeOnExec);
     }
+    for (const { gpa, file } of this.#table.held) fds.hold(gpa, files[file]);
     const { consoleInput, consoleEnded } = this.#table;
     if (consoleInput.length > 0) this.#script?.push(consoleInput);
     if (consoleEnded) this.#script?.end();
     return fds;
+  }
+
+  /** The O_* flags of each file that is mapped, by the gpa it is mapped at. */
+  get mapped(): ReadonlyMap<number, number> {
+    const { held, files } = this.#table;
+    return new Map(held.map(({ gpa, file }) => [gpa, files[file].flags]));
   }
 
   /** Gives back what is held, unless it was finished. */
@@ -116,6 +123,13 @@ export function checkFiles(
       }
       seen.add(fd);
     }
+    const held = new Set<number>();
+    for (const { gpa, file } of table.held) {
+      if (!checked[file] || held.has(gpa)) {
+        throw malformed(`the file mapped at gpa ${gpa} is out of place`);
+      }
+      held.add(gpa);
+    }
   } catch (error) {
     for (const one of checked) one.cancel();
     carried[Symbol.dispose]();
@@ -158,9 +172,10 @@ export function misfits(
   return found;
 }
 
-/** The lowest descriptor that points to a file. */
+/** The lowest descriptor that points to a file; -1 where it is only mapped. */
 function descriptorOf(table: FilesTable, index: number): number {
-  const fd = table.descriptors.find((d) => d.file === index)?.fd;
+  const fd = table.descriptors.find((d) => d.file === index)?.fd ??
+    (table.held.some(({ file }) => file === index) ? -1 : undefined);
   if (fd === undefined) throw malformed(`nothing points to file ${index}`);
   return fd;
 }

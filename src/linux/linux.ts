@@ -374,6 +374,19 @@ export class Linux implements Personality {
     return OUTCOME.stop;
   }
 
+  /** A shared file is shorter than what was mapped of it: SIGBUS. */
+  onMissingPage(): boolean {
+    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
+      return false;
+    }
+    this.kill({
+      signal: SIGNAL.SIGBUS,
+      what: "access beyond the end of a mapped file",
+      rip: this.registers.rip,
+    });
+    return true;
+  }
+
   /**
    * Whether a page goes on faulting although it is there. A stale translation
    * is dropped before it is given up.

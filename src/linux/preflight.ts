@@ -35,7 +35,7 @@ import { Hardware } from "./hardware.ts";
 import { devicesState } from "./devices_state.ts";
 import { checkMachine, machineState } from "./machine_state.ts";
 import { processState } from "./process.ts";
-import { openPaths } from "./program_parts.ts";
+import { openPaths, openRoot } from "./program_parts.ts";
 import { isDeviceOf, misfitDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
@@ -195,7 +195,7 @@ export async function reasonsAgainst(
     if (table.part !== "table") {
       throw new FilesError("FILES_STATE", "The table of files is missing");
     }
-    using paths = openPaths(options.allow);
+    using paths = openPaths(options.allow, openRoot(options.root));
     const policy = options.files ?? "check";
     for (const { message } of misfits(table, { paths, policy })) {
       reasons.push(message);

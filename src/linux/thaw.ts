@@ -39,7 +39,7 @@ import {
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV3,
+  type AddressSpaceStateV4,
 } from "./address_space.ts";
 import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
@@ -49,7 +49,7 @@ import {
   type MachineStateV1,
 } from "./machine_state.ts";
 import { Process, processState } from "./process.ts";
-import { openPaths, type ProgramParts } from "./program_parts.ts";
+import { openPaths, openRoot, type ProgramParts } from "./program_parts.ts";
 import { type FoundDevice, takeDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
@@ -62,7 +62,7 @@ export interface SavedVm {
   /** The parts of memory, and where each is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
-  readonly space: AddressSpaceStateV3;
+  readonly space: AddressSpaceStateV4;
   /** The process. */
   readonly process: Process;
   /** The clock, which stands. */
@@ -142,7 +142,7 @@ export function thaw(
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
   using owned = new DisposableStack();
-  const paths = owned.use(openPaths(options.allow));
+  const paths = owned.use(openPaths(options.allow, openRoot(options.root)));
   const devices = Devices.make(saved.devices);
   owned.defer(() => void devices[Symbol.asyncDispose]());
   const space = new AddressSpace(
@@ -156,6 +156,8 @@ export function thaw(
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
   });
+  owned.use(files);
+  space.files.check(files.mapped);
   owned.move();
   const { process, clock, pending } = saved;
   return { space, process, files, pending, clock, paths, devices };

@@ -199,6 +199,7 @@ export class Vm {
         using making = new DisposableStack();
         const fds = files.finish();
         making.defer(() => fds.closeAll());
+        parts.space.files.attach(fds);
         const vm = new Vm(hardware, { ...parts, fds }, options);
         making.use(vm.#machine);
         vm.#machine.adopt();
@@ -518,6 +519,7 @@ export class Vm {
         carry: options.carryFiles,
         signal,
         plugins: devices.files,
+        root: linux.paths.root,
       }),
       ...devices.components,
       new MemorySaver(memory, linux.space.blocks, options.compress),

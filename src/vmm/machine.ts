@@ -288,6 +288,10 @@ export class Machine {
         } else if (result === -ERRNO.EINTR) {
           if (exits === exitsAtInterruption) return OUTCOME.compute;
           exitsAtInterruption = exits;
+        } else if (result === -ERRNO.EFAULT) {
+          // Memory is always there; what a program maps of a file need not be.
+          if (this.#personality.onMissingPage()) return OUTCOME.stop;
+          throw new GuestError("Cannot run the vCPU: its memory is not there");
         } else if (result !== -ERRNO.EAGAIN) {
           throw new GuestError(
             `Cannot run the vCPU: KVM_RUN failed with errno ${-result}`,

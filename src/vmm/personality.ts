@@ -33,6 +33,11 @@ export interface Personality {
   onException(vector: number): Outcome;
   /** `in` or `out` on a port that no device claims. */
   onUnclaimedPort(port: number): Outcome;
+  /**
+   * The program touched a page of a file that the file does not have; whether
+   * it could be that.
+   */
+  onMissingPage(): boolean;
   /** Whether a system call waits. */
   readonly isWaiting: boolean;
   /** Tries the waiting system call again. */
