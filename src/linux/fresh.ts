@@ -10,7 +10,6 @@ import {
   HostStream,
   O,
   pathOf,
-  PendingIo,
   type ScriptConsole,
   ScriptStream,
 } from "../devices/mod.ts";
@@ -63,7 +62,7 @@ export function loadFresh(
     Process.initial(executable, argv, cwd, Deno.umask()),
   );
   owned.move();
-  const pending = new PendingIo();
+  const pending = { calls: [] };
   const clock = new Clock();
   return { space, process, fds, pending, clock, paths, devices };
 }

@@ -10,7 +10,7 @@ import {
   type FdTable,
   FilesError,
   HostPaths,
-  type PendingIo,
+  type PendingStateV2,
 } from "../devices/mod.ts";
 import type { AddressSpace } from "./address_space.ts";
 import type { Devices } from "./devices.ts";
@@ -24,8 +24,8 @@ export interface ProgramParts {
   readonly process: Process;
   /** Its descriptors. */
   readonly fds: FdTable;
-  /** Its waiting call. */
-  readonly pending: PendingIo;
+  /** Its calls that wait. */
+  readonly pending: PendingStateV2;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */

@@ -49,6 +49,7 @@ export {
   checkSyscall,
   checkVcpuState,
   loadVcpu,
+  regsState,
   VcpuSaver,
   vcpuState,
   type VcpuStateV1,
