@@ -5,7 +5,6 @@
 // threads [what]: all of it, or one part.
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -18,7 +17,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "show.h"
+
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+
 enum { THREADS = 8, ROUNDS = 200 };
+
+// From linux/futex.h, which not every C library's headers bring along.
+enum {
+  FUTEX_WAIT = 0,
+  FUTEX_WAKE = 1,
+  FUTEX_CMP_REQUEUE = 4,
+  FUTEX_WAKE_OP = 5,
+  FUTEX_WAIT_BITSET = 9,
+  ADD_3_IF_IT_WAS_5 = 1 << 28 | 0 << 24 | 3 << 12 | 5,
+};
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -219,19 +234,17 @@ static void raw(void) {
   }
   other = 5;
   printf("wake_op: %ld\n",
-         futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other,
-               FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 5)));
+         futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other, ADD_3_IF_IT_WAS_5));
   printf("other: %u\n", other);
 }
 
 static void calls(void) {
   printf("tid is pid: %d\n", gettid() == getpid());
-  printf("clone without what it needs: %ld %d\n",
-         syscall(SYS_clone, 0x10000, 0, 0, 0, 0), errno);
-  printf("%ld %d\n", syscall(SYS_clone, 0x10800, 0, 0, 0, 0), errno);
-  printf("clone3, short: %ld %d\n", syscall(SYS_clone3, &word, 8), errno);
-  printf("clone3, long: %ld %d\n", syscall(SYS_clone3, &word, 5000), errno);
-  printf("clone3, nowhere: %ld %d\n", syscall(SYS_clone3, 0x1000, 88), errno);
+  SHOW(syscall(SYS_clone, 0x10000, 0, 0, 0, 0));
+  SHOW(syscall(SYS_clone, 0x10800, 0, 0, 0, 0));
+  SHOW(syscall(SYS_clone3, &word, 8));
+  SHOW(syscall(SYS_clone3, &word, 5000));
+  SHOW(syscall(SYS_clone3, 0x1000, 88));
 }
 
 static void *sleep_then_exit(void *arg) {
