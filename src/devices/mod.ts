@@ -98,9 +98,9 @@ export {
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
   type PendingCall,
-  PendingIo,
+  PendingSaver,
   pendingState,
-  type PendingStateV1,
+  type PendingStateV2,
 } from "./pending.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
@@ -111,3 +111,4 @@ export {
   misfits,
   restoreFiles,
 } from "./restore_files.ts";
+export { Waits } from "./waits.ts";

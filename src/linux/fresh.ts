@@ -13,7 +13,6 @@ import {
   O,
   pathOf,
   pathText,
-  PendingIo,
   type RootFolder,
   type ScriptConsole,
   ScriptStream,
@@ -84,7 +83,7 @@ export function loadFresh(
   const process = new Process(
     Process.initial(executable, start.argv, cwd, Deno.umask()),
   );
-  process.state.name = nameOf(path);
+  process.current.state.name = nameOf(path);
   rootOwned.move();
   const own = [start.executable, ...start.scripts];
   const paths = owned.use(openPaths(
@@ -94,7 +93,7 @@ export function loadFresh(
   ));
   warnOfLibraries(start, paths, options);
   owned.move();
-  const pending = new PendingIo();
+  const pending = { calls: [] };
   const clock = new Clock();
   return { space, process, fds, pending, clock, paths, devices };
 }

@@ -14,7 +14,7 @@ import {
   O,
   pathOf,
   pathText,
-  type PendingIo,
+  type PendingStateV2,
   RootFolder,
   SYSTEM,
   systemFolders,
@@ -33,8 +33,8 @@ export interface ProgramParts {
   readonly process: Process;
   /** Its descriptors. */
   readonly fds: FdTable;
-  /** Its waiting call. */
-  readonly pending: PendingIo;
+  /** Its calls that wait. */
+  readonly pending: PendingStateV2;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */

@@ -13,8 +13,8 @@ import {
   FilesError,
   type FilesPart,
   filesState,
-  PendingIo,
   pendingState,
+  type PendingStateV2,
 } from "../devices/mod.ts";
 import {
   decodeState,
@@ -67,8 +67,8 @@ export interface SavedVm {
   readonly process: Process;
   /** The clock, which stands. */
   readonly clock: Clock;
-  /** The waiting call. */
-  readonly pending: PendingIo;
+  /** The calls that wait. */
+  readonly pending: PendingStateV2;
   /** The descriptors. */
   readonly files: readonly FilesPart[];
   /** The devices that are plugins. */
@@ -104,7 +104,7 @@ export function readSaved(
     space: take(addressSpaceState),
     process: new Process(take(processState)),
     clock: new Clock(take(clockState)),
-    pending: new PendingIo(take(pendingState)),
+    pending: take(pendingState),
     files: sections.takeParts(filesState.kind).map((section) => ({
       state: decodeState(filesState, section),
       data: () => readData(section),
@@ -112,8 +112,20 @@ export function readSaved(
     devices: takeDevices(definitions, sections, readData),
   };
   sections.finish();
+  checkCalls(saved.process, saved.pending);
   checkMachine(saved.machine, checkMemoryParts(saved.memory));
   return saved;
+}
+
+/** Refuses a call of no task. @throws {ImageError} */
+function checkCalls(process: Process, { calls }: PendingStateV2): void {
+  for (const { task } of calls) {
+    if (task < process.tasks.size) continue;
+    throw new ImageError(
+      "IMAGE_STATE",
+      `Cannot load "pending-io": a call is of task ${task}, and there are ${process.tasks.size}`,
+    );
+  }
 }
 
 /** A saved program in a fresh VM, but for its files: those were only checked. */
@@ -141,6 +153,9 @@ export function thaw(
   bringMemory(memory);
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
+  for (const { registers } of saved.process.tasks.values()) {
+    registers?.check(vcpu);
+  }
   using owned = new DisposableStack();
   const paths = owned.use(openPaths(options.allow, openRoot(options.root)));
   const devices = Devices.make(saved.devices);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FilesSaver } from "../devices/mod.ts";
+import { FilesSaver, PendingSaver } from "../devices/mod.ts";
 import {
   AtomicFile,
   type ByteSource,
@@ -112,7 +112,7 @@ export class Vm {
     this.#linux = new Linux({
       ...parts,
       memory: hardware.memory,
-      run: hardware.vcpu.run,
+      vcpu: hardware.vcpu,
       nominalTscRate: () => nominalTscRate(hardware.vcpu),
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
     }, {
@@ -514,7 +514,7 @@ export class Vm {
       linux.space,
       linux.process,
       linux.clock,
-      linux.pending,
+      new PendingSaver(() => linux.pending()),
       new FilesSaver(linux.fds, this.#options.console, {
         carry: options.carryFiles,
         signal,

@@ -51,6 +51,7 @@ export {
   checkSyscall,
   checkVcpuState,
   loadVcpu,
+  regsState,
   VcpuSaver,
   vcpuState,
   type VcpuStateV1,

@@ -115,7 +115,7 @@ for (const [name, addressSpace, fdTable, own] of OF_THE_LAB) {
       saved.devices.map(({ id }) => id),
       own.slice(1).map((kind) => `${kind}0`),
     );
-    assertEquals(saved.pending.call, null);
+    assertEquals(saved.pending.calls, []);
   });
 }
 

@@ -60,8 +60,9 @@ function readClock(linux: Linux, clock: number, va: number): number {
     case CLOCK.boottime:
       return writeNs(linux, va, linux.guestClock.monotonicNs());
     case CLOCK.processCpu:
-    case CLOCK.threadCpu:
       return writeNs(linux, va, linux.cpuNs());
+    case CLOCK.threadCpu:
+      return writeNs(linux, va, linux.scheduler.cpuNs(linux.task));
     default:
       return -ERRNO.EINVAL;
   }
