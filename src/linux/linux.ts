@@ -184,7 +184,8 @@ export class Linux implements Personality {
       const task = tasks[place];
       task.call = structuredClone(call);
       this.scheduler.block(task);
-      if (call.futex) this.futexes.add(task);
+      // One that was woken is in no queue any more.
+      if (call.futex && !call.futex.isWoken) this.futexes.add(task);
     }
     for (const task of tasks) {
       if (!task.call && task !== this.task) this.scheduler.wake(task);

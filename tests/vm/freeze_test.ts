@@ -5,7 +5,6 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { VmEnd } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import {
   delay,
@@ -16,6 +15,7 @@ import {
   seeded,
   TestVm,
 } from "../support.ts";
+import { checkMoving, statusOf } from "./moving.ts";
 
 /** Programs that call SAVE(), and their arguments. */
 const SAVERS: [name: string, ...args: string[]][] = [
@@ -28,11 +28,6 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["unlinked"],
   ["nameless"],
 ];
-
-function statusOf(end: VmEnd): number {
-  if (end.kind === "exited") return end.code;
-  return end.kind === "signaled" ? 128 + end.signal : 0;
-}
 
 /** Runs a program, moving it to a new VM at each SAVE(). */
 async function throughSaves(
@@ -125,77 +120,6 @@ kvmTest(
     assertEquals(fails.output.stdout, "-1 5\n"); // EIO
   },
 );
-
-/** Waits for a promise, but not longer. */
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
-}
-
-/** When a VM is paused next: after some time, or some system calls. */
-type Next = { afterMs: number } | { afterCalls: number };
-
-/** Runs a program to its end, moving it to a new VM again and again. */
-async function moving(
-  program: string,
-  args: string[],
-  folder: string,
-  next: () => Next,
-): Promise<{ stdout: string; end: VmEnd; moves: number }> {
-  const image = `${folder}/vm.img`;
-  let callsLeft = 0;
-  const options = {
-    allow: { read: [folder], write: [folder] },
-    tracer: {
-      syscall() {
-        if (--callsLeft === 0) void test.vm.pause();
-      },
-    },
-  };
-  let test = await TestVm.create({ program, args, cwd: folder, ...options });
-  test.console.end();
-  for (let moves = 0;; moves++) {
-    const when = next();
-    callsLeft = "afterCalls" in when ? when.afterCalls : 0;
-    const running = test.run();
-    if ("afterMs" in when) {
-      await within(running, when.afterMs);
-      await test.vm.pause();
-    } else {
-      while (test.vm.state === "running") await within(running, 1);
-    }
-    if (test.vm.end) {
-      const end = await running;
-      await test[Symbol.asyncDispose]();
-      return { stdout: test.output.stdout, end, moves };
-    }
-    await test.vm.save(image);
-    running.catch(() => {});
-    await test[Symbol.asyncDispose]();
-    test = await TestVm.restore(image, options, test);
-  }
-}
-
-/** Compares a program that is moved with the same one natively. */
-async function checkMoving(
-  name: string,
-  args: string[],
-  next: () => Next,
-): Promise<void> {
-  const [program] = await guest(name);
-  await using natively = new Scratch();
-  await using inVm = new Scratch();
-  const expected = await native(program, args, natively.path);
-  const got = await moving(program, args, inVm.path, next);
-  console.log(`${name}: moved ${got.moves} times`);
-  assert(got.moves > 0, "it was never moved");
-  assertEquals(got.stdout, expected.stdout);
-  assertEquals(statusOf(got.end), expected.status);
-}
 
 for (
   const [name, gapMs, ...args] of [
