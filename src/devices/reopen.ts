@@ -5,6 +5,7 @@
  */
 
 import { ERRNO, errnoName } from "../kvm/mod.ts";
+import { sameBytes } from "../state/mod.ts";
 import type { ScriptConsole } from "./console.ts";
 import { FilesError } from "./errors.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
@@ -418,10 +419,6 @@ function cutBack(
 
 function hex(digest: Uint8Array): string {
   return `${digest.toHex().slice(0, 16)}…`;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function seek(state: HostFileState, fd: number, hostFd: number): void {

@@ -18,6 +18,7 @@ import {
   type Link,
   listenConnections,
   type ListenOptions,
+  sameBytes,
   TransportError,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
@@ -30,9 +31,8 @@ import {
   NONCE_BYTES,
   offerMessage,
   PROTOCOL,
-  sessionMessage,
 } from "./messages.ts";
-import { checkVersions, isEqual } from "./source.ts";
+import { checkSession, checkVersions } from "./session.ts";
 import { Wire } from "./wire.ts";
 
 /** How to receive a VM. */
@@ -169,7 +169,7 @@ async function take(
     offerMessage,
     (await wire.receive(FRAME.offer)).payload,
   );
-  if (!isEqual(offer.nonce, destination)) {
+  if (!sameBytes(offer.nonce, destination)) {
     throw wire.wrong("its offer belongs to another session");
   }
   const reasons = await reasonsAgainst(offer, options);
@@ -191,12 +191,7 @@ async function take(
   enter("prepare");
   await wire.send(FRAME.prepared, session);
   enter("commit");
-  const { payload } = await wire.receive(FRAME.commit);
-  const taken = wire.read(sessionMessage, payload);
-  if (
-    !isEqual(taken.source, session.source) ||
-    !isEqual(taken.destination, destination)
-  ) throw wire.wrong("what it gives belongs to another session");
+  checkSession(wire, session, await wire.receive(FRAME.commit));
   const vm = prepared.finish();
   // It is ours, whether the source hears of it or not.
   await wire.sendLast(FRAME.done, session);
