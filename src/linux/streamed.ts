@@ -31,6 +31,8 @@ export interface StreamedVm {
   readonly hardware: Hardware;
   /** The state that is to go into it. */
   readonly saved: SavedVm;
+  /** The image's digest, hex digits: what came has it. */
+  readonly digest: string;
 }
 
 /**
@@ -70,7 +72,7 @@ export async function readStreamed(
     hardware = owners.vm.use(Hardware.open(config.memoryBytes));
     return hardware.memory;
   };
-  await readImage(source, {
+  const { digest } = await readImage(source, {
     place(section) {
       if (section.kind !== memoryState.kind) return undefined;
       return placesOf(memoryFor(section), partOf(section));
@@ -94,7 +96,7 @@ export async function readStreamed(
   const take = ({ sequence }: Section) => spool.take(sequence);
   const saved = readSaved(sections, take, definitions);
   // Memory has at least one part, or readSaved would have said so.
-  return { hardware: hardware!, saved };
+  return { hardware: hardware!, saved, digest };
 }
 
 function partOf(section: Section): MemoryPart {

@@ -84,6 +84,11 @@ export interface RestoreOptions extends CommonOptions, EndOptions {
 /** A VM that could be restored: all was found as it must be. */
 export interface PreparedVm extends Disposable {
   /**
+   * The image's digest, hex digits: what was read has it. Absent for one in a
+   * file, of which not all need have been read.
+   */
+  readonly digest?: string;
+  /**
    * Makes the changes to files that were chosen, and gives the VM, paused where
    * the saved one was. To be called once at most.
    *

@@ -18,6 +18,7 @@ import {
   type Link,
   listenConnections,
   type ListenOptions,
+  printable,
   sameBytes,
   TransportError,
 } from "../state/mod.ts";
@@ -185,9 +186,17 @@ async function take(
   await wire.send(FRAME.answer, answer);
   enter("transfer");
   const { signal } = options;
+  const image = new WireSource(wire);
   using prepared = await wire.working(
-    Vm.prepare(new WireSource(wire), { ...options, signal }),
+    Vm.prepare(image, { ...options, signal }),
   );
+  if (prepared.digest !== image.digest) {
+    throw wire.wrong(
+      `it sent an image with digest ${prepared.digest}, and says that it is ${
+        printable(image.digest)
+      }`,
+    );
+  }
   enter("prepare");
   await wire.send(FRAME.prepared, session);
   enter("commit");
@@ -206,9 +215,15 @@ class WireSource implements ByteSource {
   #left = 0;
   #totalBytes = 0;
   #hasEnded = false;
+  #digest = "";
 
   constructor(wire: Wire) {
     this.#wire = wire;
+  }
+
+  /** What the source says that the image's digest is; empty before its end. */
+  get digest(): string {
+    return this.#digest;
   }
 
   /** @throws {MigrationError} when the frames are not what they must be */
@@ -241,6 +256,7 @@ class WireSource implements ByteSource {
         `it sent ${this.#totalBytes} of ${end.totalBytes} bytes of the image`,
       );
     }
+    this.#digest = end.digest;
     this.#hasEnded = true;
     return false;
   }
