@@ -25,6 +25,7 @@ import { pathOf } from "./path_bytes.ts";
 import { HostFile } from "./host_file.ts";
 import type { OpenFile } from "./open_file.ts";
 import type { PluginFileState } from "./plugin_file.ts";
+import { atOnce, type Steps } from "./steps.ts";
 
 /**
  * What to do about a file that is not as it was at the save: refuse it; take it
@@ -52,14 +53,20 @@ export interface RestoreFilesOptions {
  */
 export interface Checked {
   /** Makes the changes, and gives the file; called once. */
-  finish(): OpenFile;
+  finish(): Steps<OpenFile>;
   /** Gives back what is held, if it was not finished. */
   cancel(): void;
 }
 
 /** A file that needs no change. */
 export function asItIs(file: OpenFile): Checked {
-  return { finish: () => file, cancel: () => file.close() };
+  return {
+    // deno-lint-ignore require-yield -- there is nothing to do
+    *finish() {
+      return file;
+    },
+    cancel: () => file.close(),
+  };
 }
 
 /** Flags that make or change a file when it is opened: not a second time. */
@@ -97,19 +104,19 @@ function flagsAgain(flags: number): number {
  * @param unlinked the files without a name that are there already
  * @throws {FilesError} naming descriptor, path, expected and found
  */
-export function reopenHostFile(
+export function* reopenHostFile(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
   unlinked: UnlinkedFiles,
-): Checked {
+): Steps<Checked> {
   if (state.isUnlinked) {
-    return asItIs(reopenUnlinked(state, fd, content, unlinked));
+    return asItIs(yield* reopenUnlinked(state, fd, content, unlinked));
   }
   const { policy } = options;
   if (policy === "carry" && state.isCarried) {
-    return checkCarried(state, fd, content, options);
+    return yield* checkCarried(state, fd, content, options);
   }
   const hostFd = openAgain(state, fd, options);
   try {
@@ -117,7 +124,8 @@ export function reopenHostFile(
     const file = hostFile(state, fd, hostFd);
     if (!isLonger || policy !== "rollback") return asItIs(file);
     return {
-      finish() {
+      // deno-lint-ignore require-yield -- cutting back takes no time
+      *finish() {
         cutBack(state, fd, options);
         return file;
       },
@@ -142,21 +150,23 @@ export function reopenable(
   const isCarried = options.policy === "carry" && state.isCarried;
   if (isCarried) return placeFor(state, fd, [], options).cancel();
   using unlinked = new UnlinkedFiles();
-  reopenHostFile(state, fd, [], options, unlinked).cancel();
+  atOnce(reopenHostFile(state, fd, [], options, unlinked)).cancel();
 }
 
 /** Checks that what the image carries of a file can be put in its place. */
-function checkCarried(
+function* checkCarried(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
-): Checked {
+): Steps<Checked> {
   // All of it must be there before what the file holds now is given up.
-  for (const _ of carried(state, fd, content));
+  for (const _ of carried(state, fd, content)) yield;
   const place = placeFor(state, fd, content, options);
   try {
-    return place.isFree ? placeNew(state, fd, content, place, options) : place;
+    return place.isFree
+      ? yield* placeNew(state, fd, content, place, options)
+      : place;
   } catch (error) {
     place.cancel();
     throw error;
@@ -167,13 +177,13 @@ function checkCarried(
  * Writes a file that is not there, without a name as yet: a disk that is full
  * is found out before anything is changed.
  */
-function placeNew(
+function* placeNew(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   place: Place,
   options: RestoreFilesOptions,
-): Checked {
+): Steps<Checked> {
   const { paths } = options;
   const parentOf = () => {
     const path = pathOf(state.path);
@@ -188,13 +198,13 @@ function placeNew(
   if (NO_TEMPORARY.includes(-nameless)) return place;
   if (nameless < 0) throw cannotOpen(state, fd, nameless);
   try {
-    fill(state, fd, content, nameless);
+    yield* fill(state, fd, content, nameless);
   } catch (error) {
     close(nameless);
     throw error;
   }
   return {
-    finish() {
+    *finish() {
       let linked: number;
       try {
         const { fd: parentFd, name } = parentOf();
@@ -204,7 +214,7 @@ function placeNew(
         close(nameless);
       }
       // Another descriptor of the program's has made it, or somebody else.
-      if (linked < 0) return place.finish();
+      if (linked < 0) return yield* place.finish();
       return hostFileAgain(state, fd, options);
     },
     cancel: () => close(nameless),
@@ -246,7 +256,7 @@ function placeFor(
   } else throw cannotOpen(state, fd, there);
   return {
     isFree: there < 0,
-    finish() {
+    *finish() {
       const own = there >= 0
         ? there
         : paths.open("/", path, flags | O.create, 0o666, { write: true });
@@ -254,7 +264,7 @@ function placeFor(
       there = -1;
       try {
         ftruncate(own, 0);
-        fill(state, fd, content, own);
+        yield* fill(state, fd, content, own);
       } finally {
         close(own);
       }
@@ -469,12 +479,12 @@ function cannotFill(
 }
 
 /** Gives a file, which is empty, the content that the image carries. */
-function fill(
+function* fill(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   hostFd: number,
-): void {
+): Steps<void> {
   for (const { offset, bytes } of carried(state, fd, content)) {
     try {
       using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
@@ -485,6 +495,7 @@ function fill(
     } catch (cause) {
       throw cannotFill(state, fd, cause);
     }
+    yield;
   }
   // What is left at the end is zeros.
   const result = ftruncate(hostFd, state.identity.sizeBytes);
@@ -500,11 +511,11 @@ export class UnlinkedFiles implements Disposable {
    *
    * @param make makes it, if it is not there yet; its result may be an errno
    */
-  get(identity: FileIdentity, make: () => number): number {
+  *get(identity: FileIdentity, make: () => Steps<number>): Steps<number> {
     const key = `${identity.device}:${identity.inode}`;
     const there = this.#fds.get(key);
     if (there !== undefined) return there;
-    const made = make();
+    const made = yield* make();
     if (made >= 0) this.#fds.set(key, made);
     return made;
   }
@@ -517,17 +528,17 @@ export class UnlinkedFiles implements Disposable {
 }
 
 /** A file that had no name: its content comes back in memory. */
-function reopenUnlinked(
+function* reopenUnlinked(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   unlinked: UnlinkedFiles,
-): HostFile {
-  const memory = unlinked.get(state.identity, () => {
+): Steps<HostFile> {
+  const memory = yield* unlinked.get(state.identity, function* () {
     const made = memfdCreate("scratchvm");
     if (made < 0) return made;
     try {
-      fill(state, fd, content, made);
+      yield* fill(state, fd, content, made);
       return made;
     } catch (error) {
       close(made);

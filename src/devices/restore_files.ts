@@ -20,6 +20,8 @@ import {
   UnlinkedFiles,
 } from "./reopen.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
+import { atOnce, inTurns, type Steps } from "./steps.ts";
+import { yieldToEventLoop } from "../state/mod.ts";
 
 /**
  * What was open, found again and checked; nothing was changed yet.
@@ -45,12 +47,17 @@ export class CheckedFiles implements Disposable {
    *
    * @throws {FilesError} when the host refuses; nothing is left open then
    */
-  finish(): FdTable {
+  finish(): Promise<FdTable> {
+    return inTurns(this.steps());
+  }
+
+  /** The same in steps. */
+  *steps(): Steps<FdTable> {
     const files: OpenFile[] = [];
     const checked = this.#checked;
     this.#checked = [];
     try {
-      for (const one of checked) files.push(one.finish());
+      for (const one of checked) files.push(yield* one.finish());
     } catch (error) {
       for (const one of checked.slice(files.length)) one.cancel();
       for (const file of files) file.close();
@@ -74,15 +81,25 @@ export class CheckedFiles implements Disposable {
 }
 
 /**
- * Finds again what was open, and checks it, before anything is changed.
+ * Finds again what was open, and checks it, before anything is changed. The
+ * event loop has its turn meanwhile, however large the files are.
  *
+ * @param signal gives up
  * @throws {FilesError} naming descriptor, path, expected and found; nothing is
- * left open then
+ * left open then; the signal's reason
  */
 export function checkFiles(
   parts: readonly FilesPart[],
   options: RestoreFilesOptions,
-): CheckedFiles {
+  signal?: AbortSignal,
+): Promise<CheckedFiles> {
+  return inTurns(checkInSteps(parts, options), signal);
+}
+
+function* checkInSteps(
+  parts: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): Steps<CheckedFiles> {
   const [first, ...content] = parts;
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
@@ -97,7 +114,10 @@ export function checkFiles(
   try {
     for (const [index, state] of table.files.entries()) {
       const fd = descriptorOf(table, index);
-      checked.push(check(state, index, fd, pipes, content, options, unlinked));
+      checked.push(
+        yield* check(state, index, fd, pipes, content, options, unlinked),
+      );
+      yield;
     }
     const seen = new Set<number>();
     for (const { fd, file } of table.descriptors) {
@@ -113,23 +133,23 @@ export function checkFiles(
   return new CheckedFiles(table, checked, options.console);
 }
 
-/** Opens again what was open. @throws {FilesError} */
+/** Opens again what was open, in one go. @throws {FilesError} */
 export function restoreFiles(
   parts: readonly FilesPart[],
   options: RestoreFilesOptions,
 ): FdTable {
-  using checked = checkFiles(parts, options);
-  return checked.finish();
+  using checked = atOnce(checkInSteps(parts, options));
+  return atOnce(checked.steps());
 }
 
 /**
  * Every host file of a table that could not be opened again here, with the
  * reason. What the image carries of files need not be there yet.
  */
-export function misfits(
+export async function misfits(
   table: FilesTable,
   options: RestoreFilesOptions,
-): FilesError[] {
+): Promise<FilesError[]> {
   const found: FilesError[] = [];
   for (const [index, state] of table.files.entries()) {
     // A file without a name comes in the image.
@@ -141,6 +161,8 @@ export function misfits(
       if (!(error instanceof FilesError)) throw error;
       found.push(error);
     }
+    // Their digests take time.
+    await yieldToEventLoop();
   }
   return found;
 }
@@ -156,7 +178,7 @@ function malformed(what: string): FilesError {
   return new FilesError("FILES_STATE", `Cannot restore "fd-table": ${what}`);
 }
 
-function check(
+function* check(
   state: FileState,
   index: number,
   fd: number,
@@ -164,7 +186,7 @@ function check(
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
   unlinked: UnlinkedFiles,
-): Checked {
+): Steps<Checked> {
   switch (state.type) {
     case "pipe":
       if (!pipes[state.pipe]) throw malformed(`pipe ${state.pipe} is missing`);
@@ -192,7 +214,7 @@ function check(
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return reopenHostFile(state, fd, own, options, unlinked);
+      return yield* reopenHostFile(state, fd, own, options, unlinked);
     }
   }
 }

@@ -90,7 +90,7 @@ async function inFile(
     definitions,
   );
   const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
-  const parts = thaw(
+  const parts = await thaw(
     hardware,
     saved,
     (memory) => mapImageFile(memory, saved.memory, image),
@@ -115,5 +115,9 @@ async function inStream(
     options,
   );
   signal?.throwIfAborted();
-  return { hardware, parts: thaw(hardware, saved, () => {}, options), digest };
+  return {
+    hardware,
+    parts: await thaw(hardware, saved, () => {}, options),
+    digest,
+  };
 }

@@ -128,14 +128,14 @@ export interface ThawedParts extends Omit<ProgramParts, "fds"> {
  *
  * @param bringMemory brings the saved pages into fresh memory
  * @throws {VmError} when this machine cannot run it; {FilesError} when a file
- * changed
+ * changed; the signal's reason
  */
-export function thaw(
+export async function thaw(
   { kvm, vm, vcpu, memory }: Hardware,
   saved: SavedVm,
   bringMemory: (memory: Memory) => void,
   options: RestoreOptions,
-): ThawedParts {
+): Promise<ThawedParts> {
   checkVcpuState(vcpu, saved.vcpu);
   checkSyscall(() => probeSyscall(kvm), saved.machine.syscall, saved.vcpu);
   bringMemory(memory);
@@ -150,12 +150,12 @@ export function thaw(
     saved.space,
     (gpa, lengthBytes) => devices.claims(gpa, lengthBytes),
   );
-  const files = checkFiles(saved.files, {
+  const files = await checkFiles(saved.files, {
     paths,
     console: options.console,
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
-  });
+  }, options.signal);
   owned.move();
   const { process, clock, pending } = saved;
   return { space, process, files, pending, clock, paths, devices };

@@ -168,7 +168,7 @@ export class Vm {
     options: RestoreOptions = {},
   ): Promise<Vm> {
     using prepared = await Vm.prepare(from, options);
-    return prepared.finish();
+    return await prepared.finish();
   }
 
   /**
@@ -194,9 +194,9 @@ export class Vm {
     const { files, ...parts } = found.parts;
     return {
       digest,
-      finish() {
+      async finish() {
         using making = new DisposableStack();
-        const fds = files.finish();
+        const fds = await files.finish();
         making.defer(() => fds.closeAll());
         const vm = new Vm(hardware, { ...parts, fds }, options);
         making.use(vm.#machine);

@@ -94,7 +94,7 @@ export interface PreparedVm extends Disposable {
    *
    * @throws {FilesError} when the host refuses
    */
-  finish(): Vm;
+  finish(): Promise<Vm>;
 }
 
 /** A VM that is held still, for whoever copies its state. */

@@ -173,7 +173,7 @@ async function take(
   if (!sameBytes(offer.nonce, destination)) {
     throw wire.wrong("its offer belongs to another session");
   }
-  const reasons = await reasonsAgainst(offer, options);
+  const reasons = await wire.working(reasonsAgainst(offer, options));
   const answer = {
     nonce: session.source,
     reasons: reasons.slice(0, MAX_REASONS)
@@ -201,7 +201,8 @@ async function take(
   await wire.send(FRAME.prepared, session);
   enter("commit");
   checkSession(wire, session, await wire.receive(FRAME.commit));
-  const vm = prepared.finish();
+  // Not to be given up any more: a file may be half written.
+  const vm = await wire.working(prepared.finish());
   // It is ours, whether the source hears of it or not.
   await wire.sendLast(FRAME.done, session);
   return vm;

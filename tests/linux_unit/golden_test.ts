@@ -124,13 +124,13 @@ Deno.test("golden: devices.image is read whole, and its devices are as they were
   const pipe = tableOf(saved).pipes[0];
   assertEquals(new TextDecoder().decode(pipe.content), "piped");
   using paths = new HostPaths({ read: [], write: [] });
-  using files = checkFiles(saved.files, {
+  using files = await checkFiles(saved.files, {
     paths,
     console: new ScriptConsole({}),
     policy: "check",
     reopen: (state) => devices.reopen(state),
   });
-  const fds = files.finish();
+  const fds = await files.finish();
   const io = new IoVector(memory);
   io.reset(true);
   io.add(0, 100);
