@@ -58,6 +58,10 @@ export class Receiver implements AsyncDisposable {
    * Waits for a peer, and takes the VM that it sends: paused, and its caller's.
    * Whatever fails leaves nothing behind here, and the next can be received.
    *
+   * A signal that is aborted while nobody has come yet closes the receiver: it
+   * takes no other then. Once a peer is there it gives up that move alone; one
+   * that has changed hands is given even so.
+   *
    * @returns the VM; `undefined` when the peer only asked whether it could be
    * taken, or was told why it cannot, or when the receiver was closed
    * @throws {MigrationError} with its phase; {ImageError}, {FilesError},
