@@ -184,7 +184,10 @@ export function tooLate(id: string, timeoutMs: number): VmError {
   return new VmError(
     "VM_DEVICE",
     `Cannot save the VM: device "${id}" was not done within ${timeoutMs} ms`,
-    { hint: "save later, or give it longer with quiesceTimeoutMs" },
+    {
+      hint:
+        "save later, or give it longer: --quiesce-timeout, quiesceTimeoutMs of a script",
+    },
   );
 }
 

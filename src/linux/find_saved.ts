@@ -88,6 +88,7 @@ async function inFile(
     image.sections,
     (section) => image.readData(section),
     definitions,
+    options.maxMemoryBytes,
   );
   const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
   const parts = await thaw(

@@ -181,7 +181,8 @@ export async function reasonsAgainst(
   };
   take(machineState, (machine) => {
     // Each by itself: one that does not fit hides none of the others.
-    attempt(() => checkMachine(machine, machine.memoryBytes));
+    const { memoryBytes } = machine;
+    attempt(() => checkMachine(machine, memoryBytes, options.maxMemoryBytes));
     take(vcpuState, (state) => {
       using hardware = Hardware.open(LOOK_BYTES);
       const { kvm, vcpu } = hardware;

@@ -50,7 +50,10 @@ export async function readStreamed(
     readonly vm: DisposableStack;
     readonly source: DisposableStack;
   },
-  options: Pick<RestoreOptions, "signal" | "devices" | "warn">,
+  options: Pick<
+    RestoreOptions,
+    "signal" | "devices" | "maxMemoryBytes" | "warn"
+  >,
 ): Promise<StreamedVm> {
   const { signal } = options;
   const spool = owners.source.use(new Spool());
@@ -68,7 +71,8 @@ export async function readStreamed(
       );
     }
     const config = decodeState(machineState, machine);
-    checkMachine(config, decodeState(memoryState, section).sizeBytes);
+    const { sizeBytes } = decodeState(memoryState, section);
+    checkMachine(config, sizeBytes, options.maxMemoryBytes);
     hardware = owners.vm.use(Hardware.open(config.memoryBytes));
     return hardware.memory;
   };
@@ -94,7 +98,12 @@ export async function readStreamed(
     options.warn,
   );
   const take = ({ sequence }: Section) => spool.take(sequence);
-  const saved = readSaved(sections, take, definitions);
+  const saved = readSaved(
+    sections,
+    take,
+    definitions,
+    options.maxMemoryBytes,
+  );
   // Memory has at least one part, or readSaved would have said so.
   return { hardware: hardware!, saved, digest };
 }

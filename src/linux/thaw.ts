@@ -81,6 +81,7 @@ export interface SavedVm {
  * @param found all of the image's sections, in order
  * @param readData gives a section's data, checked
  * @param definitions of its devices
+ * @param maxMemoryBytes how much memory its user allows
  * @throws {ImageError} for state that is missing, left over, of another version
  * or senseless; {VmError} when this machine has no room for it
  */
@@ -88,6 +89,7 @@ export function readSaved(
   found: readonly Section[],
   readData: (section: Section) => Uint8Array,
   definitions: readonly FoundDevice[],
+  maxMemoryBytes?: number,
 ): SavedVm {
   const sections = new SectionSet<Section>(found);
   const take = <S>(schema: StateSchema<S>): S =>
@@ -112,7 +114,7 @@ export function readSaved(
     devices: takeDevices(definitions, sections, readData),
   };
   sections.finish();
-  checkMachine(saved.machine, checkMemoryParts(saved.memory));
+  checkMachine(saved.machine, checkMemoryParts(saved.memory), maxMemoryBytes);
   return saved;
 }
 

@@ -77,6 +77,11 @@ export interface RestoreOptions extends CommonOptions, EndOptions {
   readonly verify?: VerifyPolicy;
   /** What to do about files that are not as they were; default "check". */
   readonly files?: FilesPolicy;
+  /**
+   * Most memory that the VM may have, bytes; default: as much as this machine
+   * has.
+   */
+  readonly maxMemoryBytes?: number;
   /** Gives up before there is a VM. */
   readonly signal?: AbortSignal;
 }
