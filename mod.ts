@@ -47,6 +47,8 @@ export {
   type SavedPart,
   ScriptConsole,
   type ScriptConsoleOptions,
+  SYSTEM,
+  SYSTEM_FOLDERS,
 } from "./src/devices/mod.ts";
 export {
   ERRNO,

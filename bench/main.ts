@@ -11,6 +11,7 @@ import { buildGuest } from "../guest/build.ts";
 import { Kvm } from "../src/kvm/mod.ts";
 import type { Benchmark, Context } from "./benchmark.ts";
 import { buildC, numbersOf, runCommand } from "./c_programs.ts";
+import { clock } from "./clock.ts";
 import { compute } from "./compute.ts";
 import { create } from "./create.ts";
 import { exitCost } from "./exit_cost.ts";
@@ -30,6 +31,7 @@ import { formatTable } from "./table.ts";
 const BENCHMARKS: readonly Benchmark[] = [
   exitCost,
   getpid,
+  clock,
   compute,
   firstTouch,
   io,

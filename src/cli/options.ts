@@ -12,6 +12,7 @@ import {
   lineTracer,
   loadDevice,
   parseEnd,
+  SYSTEM,
   type TlsOptions,
   type Tracer,
   TransportError,
@@ -23,6 +24,8 @@ import { tell, writeLine } from "./text.ts";
 export interface SharedOptions {
   /** What the program may reach. */
   readonly allow: Partial<Allowed>;
+  /** The folder that is `/` for the program; absent: the host's own. */
+  readonly root: string | undefined;
   /** Where a save goes: a path, or a URL. */
   readonly saveTo: string;
   /** Whether a save moves the program to another VMM. */
@@ -71,6 +74,7 @@ const STRING = [
   "allow-write",
   "on-save",
   "quiesce-timeout",
+  "root",
   "timeout",
   "tls-ca",
   "tls-cert",
@@ -180,8 +184,10 @@ function endOfOptions(
 /** Reads the shared options. @throws {UsageError} */
 export function sharedOptions({ options }: Parsed): SharedOptions {
   const allow: { read?: string[]; write?: string[] } = {};
-  const read = pathsOf("allow-read", options["allow-read"]);
-  const write = pathsOf("allow-write", options["allow-write"]);
+  const root = options.root as string | undefined;
+  if (root !== undefined) folderOf("root", root);
+  const read = pathsOf("allow-read", options["allow-read"], root);
+  const write = pathsOf("allow-write", options["allow-write"], root);
   if (read) allow.read = read;
   if (write) allow.write = write;
   const saveTo = (options["on-save"] as string) ?? "file:vm.img";
@@ -194,6 +200,7 @@ export function sharedOptions({ options }: Parsed): SharedOptions {
   }
   return {
     allow,
+    root,
     saveTo: scheme === "file" ? whereItLeads(filePath(saveTo)) : saveTo,
     moves,
     ends: endOptions(options),
@@ -213,14 +220,31 @@ export async function devicesOf({ lists }: Parsed): Promise<DeviceSpec[]> {
   return devices;
 }
 
+/** Checks that an option names a folder. @throws {UsageError} */
+function folderOf(name: string, path: string): void {
+  let isFolder = false;
+  try {
+    isFolder = Deno.statSync(path).isDirectory;
+  } catch {
+    // Then it is none.
+  }
+  if (!isFolder) {
+    throw new UsageError(`--${name} is a folder; ${path} is none`);
+  }
+}
+
 /** The paths of a list, which must all be there. */
 function pathsOf(
   name: string,
   value: string | boolean | undefined,
+  root: string | undefined,
 ): string[] | undefined {
   if (typeof value !== "string") return undefined;
   const paths = value.split(",").filter((path) => path !== "");
+  // In another root they are looked for when it is open.
+  if (root !== undefined) return paths;
   for (const path of paths) {
+    if (path === SYSTEM && name === "allow-read") continue;
     try {
       Deno.statSync(path);
     } catch (cause) {

@@ -78,6 +78,7 @@ export class Saves {
   commonOptions(): CommonOptions {
     return {
       allow: this.shared.allow,
+      root: this.shared.root,
       tracer: this.shared.trace?.tracer,
       strict: this.shared.strict,
       warn: say,

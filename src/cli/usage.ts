@@ -12,21 +12,25 @@ import { writeLine } from "./text.ts";
 export const USAGE: string =
   `vm ${VERSION}: run a Linux program in a VM, freeze it, thaw it
 
-  vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program
+  vm run [OPTIONS] [--] PROGRAM [ARGS…]   run a program: a path, or a name that
+                                          is looked for in PATH
   vm restore [OPTIONS] IMAGE              go on with a program that was saved
   vm receive [OPTIONS] URL                go on with programs that are sent here
   vm inspect [--json] IMAGE               show what an image holds
 
 Options of run, restore and receive:
-  --allow-read=PATHS    what the program may read (default: this folder)
+  --allow-read=PATHS    what the program may read (default: @system,. that is
+                        the system's programs and libraries, and this folder)
   --allow-write=PATHS   what it may write (default: this folder)
+  --root=FOLDER         what is / for the program (default: /)
   --device=PATH[:VALUES]  a device of your own: ./plugins/counter.ts:step=2;
                         id=NAME among its values names it; may be repeated
   --on-save=URL         where SAVE() saves to (default: file:vm.img): a file, -,
                         https:; or moves to, where vm receive listens: tcp:,
                         tls:, unix:
   --continue            go on after a save (default: stop)
-  --quiesce-timeout=SECONDS  how long a device may take before a save (default: 5)
+  --quiesce-timeout=SECONDS
+                        how long a device may take before a save (default: 5)
   --compress            pack the memory of an image
   --carry-files         put the content of open files into an image
   --trace               show each file operation, on stderr
@@ -51,9 +55,9 @@ Options of receive:
                         (default: 1); --forever: no end
   --memory=SIZE         most memory that one may have (default: this machine's)
 
-SIGUSR2 saves a running VM, or the next that vm receive gets. Exit status: the program's own; 128 + N when
-signal N ended it; 1 failure, 2 usage, 3 incompatible, 4 damaged image, 5 no
-KVM, 130 interrupted.`;
+SIGUSR2 saves a running VM, or the next that vm receive gets. Exit status: the
+program's own; 128 + N when signal N ended it; 1 failure, 2 usage, 3
+incompatible, 4 damaged image, 5 no KVM, 130 interrupted.`;
 
 /** Prints {@linkcode USAGE} on stdout; returns the exit status. */
 export function showUsage(): number {

@@ -37,6 +37,8 @@ export class Clock implements Component {
   /** What to add to the host's monotonic time, nanoseconds. */
   #offsetNs: number;
   #frozenNs: number | undefined;
+  /** Called when monotonic time stops, or was stopped already. */
+  onStop: () => void = () => {};
 
   /**
    * A clock that starts at zero, now; with a saved state, one that stands where
@@ -50,6 +52,14 @@ export class Clock implements Component {
   /** Nanoseconds since the program began, times frozen left out. */
   monotonicNs(): number {
     return this.#frozenNs ?? hostNs() + this.#offsetNs;
+  }
+
+  /**
+   * The host's monotonic time at a time of this clock, nanoseconds: one that
+   * does not stand still where this one did. Only while it goes on.
+   */
+  hostNs(monotonicNs: number): number {
+    return monotonicNs - this.#offsetNs;
   }
 
   /** Wall-clock time as {@linkcode readRealtime} found it: whole seconds. */
@@ -76,6 +86,7 @@ export class Clock implements Component {
   /** Stops monotonic time: the VM is paused. */
   stop(): void {
     this.#frozenNs ??= this.monotonicNs();
+    this.onStop();
   }
 
   /** Lets monotonic time go on from where it stopped. */

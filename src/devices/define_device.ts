@@ -38,7 +38,10 @@ export type DeviceDump<S> =
 
 /** One part of saved state, from a dump that answered "many". */
 export interface SavedPart {
-  /** What the part said. Only that of the first was checked, by `state`. */
+  /**
+   * What the part said, upgraded. Only that of the first was checked, by
+   * `state`.
+   */
   readonly value: unknown;
   /** Its bulk bytes. */
   readonly data: Uint8Array;
@@ -97,8 +100,16 @@ export interface DeviceOptions<S, C> {
    * has to: its `saved` is then whatever the image holds.
    */
   readonly state?: StateShape<S>;
-  /** `upgrades[1]` makes state of version 2 from that of version 1. Pure. */
-  readonly upgrades?: Readonly<Record<number, (old: unknown) => unknown>>;
+  /**
+   * `upgrades[1]` makes state of version 2 from that of version 1. Pure.
+   *
+   * Of state that was dumped as many parts it is called for the value of each:
+   * `part` is its number, 0 for the first. One that has nothing to upgrade is
+   * given back as it is.
+   */
+  readonly upgrades?: Readonly<
+    Record<number, (old: unknown, part: number) => unknown>
+  >;
   /**
    * Whether it reaches nothing but the program in the VM: no files, network or
    * processes of the host. Only such a device may be made again by an image

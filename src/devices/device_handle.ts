@@ -34,7 +34,8 @@ export interface IoctlCall extends DeviceCall {
  *
  * A result is that of the system call: zero or more, or a negative errno
  * (`-ERRNO.EIO`). Throwing {@linkcode DeviceErrno} gives that errno; anything
- * else that is thrown gives EIO, and a warning to the user. The answer
+ * else that is thrown gives EIO, and a warning to the user; so does a promise
+ * of a handler that answers at once (`poll`, `size`, `mmap`). The answer
  * `-ERRNO.EAGAIN` has the call wait for `wake()`, and then made again.
  */
 export interface DeviceHandle {

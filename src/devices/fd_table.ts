@@ -21,6 +21,7 @@ export interface Descriptor {
 /** Descriptors by number, the lowest free one first. */
 export class FdTable {
   readonly #slots: (Descriptor | undefined)[] = [];
+  readonly #held = new Map<number, OpenFile>();
 
   /** The descriptor numbered `fd`. */
   get(fd: number): Descriptor | undefined {
@@ -91,13 +92,39 @@ export class FdTable {
     }
   }
 
-  /** Every open file once, in order of its lowest descriptor. */
+  /** Every open file once, in order of its lowest descriptor; then those held. */
   files(): OpenFile[] {
-    return [...new Set(this.#slots.flatMap((s) => s ? [s.file] : []))];
+    const open = this.#slots.flatMap((s) => s ? [s.file] : []);
+    return [...new Set([...open, ...this.#held.values()])];
+  }
+
+  /** Keeps a file open that is mapped at `gpa`, whatever descriptors there are. */
+  hold(gpa: number, file: OpenFile): void {
+    file.references++;
+    this.#held.set(gpa, file);
+  }
+
+  /** The file that is held for what is mapped at `gpa`. */
+  heldFile(gpa: number): OpenFile | undefined {
+    return this.#held.get(gpa);
+  }
+
+  /** Gives up the file that is held for `gpa`. */
+  drop(gpa: number): void {
+    const file = this.#held.get(gpa);
+    if (!file) return;
+    this.#held.delete(gpa);
+    if (--file.references === 0) file.close();
+  }
+
+  /** Every file that is held, by the gpa it is mapped at. */
+  held(): [gpa: number, file: OpenFile][] {
+    return [...this.#held];
   }
 
   /** Closes everything. */
   closeAll(): void {
     for (const [fd] of this.entries()) this.close(fd);
+    for (const [gpa] of this.held()) this.drop(gpa);
   }
 }

@@ -21,7 +21,8 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { HostPaths } from "./host_paths.ts";
 import type { OpenFile } from "./open_file.ts";
-import { pathOf } from "./path_bytes.ts";
+import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
+import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
 import {
@@ -47,11 +48,13 @@ export class FilesSaver implements Component {
   readonly #console: ScriptConsole | undefined;
   readonly #carry: boolean;
   readonly #signal: AbortSignal | undefined;
+  readonly #root: RootFolder | undefined;
   readonly #plugins: ReadonlyMap<PluginFile, PluginFileState>;
 
   /**
    * @param options whether to put content into the image; how to give up; how
-   * open files of plugins were when their devices were asked for their state
+   * open files of plugins were when their devices were asked for their state;
+   * the root in which paths are saved, if it is not the host's
    */
   constructor(
     fds: FdTable,
@@ -60,6 +63,7 @@ export class FilesSaver implements Component {
       carry?: boolean;
       signal?: AbortSignal;
       plugins?: ReadonlyMap<PluginFile, PluginFileState>;
+      root?: RootFolder;
     } = {},
   ) {
     this.#plugins = options.plugins ?? new Map();
@@ -67,6 +71,7 @@ export class FilesSaver implements Component {
     this.#console = console;
     this.#carry = options.carry ?? false;
     this.#signal = options.signal;
+    this.#root = options.root;
   }
 
   /** Answers with the table, and the content of files that are carried. */
@@ -82,6 +87,8 @@ export class FilesSaver implements Component {
     const files = this.#fds.files();
     const pipes: PipeBuffer[] = [];
     const states: FileState[] = [];
+    using own = this.#root ? undefined : new RootFolder();
+    const root = this.#root ?? own!;
     const digests: Digests = new Map();
     for (const file of files) {
       if (file instanceof HostFile) {
@@ -89,7 +96,7 @@ export class FilesSaver implements Component {
       }
       const state = file instanceof PluginFile
         ? this.#plugins.get(file) ?? file.snapshot()
-        : describe(file, pipes, this.#carry, digests);
+        : describe(file, pipes, { root, carry: this.#carry, digests });
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }
@@ -101,6 +108,10 @@ export class FilesSaver implements Component {
         closeOnExec: descriptor.closeOnExec,
       })),
       files: states,
+      held: this.#fds.held().map(([gpa, file]) => ({
+        gpa,
+        file: files.indexOf(file),
+      })),
       pipes: pipes.map((pipe) => ({
         inode: pipe.inode,
         readEndOpen: pipe.open.read,
@@ -165,12 +176,18 @@ function cannotRead(fd: number, why: string): FilesError {
   return new FilesError("FILES_CHANGED", `Cannot save ${path}: ${why}`);
 }
 
+/** How open files are described. */
+interface How {
+  readonly root: RootFolder;
+  readonly carry: boolean;
+  readonly digests: Digests;
+}
+
 /** What an image says of an open file; a text when it cannot be saved. */
 function describe(
   file: OpenFile,
   pipes: PipeBuffer[],
-  carry: boolean,
-  digests: Digests,
+  how: How,
 ): FileState | string {
   const { flags } = file;
   if (file instanceof PipeEnd) {
@@ -183,31 +200,32 @@ function describe(
   if (file instanceof DeviceFile) {
     return { type: "device", flags, path: file.path };
   }
-  if (file instanceof HostFile) return describeHostFile(file, carry, digests);
+  if (file instanceof HostFile) return describeHostFile(file, how);
   return `an open file of type "${file.type}" cannot be saved`;
 }
 
 function describeHostFile(
   file: HostFile,
-  carry: boolean,
-  digests: Digests,
+  { root, carry, digests }: How,
 ): FileState | string {
   const fd = file.hostFd;
-  const path = file.formerPath ?? HostPaths.pathOfFd(fd);
-  if (path === undefined) return `descriptor ${fd} has no path`;
+  const name = root.nameOf(fd);
+  if (name === undefined) return `${HostPaths.pathOfFd(fd)} is not in the root`;
+  const path = file.formerPath ?? pathText(name);
+  if (path === undefined) return `the path ${pathShown(name)} is not UTF-8`;
   const found = identityOf(fd, undefined, digests);
   if (typeof found === "number") {
     return `${path} cannot be looked at (${errnoName(-found)})`;
   }
   const { isFolder } = found;
   // Another name may be left (a hard link); this one leads there no more.
-  const isUnlinked = found.isUnlinked || !leadsTo(path, found.identity);
+  const isUnlinked = found.isUnlinked ||
+    !leadsTo(root.hostPath(pathOf(path)), found.identity);
   const offset = file.flags & O.path ? 0n : offsetOf(fd);
   if (offset < 0n) {
     return `${path} has no offset (${errnoName(-Number(offset))})`;
   }
   if (isUnlinked && isFolder) return `the folder ${path} was removed`;
-  if (path.includes("\ufffd")) return `the path ${path} is not UTF-8`;
   return {
     type: "host",
     flags: file.flags,
@@ -220,11 +238,16 @@ function describeHostFile(
   };
 }
 
-/** Whether a path of the host still names the file. */
+/** A path that is no text, for a message. */
+function pathShown(path: string): string {
+  return new TextDecoder().decode(pathBytes(path).subarray(0, -1));
+}
+
+/** Whether a path of the host, a character a byte, still names the file. */
 function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
   const stat = new DataView(new ArrayBuffer(144));
   const bytes = new Uint8Array(stat.buffer);
-  if (fstatat(AT_FDCWD, pathOf(path), bytes, AT_SYMLINK_NOFOLLOW) < 0) {
+  if (fstatat(AT_FDCWD, path, bytes, AT_SYMLINK_NOFOLLOW) < 0) {
     return false;
   }
   return `${stat.getBigUint64(0, true)}` === device &&

@@ -14,6 +14,9 @@ import { pluginFile } from "./plugin_file.ts";
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
 
+/** How many mapped files are held open at most. */
+const MAX_HELD = 400;
+
 const flags = v.pipe(v.number(), v.integer());
 
 const hostFile = v.object({
@@ -36,7 +39,7 @@ export type HostFileState = v.InferOutput<typeof hostFile>;
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 2,
+  version: 3,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -66,7 +69,17 @@ export const filesState = {
           v.object({ type: v.literal("device"), flags, path: v.string() }),
           pluginFile,
         ])),
-        v.maxLength(MAX_DESCRIPTORS),
+        v.maxLength(MAX_DESCRIPTORS + MAX_HELD),
+      ),
+      /** Files that are mapped, and open for that alone it may be. */
+      held: v.pipe(
+        v.array(v.object({
+          /** Where it is mapped. */
+          gpa: count,
+          /** Index into `files`. */
+          file: count,
+        })),
+        v.maxLength(MAX_HELD),
       ),
       pipes: v.pipe(
         v.array(v.object({
@@ -92,21 +105,28 @@ export const filesState = {
       zeroBytes: count,
     }),
   ]),
-  // Version 2 added open files of devices that are plugins.
-  upgrades: { 1: (old: unknown) => old },
+  // Version 2 added open files of devices that are plugins, version 3 files that
+  // are mapped.
+  upgrades: {
+    1: (old: unknown) => old,
+    2: (old: unknown) =>
+      (old as { part?: unknown })?.part === "table"
+        ? { ...old as object, held: [] }
+        : old,
+  },
 } satisfies StateSchema<unknown>;
 
-/** A part of the state of the descriptors, version 2. */
-export type FilesStateV2 = v.InferOutput<typeof filesState.schema>;
+/** A part of the state of the descriptors, version 3. */
+export type FilesStateV3 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV2, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV3, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV2;
+  readonly state: FilesStateV3;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

@@ -144,7 +144,14 @@ export const writevNoWait = (fd: number, io: Iovecs): number =>
 
 /** pread(2) of one byte that nobody wants: 1, 0 at the end, or an errno. */
 export const preadByte = (fd: number, offset: number): number =>
-  result(c.pread(fd, new Uint8Array(1), 1, offset));
+  result(c.pread(fd, new Uint8Array(1), 1n, BigInt(offset)));
+
+/** pread(2) into a buffer. */
+export const pread = (
+  fd: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  offset: number,
+): number => result(c.pread(fd, bytes, BigInt(bytes.length), BigInt(offset)));
 
 /** lseek(2). */
 export const lseek = (fd: number, offset: number, whence: number): number =>

@@ -1,19 +1,32 @@
 /**
  * Which of the host's files a program may reach.
  *
- * Every path is resolved by the kernel below a folder the user allowed
- * (openat2(2) with RESOLVE_BENEATH), so that neither `..` nor a symbolic link,
- * one swapped meanwhile included, leads outside.
+ * A path is resolved by the kernel below a folder that the user allowed
+ * (openat2(2) with RESOLVE_BENEATH). Where that refuses, as a link may lead from
+ * one allowed folder to another, it is followed here name by name, each folder
+ * held open. Neither `..` nor a symbolic link, one swapped meanwhile included,
+ * leads outside.
  *
  * @module
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import { close, fileSystemType, fstat, open, openat2 } from "./host_calls.ts";
+import { close, fileSystemType, fstat, openat2 } from "./host_calls.ts";
 import { O, S_IF } from "./host_constants.ts";
 import { pathOf } from "./path_bytes.ts";
+import {
+  identityOfFolder,
+  PathWalk,
+  PROC_SUPER_MAGIC,
+  split,
+} from "./path_walk.ts";
+import { RESOLVE, RootFolder } from "./root_folder.ts";
 
-/** What a program wants to do. */
+/**
+ * What a program wants to do. Nothing of both: to look at what is there (stat,
+ * readlink), which is allowed where reading is, and on the folders that lead
+ * there.
+ */
 export interface Access {
   /** Read a file, list a folder. */
   readonly read?: boolean;
@@ -21,7 +34,7 @@ export interface Access {
   readonly write?: boolean;
 }
 
-/** What a user allows, as paths of the host. */
+/** What a user allows, as paths in the program's root. */
 export interface Allowed {
   /** Folders or files that may be read. */
   readonly read: readonly string[];
@@ -29,11 +42,8 @@ export interface Allowed {
   readonly write: readonly string[];
 }
 
-/** From linux/openat2.h. */
-const RESOLVE = { noMagicLinks: 2, beneath: 8 } as const;
-
-/** The file system whose files are windows into processes (linux/magic.h). */
-const PROC_SUPER_MAGIC = 0x9fa0;
+/** How often a path is tried again whose last name turns into a link. */
+const MAX_RACES = 8;
 
 /** How many descriptors of this process are left for the VMM. */
 const RESERVED_FDS = 64;
@@ -49,12 +59,21 @@ function maxOpenFiles(): number {
 }
 
 /** An allowed folder, held open. */
-interface Root {
+interface Place {
+  /** Its names from the root; of a file, with the file's own. */
   readonly components: readonly string[];
-  readonly access: Access;
-  fd: number;
+  access: Access;
+  readonly fd: number;
+  /** {@linkcode identityOfFolder} of `fd`. */
+  readonly identity: string;
   /** When a single file is allowed: its name in the folder. */
   readonly only?: string;
+}
+
+/** A name of an allowed folder: its path, or a link that leads to it. */
+interface Name {
+  readonly components: readonly string[];
+  readonly place: Place;
 }
 
 /** Where a path leads: below an open folder. */
@@ -64,9 +83,30 @@ interface Below {
   readonly resolve: number;
 }
 
+/** Where the root is, and from where relative paths are. */
+export interface HostPathsOptions {
+  /** The program's root, which is then this object's; default: the host's. */
+  readonly root?: RootFolder;
+  /**
+   * Where relative paths among the allowed begin, a character a byte; default:
+   * this process's folder.
+   */
+  readonly cwd?: string;
+}
+
+/** What opening gives where the kernel cannot decide, or something moved. */
+const UNDECIDED: readonly number[] = [
+  -ERRNO.EXDEV,
+  -ERRNO.EAGAIN,
+];
+
 /** The folders that a program may use, and how its paths lead there. */
 export class HostPaths {
-  readonly #roots: Root[] = [];
+  readonly #places = new Map<string, Place>();
+  readonly #names: Name[] = [];
+  /** The folders that lead to an allowed one, and links to it. */
+  readonly #known = new Set<string>();
+  #root: RootFolder | undefined;
   /** What the user allowed. */
   readonly allowed: Allowed;
 
@@ -75,62 +115,122 @@ export class HostPaths {
    *
    * @throws {Deno.errors.NotFound} naming an allowed path that does not exist
    */
-  constructor(allowed: Allowed) {
+  constructor(allowed: Allowed, options: HostPathsOptions = {}) {
     this.allowed = allowed;
+    this.#root = options.root ?? new RootFolder();
+    const cwd = options.cwd ?? this.root.currentFolder();
     try {
-      for (const path of allowed.read) this.#allow(path, { read: true });
-      for (const path of allowed.write) this.#allow(path, { write: true });
+      for (const path of allowed.read) this.#allow(path, cwd, { read: true });
+      for (const path of allowed.write) this.#allow(path, cwd, { write: true });
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
+    // What an allowed folder grants holds for one inside of it too.
+    for (const place of this.#places.values()) {
+      for (const other of this.#places.values()) {
+        if (other.only === undefined && holds(other, place)) {
+          place.access = { ...place.access, ...other.access };
+        }
+      }
+    }
   }
 
-  #allow(path: string, access: Access): void {
-    const real = Deno.realPathSync(path);
-    const isFolder = Deno.statSync(real).isDirectory;
-    const components = split(pathOf(real));
-    const only = isFolder ? undefined : components.at(-1);
-    const folder = isFolder
-      ? pathOf(real)
-      : `/${components.slice(0, -1).join("/")}`;
-    const fd = open(folder, O.path | O.directory | O.closeOnExec);
-    if (fd < 0) throw new Deno.errors.NotFound(`Cannot open ${path}`);
-    this.#roots.push({ components, access, fd, only });
+  /** The program's root. */
+  get root(): RootFolder {
+    return this.#root!;
   }
 
-  /** Where `path` leads when `access` is wanted; -EACCES where it may not. */
-  #below(cwd: string, path: string, access: Access): Below | number {
-    let found: Below | number = -ERRNO.EACCES;
-    const components = split(path.startsWith("/") ? path : `${cwd}/${path}`);
+  #allow(path: string, cwd: string, access: Access): void {
+    const given = fromRoot(cwd, pathOf(path));
+    const found = this.root.open(given, O.path);
+    const real = found < 0 ? undefined : this.root.nameOf(found);
+    const stat = new Uint8Array(144);
+    const isThere = real !== undefined && fstat(found, stat) >= 0;
+    if (found >= 0) close(found);
+    if (!isThere) throw new Deno.errors.NotFound(`Cannot open ${path}`);
+    const view = new DataView(stat.buffer);
+    const isFolder = (view.getUint32(24, true) & S_IF.mask) === S_IF.directory;
+    const components = split(real);
+    let place = this.#places.get(real);
+    if (place) place.access = { ...place.access, ...access };
+    else {
+      const only = isFolder ? undefined : components.at(-1);
+      const folder = isFolder ? real : `/${components.slice(0, -1).join("/")}`;
+      const fd = this.root.open(folder, O.path | O.directory);
+      if (fd < 0) throw new Deno.errors.NotFound(`Cannot open ${path}`);
+      fstat(fd, stat);
+      const identity = identityOfFolder(view);
+      place = { components, access, fd, identity, only };
+      this.#places.set(real, place);
+      this.#name(components, place);
+    }
+    const names = split(given);
+    if (!names.includes("..")) this.#name(names, place);
+  }
+
+  /** Notes a name of an allowed folder, once. */
+  #name(components: readonly string[], place: Place): void {
+    const path = components.join("/");
+    const isNoted = this.#names.some((name) =>
+      name.place === place && name.components.join("/") === path
+    );
+    if (isNoted) return;
+    this.#names.push({ components, place });
+    for (let i = 0; i <= components.length; i++) {
+      this.#known.add(components.slice(0, i).join("/"));
+    }
+  }
+
+  /** Below which allowed folder a path is, going by its names alone. */
+  #below(cwd: string, path: string, access: Access): Below | undefined {
+    const components = split(fromRoot(cwd, path));
     // A folder was meant, if the path ends so.
     const slash = /(^|\/)\.?$|\/$/.test(path) ? "/" : "";
-    for (const root of this.#roots) {
-      if (access.read && !root.access.read && !this.#grants(root, "read")) {
-        continue;
-      }
-      if (access.write && !root.access.write && !this.#grants(root, "write")) {
-        continue;
-      }
-      if (!access.read && !access.write && !root.access.read) continue;
-      const rest = below(components, root.components);
+    for (const { components: name, place } of this.#names) {
+      if (!allows(place.access, access)) continue;
+      const rest = below(components, name);
       if (rest === undefined) continue;
-      if (root.only !== undefined && rest.length > 0) continue;
-      const resolve = root.components.length === 0
-        ? RESOLVE.noMagicLinks
+      const { only } = place;
+      if (only !== undefined && rest.length > 0) continue;
+      const resolve = only !== undefined
+        ? RESOLVE.noMagicLinks | RESOLVE.noSymlinks
+        : place.components.length === 0
+        ? this.root.resolve
         : RESOLVE.noMagicLinks | RESOLVE.beneath;
-      const relative = root.only ?? (rest.join("/") || ".");
-      found = { fd: root.fd, path: relative + slash, resolve };
-      break;
+      const relative = only ?? (rest.join("/") || ".");
+      return { fd: place.fd, path: relative + slash, resolve };
     }
-    return found;
+    return undefined;
   }
 
-  /** Whether some other entry grants `what` on all that `root` holds. */
-  #grants(root: Root, what: "read" | "write"): boolean {
-    return this.#roots.some((other) =>
-      other.access[what] && below(root.components, other.components)
-    );
+  /** What is allowed in the folder that a walk is in. */
+  #granted(walk: PathWalk): Access {
+    let granted: Access = {};
+    for (const { identity } of walk.steps) {
+      for (const place of this.#places.values()) {
+        if (place.only === undefined && place.identity === identity) {
+          granted = { ...granted, ...place.access };
+        }
+      }
+    }
+    return granted;
+  }
+
+  /** What is allowed of a name in the folder that a walk is in. */
+  #grantedOf(walk: PathWalk, name: string): Access {
+    let granted = this.#granted(walk);
+    for (const { only, identity, access } of this.#places.values()) {
+      if (only === name && identity === walk.last.identity) {
+        granted = { ...granted, ...access };
+      }
+    }
+    return granted;
+  }
+
+  /** Whether the names lead to an allowed folder, or are a name of one. */
+  #isKnown(names: readonly string[], access: Access): boolean {
+    return !access.read && !access.write && this.#known.has(names.join("/"));
   }
 
   /**
@@ -150,23 +250,27 @@ export class HostPaths {
     access: Access,
   ): number {
     if (path === "") return -ERRNO.ENOENT;
-    const where = this.#below(cwd, path, access);
-    if (typeof where === "number") return where;
     const creates = (flags & (O.create | O.temporary & ~O.directory)) !== 0;
     // openat2 refuses what open ignores. A fifo must not make the VMM wait; on
     // a file O_NONBLOCK does nothing.
     const hostFlags = flags & O.path
       ? flags & (O.path | O.directory | O.noFollow) | O.closeOnExec
       : flags | O.closeOnExec | O.noControllingTerminal | O.nonBlock;
-    const fd = withoutUmask(creates, () =>
-      openat2(
-        where.fd,
-        where.path,
-        hostFlags,
-        creates ? mode & 0o7777 : 0,
-        where.resolve,
-      ));
-    if (fd === -ERRNO.EXDEV) return -ERRNO.EACCES;
+    const openBelow = (where: Below) =>
+      withoutUmask(creates, () =>
+        openat2(
+          where.fd,
+          where.path,
+          hostFlags,
+          creates ? mode & 0o7777 : 0,
+          where.resolve,
+        ));
+    const where = this.#below(cwd, path, access);
+    let fd = where ? openBelow(where) : -ERRNO.EXDEV;
+    const isLink = fd === -ERRNO.ELOOP && where?.resolve === ONLY;
+    if (UNDECIDED.includes(fd) || isLink) {
+      fd = this.#openWalking(fromRoot(cwd, path), flags, access, openBelow);
+    }
     if (fd < 0) return fd;
     if (fd >= HIGHEST_FD) {
       // The VMM needs some itself, to save the VM for example.
@@ -178,6 +282,68 @@ export class HostPaths {
       return -ERRNO.EACCES;
     }
     return fd;
+  }
+
+  #openWalking(
+    path: string,
+    flags: number,
+    access: Access,
+    openBelow: (where: Below) => number,
+  ): number {
+    const both = O.create | O.exclusive;
+    const follows = (flags & O.noFollow) === 0 && (flags & both) !== both;
+    for (let races = 0; races < MAX_RACES; races++) {
+      using walk = new PathWalk(this.root.fd);
+      const end = walk.to(path, follows);
+      if (typeof end === "number") return this.#denied(walk, access) ?? end;
+      const { last, steps, names } = walk;
+      const resolve = RESOLVE.noSymlinks;
+      const slash = end.isFolder ? "/" : "";
+      if (end.name === undefined) {
+        const isAllowed = allows(this.#granted(walk), access);
+        const isLook = (flags & O.path) !== 0 && this.#isKnown(names, access);
+        if (!isAllowed && !isLook) return -ERRNO.EACCES;
+        // By its name where that is allowed, so that every flag means what it
+        // does; an allowed folder's own name is not the program's.
+        const parent = steps.at(-2);
+        const isOwn = !parent || !isAllowed ||
+          !allows(this.#grantsOfParent(walk), access);
+        const found = isOwn
+          ? openBelow({ fd: last.fd, path: ".", resolve })
+          : openBelow({ fd: parent.fd, path: last.name + slash, resolve });
+        if (found !== -ERRNO.ELOOP || isOwn) return found;
+        continue;
+      }
+      if (!allows(this.#grantedOf(walk, end.name), access)) {
+        return -ERRNO.EACCES;
+      }
+      const name = end.name + slash;
+      const found = openBelow({ fd: last.fd, path: name, resolve });
+      // A link by now, where there was none? Not followed by the kernel.
+      if (found !== -ERRNO.ELOOP || !follows) return found;
+    }
+    return -ERRNO.ELOOP;
+  }
+
+  /** What is allowed in the folder that holds the one that a walk is in. */
+  #grantsOfParent(walk: PathWalk): Access {
+    const { identity } = walk.last;
+    let granted: Access = {};
+    for (const step of walk.steps.slice(0, -1)) {
+      for (const place of this.#places.values()) {
+        if (
+          place.only === undefined && place.identity === step.identity &&
+          place.identity !== identity
+        ) granted = { ...granted, ...place.access };
+      }
+    }
+    return granted;
+  }
+
+  /** -EACCES where even what is missing would be told; else undefined. */
+  #denied(walk: PathWalk, access: Access): number | undefined {
+    const isAllowed = allows(this.#granted(walk), access);
+    return isAllowed ? undefined : -ERRNO.EACCES;
   }
 
   /**
@@ -201,35 +367,59 @@ export class HostPaths {
       return fd < 0 ? fd : { fd, name: "." };
     }
     const folder = slash < 0 ? "." : trimmed.slice(0, slash + 1);
-    // What is asked of the entry is asked of the folder that holds it; an
-    // entry that is allowed by itself is found through its folder too.
+    const suffix = path.length > trimmed.length ? "/" : "";
     const where = this.#below(cwd, path, access);
-    if (typeof where === "number") return where;
-    if (where.path === "." || where.path === "./") {
+    if (
+      where && where.resolve !== ONLY && where.path.replace("/", "") !== "."
+    ) {
+      const below = where.path.replace(/\/+$/, "");
+      const cut = below.lastIndexOf("/");
+      const fd = openat2(
+        where.fd,
+        cut < 0 ? "." : below.slice(0, cut),
+        O.path | O.directory | O.closeOnExec,
+        0,
+        where.resolve,
+      );
+      if (fd >= 0) return this.#heldFolder(fd, name + suffix);
+      if (!UNDECIDED.includes(fd)) return fd;
+    }
+    using walk = new PathWalk(this.root.fd);
+    const end = walk.to(`${fromRoot(cwd, folder)}/.`, true);
+    if (typeof end === "number") return this.#denied(walk, access) ?? end;
+    if (end.name !== undefined) {
+      // The folder is not there.
+      return this.#denied(walk, access) ?? -ERRNO.ENOENT;
+    }
+    const isAllowed = allows(this.#grantedOf(walk, name), access) ||
+      this.#isKnown([...walk.names, name], access);
+    if (!isAllowed) {
       // An allowed folder itself: the one that holds it is not the program's.
       const fd = this.open(cwd, path, O.path | O.directory, 0, access);
       return fd < 0 ? fd : { fd, name: "." };
     }
-    const fd = where.path === `${name}` || !where.path.includes("/")
-      ? openat2(
-        where.fd,
-        ".",
-        O.path | O.directory | O.closeOnExec,
-        0,
-        where.resolve,
-      )
-      : this.open(cwd, folder, O.path | O.directory, 0, access);
-    if (fd < 0) return fd;
-    const suffix = path.length > trimmed.length ? "/" : "";
-    return { fd, name: name + suffix };
+    const flags = O.path | O.directory | O.closeOnExec;
+    const fd = openat2(walk.last.fd, ".", flags, 0, RESOLVE.noSymlinks);
+    return fd < 0 ? fd : this.#heldFolder(fd, name + suffix);
+  }
+
+  #heldFolder(fd: number, name: string): { fd: number; name: string } | number {
+    if (fileSystemType(fd) !== PROC_SUPER_MAGIC) return { fd, name };
+    close(fd);
+    return -ERRNO.EACCES;
   }
 
   /** Whether the program's own folder is there: 0 or -ENOENT. */
   exists(cwd: string): number {
-    const fd = open(cwd, O.path | O.closeOnExec);
+    const fd = this.root.open(cwd, O.path);
     if (fd === -ERRNO.ENOENT) return fd;
     if (fd >= 0) close(fd);
     return 0;
+  }
+
+  /** The program's path of an open descriptor, a character a byte. */
+  nameOf(fd: number): string | undefined {
+    return this.root.nameOf(fd);
   }
 
   /** The host's path of an open descriptor, as text; undefined if it has none. */
@@ -250,13 +440,35 @@ export class HostPaths {
     return type === S_IF.regular || type === S_IF.directory;
   }
 
-  /** Closes the allowed folders. */
+  /** Closes the allowed folders, and the root. */
   [Symbol.dispose](): void {
-    for (const root of this.#roots) {
-      if (root.fd >= 0) close(root.fd);
-      root.fd = -1;
-    }
+    for (const place of this.#places.values()) close(place.fd);
+    this.#places.clear();
+    this.#names.length = 0;
+    this.#root?.[Symbol.dispose]();
+    this.#root = undefined;
   }
+}
+
+/** How a file that is allowed by itself is opened. */
+const ONLY = RESOLVE.noMagicLinks | RESOLVE.noSymlinks;
+
+/** A path from the root. */
+function fromRoot(cwd: string, path: string): string {
+  return path.startsWith("/") ? path : `${cwd}/${path}`;
+}
+
+/** Whether what was granted is enough. */
+function allows(granted: Access, { read, write }: Access): boolean {
+  if (!read && !write) return granted.read === true;
+  return (!read || granted.read === true) &&
+    (!write || granted.write === true);
+}
+
+/** Whether one allowed folder holds another. */
+function holds(outer: Place, inner: Place): boolean {
+  return outer.components.length <= inner.components.length &&
+    outer.components.every((name, i) => name === inner.components[i]);
 }
 
 /**
@@ -271,11 +483,6 @@ export function withoutUmask<T>(creates: boolean, call: () => T): T {
   } finally {
     Deno.umask(umask);
   }
-}
-
-/** The names in a path; empty ones and "." left out. */
-function split(path: string): string[] {
-  return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
 /**

@@ -31,6 +31,8 @@ export class IoVector {
   readonly #words: Uint32Array;
   readonly #gpas = new Float64Array(MAX_PIECES);
   readonly #lengths = new Float64Array(MAX_PIECES);
+  /** Host addresses of pieces that are no memory, but a shared file's. */
+  readonly #hosts = new Float64Array(MAX_PIECES);
 
   /** @param memory the memory that the pieces are of */
   constructor(memory: Memory) {
@@ -61,17 +63,43 @@ export class IoVector {
       this.#setLength(last, this.#lengths[last] + lengthBytes);
     } else {
       if (this.count === MAX_PIECES) return false;
-      const host = this.#memory.hostAddress + gpa;
-      const at = this.count * 4;
-      this.#words[at] = host % 0x1_0000_0000;
-      this.#words[at + 1] = Math.floor(host / 0x1_0000_0000);
+      this.#append(this.#memory.hostAddress + gpa, lengthBytes);
       this.#gpas[this.count] = gpa;
-      this.#setLength(this.count, lengthBytes);
+      this.#hosts[this.count] = 0;
       this.count++;
     }
     this.lengthBytes += lengthBytes;
     if (this.into) this.#memory.markDirty(gpa, lengthBytes);
     return true;
+  }
+
+  /**
+   * Appends a piece of a shared file, by its host address: the kernel copies,
+   * and answers EFAULT where the file has ended.
+   *
+   * @returns false when there is no room for one more
+   */
+  addShared(host: number, lengthBytes: number): boolean {
+    const last = this.count - 1;
+    if (last >= 0 && this.#hosts[last] + this.#lengths[last] === host) {
+      this.#setLength(last, this.#lengths[last] + lengthBytes);
+      this.lengthBytes += lengthBytes;
+      return true;
+    }
+    if (this.count === MAX_PIECES) return false;
+    this.#append(host, lengthBytes);
+    this.#gpas[this.count] = NaN;
+    this.#hosts[this.count] = host;
+    this.count++;
+    this.lengthBytes += lengthBytes;
+    return true;
+  }
+
+  #append(host: number, lengthBytes: number): void {
+    const at = this.count * 4;
+    this.#words[at] = host % 0x1_0000_0000;
+    this.#words[at + 1] = Math.floor(host / 0x1_0000_0000);
+    this.#setLength(this.count, lengthBytes);
   }
 
   #setLength(index: number, lengthBytes: number): void {
@@ -96,6 +124,14 @@ export class IoVector {
   forEach(piece: (bytes: Uint8Array) => void): void {
     for (let i = 0; i < this.count; i++) {
       const gpa = this.#gpas[i];
+      if (this.#hosts[i] !== 0) {
+        // What a file that became shorter lacks reads as zero.
+        const copy = new Uint8Array(this.#lengths[i]);
+        this.#memory.files.read(this.#hosts[i], copy);
+        piece(copy);
+        if (this.into) this.#memory.files.write(this.#hosts[i], copy);
+        continue;
+      }
       piece(this.#memory.u8.subarray(gpa, gpa + this.#lengths[i]));
     }
   }

@@ -11,6 +11,7 @@ import {
   decodeState,
   type Dump,
   ImageError,
+  MAX_PAYLOAD_BYTES,
   type StateSchema,
   type StateSection,
   type StateShape,
@@ -35,6 +36,7 @@ import {
   PluginFile,
   type PluginFileState,
 } from "./plugin_file.ts";
+import { isThenable, refusePromise } from "./promises.ts";
 
 /** A section of a device, and how its bulk bytes are read. */
 export interface DeviceSection extends StateSection {
@@ -69,6 +71,13 @@ export interface FrozenDevice {
 /** How many failures of a device's handlers the user is told of. */
 const MAX_FAILURES_TOLD = 100;
 
+/**
+ * Most bytes of calls under way, and of answers that were not taken, that the
+ * files of a device keep. They are in memory, and travel in one section of an
+ * image with those of other devices: a quarter of what that may hold.
+ */
+export const MAX_HELD_BYTES: number = MAX_PAYLOAD_BYTES / 4;
+
 /** Takes any state: `create` is to check it. */
 const ANY: StateShape<unknown> = {
   "~standard": { vendor: "scratchvm", validate: (value) => ({ value }) },
@@ -92,6 +101,8 @@ export class LiveDevice implements Device, FileOwner {
   readonly #instance: DeviceInstance;
   #isDisposed = false;
   #failures = 0;
+  #heldBytes = 0;
+  #isFullTold = false;
 
   /**
    * Makes the device.
@@ -246,6 +257,23 @@ export class LiveDevice implements Device, FileOwner {
     );
   }
 
+  /** Whether so many bytes of a call may be kept; the user is told if not. */
+  mayHold(lengthBytes: number): boolean {
+    if (this.#heldBytes + lengthBytes <= MAX_HELD_BYTES) return true;
+    if (!this.#isFullTold) {
+      this.#warn(
+        `its calls under way and answers not taken hold ${this.#heldBytes} bytes, must be <= ${MAX_HELD_BYTES}: further calls fail with ENOBUFS`,
+      );
+    }
+    this.#isFullTold = true;
+    return false;
+  }
+
+  /** So many bytes more are kept for a file, or fewer. */
+  held(lengthBytes: number): void {
+    this.#heldBytes += lengthBytes;
+  }
+
   /** A file of its own was closed. */
   forget(file: PluginFile): void {
     this.#files.delete(file);
@@ -327,18 +355,6 @@ export class LiveDevice implements Device, FileOwner {
 /** The message of whatever was thrown. */
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null)?.then === "function";
-}
-
-/** Refuses what comes later where only what is there counts. */
-function refusePromise(given: unknown, who: string): void {
-  if (!isThenable(given)) return;
-  // Should it fail, that is of no interest any more, and must end nothing.
-  Promise.resolve(given).catch(() => {});
-  throw new TypeError(`${who} gave a promise, must not be async`);
 }
 
 /** What a device gave, as an answer; a copy where it is a value. */

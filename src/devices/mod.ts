@@ -46,7 +46,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV2,
+  type FilesStateV3,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -54,9 +54,12 @@ export {
   faccessat2,
   fchmodat,
   fchownat,
+  fstat,
   fstatat,
   ftruncate,
   mkdirat,
+  pread,
+  preadv,
   readlinkat,
   renameat2,
   statx,
@@ -75,10 +78,13 @@ export {
 } from "./host_constants.ts";
 export { pathOf, pathText } from "./path_bytes.ts";
 export { HostFile } from "./host_file.ts";
+export { RootFolder } from "./root_folder.ts";
+export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
 export {
   type Access,
   type Allowed,
   HostPaths,
+  type HostPathsOptions,
   withoutUmask,
 } from "./host_paths.ts";
 export { IoVector } from "./io_vector.ts";
@@ -88,13 +94,14 @@ export {
   type DeviceSection,
   type FrozenDevice,
   LiveDevice,
+  MAX_HELD_BYTES,
 } from "./live_device.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
   type PendingCall,
-  PendingIo,
+  PendingSaver,
   pendingState,
-  type PendingStateV1,
+  type PendingStateV2,
 } from "./pending.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
@@ -105,3 +112,4 @@ export {
   misfits,
   restoreFiles,
 } from "./restore_files.ts";
+export { Waits } from "./waits.ts";

@@ -1,5 +1,5 @@
 /**
- * The system call that waits.
+ * System calls that wait.
  *
  * A call that cannot finish yet leaves its registers as they are and notes here
  * what is done so far. It is tried again when what it waits for may be there,
@@ -15,103 +15,84 @@ import {
   type Dump,
   type StateSchema,
   u64,
-  yieldToEventLoop,
 } from "../state/mod.ts";
-import type { Clock } from "./clock.ts";
-import type { FdTable } from "./fd_table.ts";
-import type { OpenFile } from "./open_file.ts";
 
-/** How a waiting call travels. */
+/** Most calls that can wait: one a task. */
+const MAX_CALLS = 1024;
+
+const callState = v.object({
+  /** Its name, "read". */
+  operation: v.pipe(v.string(), v.maxLength(32)),
+  /** Its number. */
+  number: count,
+  /** Its six arguments, unsigned. */
+  arguments: v.pipe(v.array(u64), v.length(6)),
+  /** Bytes that were moved already. */
+  doneBytes: count,
+  /** When it ends at the latest, nanoseconds of CLOCK_MONOTONIC. */
+  deadlineNs: v.nullable(v.pipe(v.number(), v.safeInteger())),
+  /** Descriptors it waits for, and for which of poll's events. */
+  waitsFor: v.array(v.object({ descriptor: count, events: count })),
+  /**
+   * The futex it waits at: its address, which wakes are for it, and whether one
+   * has come.
+   */
+  futex: v.optional(v.object({
+    address: count,
+    bitset: count,
+    isWoken: v.boolean(),
+  })),
+});
+
+/** How waiting calls travel. */
 export const pendingState = {
   kind: "pending-io",
-  version: 1,
+  version: 2,
   schema: v.object({
-    /** The call that waits; null when none does. */
-    call: v.nullable(v.object({
-      /** Its name, "read". */
-      operation: v.pipe(v.string(), v.maxLength(32)),
-      /** Its number. */
-      number: count,
-      /** Its six arguments, unsigned. */
-      arguments: v.pipe(v.array(u64), v.length(6)),
-      /** Bytes that were moved already. */
-      doneBytes: count,
-      /** When it ends at the latest, nanoseconds of CLOCK_MONOTONIC. */
-      deadlineNs: v.nullable(v.pipe(v.number(), v.safeInteger())),
-      /** Descriptors it waits for, and for which of poll's events. */
-      waitsFor: v.array(v.object({ descriptor: count, events: count })),
-    })),
+    /** The calls that wait, in the order in which they began to. */
+    calls: v.pipe(
+      v.array(v.object({
+        /** Whose call it is: the place of its task in the process, from 0. */
+        task: count,
+        /** The call. */
+        call: callState,
+      })),
+      v.maxLength(MAX_CALLS),
+      v.check(
+        (calls) => new Set(calls.map(({ task }) => task)).size === calls.length,
+        "two calls are of the same task",
+      ),
+    ),
   }),
+  upgrades: {
+    /** Version 1 had the call of the only task. */
+    1: (old: unknown) => {
+      const { call } = old as { call: unknown };
+      return { calls: call === null ? [] : [{ task: 0, call }] };
+    },
+  },
 } satisfies StateSchema<unknown>;
 
-/** The state of pending I/O, version 1. */
-export type PendingStateV1 = v.InferOutput<typeof pendingState.schema>;
+/** The state of pending I/O, version 2. */
+export type PendingStateV2 = v.InferOutput<typeof pendingState.schema>;
 
 /** A call that waits. */
-export type PendingCall = NonNullable<PendingStateV1["call"]>;
+export type PendingCall = v.InferOutput<typeof callState>;
 
-/** Longest timer that setTimeout takes, ms. */
-const MAX_TIMER_MS = 0x7fff_ffff;
-
-/** Pending I/O: at most one call, as there is one thread. */
-export class PendingIo implements Component {
+/** The component that dumps the calls that wait. */
+export class PendingSaver implements Component {
   readonly id = "pending-io";
   readonly kind: string = pendingState.kind;
   readonly version: number = pendingState.version;
-  /** The call that waits. */
-  call: PendingCall | null;
+  readonly #state: () => PendingStateV2;
 
-  /** @param state what was saved */
-  constructor(state: PendingStateV1 = { call: null }) {
-    this.call = state.call;
+  /** @param state gives the calls that wait now */
+  constructor(state: () => PendingStateV2) {
+    this.#state = state;
   }
 
-  /** Answers with the call that waits, if one does. */
+  /** Answers with the calls that wait. */
   dump(): Dump {
-    const state: PendingStateV1 = { call: this.call };
-    return { answer: "payload", value: state };
-  }
-
-  /** Resolves when the call may be tried again, or when `signal` aborts. */
-  async wait(fds: FdTable, clock: Clock, signal: AbortSignal): Promise<void> {
-    const { call } = this;
-    if (!call || signal.aborted) return;
-    if (call.deadlineNs !== null && call.deadlineNs <= clock.monotonicNs()) {
-      return await yieldToEventLoop();
-    }
-    const settled = new AbortController();
-    const either = AbortSignal.any([signal, settled.signal]);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    // These settle at the latest when `either` aborts.
-    const waits: Promise<void>[] = [
-      new Promise((resolve) => {
-        either.addEventListener("abort", () => resolve(), { once: true });
-      }),
-    ];
-    const deadline: Promise<void>[] = [];
-    // Each file once, however many descriptors of it are waited for.
-    const files = new Map<OpenFile, number>();
-    for (const { descriptor, events } of call.waitsFor) {
-      const file = fds.file(descriptor);
-      if (file) files.set(file, (files.get(file) ?? 0) | events);
-    }
-    for (const [file, events] of files) waits.push(file.wait(events, either));
-    if (call.deadlineNs !== null) {
-      const leftMs = (call.deadlineNs - clock.monotonicNs()) / 1e6;
-      const ms = Math.min(Math.max(Math.ceil(leftMs), 0), MAX_TIMER_MS);
-      deadline.push(
-        new Promise((resolve) => {
-          timer = setTimeout(resolve, ms);
-        }),
-      );
-    }
-    try {
-      await Promise.race([...waits, ...deadline]);
-    } finally {
-      clearTimeout(timer);
-      settled.abort();
-      // Every wait has ended before the call is tried again.
-      await Promise.allSettled(waits);
-    }
+    return { answer: "payload", value: this.#state() };
   }
 }

@@ -17,6 +17,7 @@ import { pluginStat } from "./device_files.ts";
 import { O, POLL, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
+import { refusePromise } from "./promises.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Most bytes that one call moves; reads and writes may be cut. */
@@ -83,6 +84,13 @@ interface CallAnswer {
   readonly bytes: Uint8Array;
 }
 
+/** A call that is under way, or was answered and not taken. */
+interface HeldCall extends Call {
+  answer?: CallAnswer;
+  /** How much of what the device may keep it takes. */
+  heldBytes: number;
+}
+
 /** What a file needs of its device. */
 export interface FileOwner {
   /** The device's id. */
@@ -93,6 +101,10 @@ export interface FileOwner {
   errnoOf(what: string, error: unknown): number;
   /** Whether a range of physical addresses is one that the device claims. */
   claims(gpa: number, lengthBytes: number): boolean;
+  /** Whether so many bytes may be kept for a call; the user is told if not. */
+  mayHold(lengthBytes: number): boolean;
+  /** So many bytes more are kept, or fewer. */
+  held(lengthBytes: number): void;
   /** The file was closed. */
   forget(file: PluginFile): void;
 }
@@ -109,7 +121,7 @@ export class PluginFile extends OpenFile {
   readonly #owner: FileOwner;
   readonly #closing = new AbortController();
   readonly #waiters = new Waiters();
-  readonly #calls = new Map<Operation, Call & { answer?: CallAnswer }>();
+  readonly #calls = new Map<Operation, HeldCall>();
   readonly #again: Set<Operation>;
   #handle: DeviceHandle = {};
   #position: number;
@@ -131,7 +143,8 @@ export class PluginFile extends OpenFile {
     this.#position = saved?.position ?? 0;
     this.#again = new Set(saved?.underWay);
     for (const { result, bytes, ...call } of saved?.answers ?? []) {
-      this.#calls.set(call.operation, { ...call, answer: { result, bytes } });
+      // That may be more than a device keeps: it was kept before.
+      this.#hold(call, 0, { result, bytes });
     }
   }
 
@@ -150,7 +163,7 @@ export class PluginFile extends OpenFile {
   snapshot(): PluginFileState {
     const answers: PluginFileState["answers"] = [];
     const underWay: Operation[] = [...this.#again];
-    for (const { answer, ...call } of this.#calls.values()) {
+    for (const { answer, heldBytes: _, ...call } of this.#calls.values()) {
       if (answer) answers.push({ ...call, ...answer });
       else underWay.push(call.operation);
     }
@@ -170,7 +183,9 @@ export class PluginFile extends OpenFile {
 
   #dump(handle: DeviceHandle): unknown {
     try {
-      return structuredClone(handle.dump!());
+      const given = handle.dump!();
+      refusePromise(given, "dump");
+      return structuredClone(given);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       const name = `${this.path} of device "${this.#owner.id}"`;
@@ -215,7 +230,7 @@ export class PluginFile extends OpenFile {
       offset,
       argument: NOTHING,
     };
-    const answer = this.#perform(call, (how) =>
+    const answer = this.#perform(call, most, (how) =>
       later(
         handle.read!(most, how),
         (given) => readAnswer(given, most),
@@ -227,7 +242,7 @@ export class PluginFile extends OpenFile {
     // A stream was asked for more before than now: the rest is for later.
     if (done < answer.bytes.length && offset === null) {
       const rest = answer.bytes.subarray(done);
-      this.#calls.set("read", { ...call, answer: { result: 0, bytes: rest } });
+      this.#hold(call, 0, { result: 0, bytes: rest });
     }
     return done;
   }
@@ -243,7 +258,7 @@ export class PluginFile extends OpenFile {
       at += piece.length;
     });
     const call: Call = { operation: "write", request: 0, offset, argument };
-    const answer = this.#perform(call, (how) =>
+    const answer = this.#perform(call, 0, (how) =>
       later(
         handle.write!(argument.slice(), how),
         (taken) => countAnswer(taken ?? at, at),
@@ -278,7 +293,7 @@ export class PluginFile extends OpenFile {
       argument: argument.slice(),
     };
     const data = argument.slice();
-    const answer = this.#perform(call, (how) =>
+    const answer = this.#perform(call, data.length, (how) =>
       later(
         handle.ioctl!(request, data, { ...how, argument: raw }),
         (given) => ({ ...countAnswer(given ?? 0), bytes: data.slice() }),
@@ -338,6 +353,7 @@ export class PluginFile extends OpenFile {
     if (!handle.mmap) return -ERRNO.ENODEV;
     return this.#guarded("mmap", () => {
       const gpa = handle.mmap!(offset, lengthBytes);
+      refusePromise(gpa, "it");
       if (gpa < 0 && gpa >= LOWEST_RESULT) return gpa;
       if (gpa % 4096 === 0 && this.#owner.claims(gpa, lengthBytes)) return gpa;
       throw new RangeError(
@@ -349,6 +365,7 @@ export class PluginFile extends OpenFile {
   override close(): void {
     this.#closing.abort();
     this.#owner.forget(this);
+    for (const operation of [...this.#calls.keys()]) this.#drop(operation);
     this.#guarded("close", () => {
       const given: unknown = this.#handle.close?.();
       // It is not waited for; but what it fails with must not get lost.
@@ -364,9 +381,12 @@ export class PluginFile extends OpenFile {
   /**
    * Answers a call, if it can be answered now: by what the same call was
    * answered before, or by calling the handler.
+   *
+   * @param mostBytes how much an answer may hold
    */
   #perform(
     call: Call,
+    mostBytes: number,
     handler: (how: DeviceCall) => Answer<CallAnswer>,
   ): CallAnswer | undefined {
     this.#seen = this.#changes;
@@ -374,7 +394,7 @@ export class PluginFile extends OpenFile {
     const before = this.#calls.get(operation);
     if (before) {
       if (!before.answer) return undefined;
-      this.#calls.delete(operation);
+      this.#drop(operation);
       // One that was given up (it was not to wait) is no answer to another.
       if (isSame(before, call)) return before.answer;
     }
@@ -384,6 +404,10 @@ export class PluginFile extends OpenFile {
         : this.#owner.errnoOf(`${operation} of ${this.path}`, error),
       bytes: NOTHING,
     });
+    // Before the device does anything: what it then answers must be kept.
+    if (!this.#owner.mayHold(call.argument.length + mostBytes)) {
+      return { result: -ERRNO.ENOBUFS, bytes: NOTHING };
+    }
     let answer: Answer<CallAnswer>;
     try {
       answer = handler({
@@ -396,18 +420,41 @@ export class PluginFile extends OpenFile {
       return failed(error);
     }
     if (!(answer instanceof Promise)) return answer;
-    const own: Call & { answer?: CallAnswer } = { ...call };
-    this.#calls.set(operation, own);
+    const own = this.#hold(call, mostBytes);
     answer.catch(failed).then((value) => {
+      // Of a file that was closed nobody takes it.
+      if (this.#calls.get(operation) !== own) return;
       own.answer = value;
+      const spare = mostBytes - value.bytes.length;
+      own.heldBytes -= spare;
+      this.#owner.held(-spare);
       this.wake();
     });
     return undefined;
   }
 
+  /** Keeps a call, with its answer or room for one. */
+  #hold(call: Call, mostBytes: number, answer?: CallAnswer): HeldCall {
+    const heldBytes = call.argument.length +
+      (answer?.bytes.length ?? mostBytes);
+    const own: HeldCall = { ...call, answer, heldBytes };
+    this.#calls.set(call.operation, own);
+    this.#owner.held(heldBytes);
+    return own;
+  }
+
+  /** Keeps a call no longer. */
+  #drop(operation: Operation): void {
+    this.#owner.held(-(this.#calls.get(operation)?.heldBytes ?? 0));
+    this.#calls.delete(operation);
+  }
+
+  /** What a handler gives at once; the errno when it fails or is async. */
   #guarded(what: string, run: () => number): number {
     try {
-      return run();
+      const given = run();
+      refusePromise(given, "it");
+      return given;
     } catch (error) {
       return this.#owner.errnoOf(`${what} of ${this.path}`, error);
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CarriedFiles } from "./carried_files.ts";
 import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
@@ -14,20 +15,21 @@ import { PipeBuffer, PipeEnd } from "./pipe.ts";
 import {
   asItIs,
   type Checked,
-  reopenable,
+  checkReopenable,
   reopenHostFile,
   type RestoreFilesOptions,
-  UnlinkedFiles,
+  type SharedFiles,
 } from "./reopen.ts";
-import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
-import { yieldToEventLoop } from "../state/mod.ts";
+import { UnlinkedFiles } from "./unlinked_files.ts";
+import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
 /**
  * What was open, found again and checked; nothing was changed yet.
  */
 export class CheckedFiles implements Disposable {
   readonly #table: FilesTable;
+  readonly #carried: CarriedFiles;
   readonly #script: ScriptConsole | undefined;
   #checked: readonly Checked[];
 
@@ -35,29 +37,28 @@ export class CheckedFiles implements Disposable {
   constructor(
     table: FilesTable,
     checked: readonly Checked[],
+    carried: CarriedFiles,
     script?: ScriptConsole,
   ) {
     this.#table = table;
     this.#checked = checked;
+    this.#carried = carried;
     this.#script = script;
   }
 
   /**
-   * Cuts back and writes files as was chosen, and gives the descriptors.
+   * Puts carried files in place, cuts back others, as was chosen, and gives the
+   * descriptors.
    *
    * @throws {FilesError} when the host refuses; nothing is left open then
    */
-  finish(): Promise<FdTable> {
-    return inTurns(this.steps());
-  }
-
-  /** The same in steps. */
-  *steps(): Steps<FdTable> {
+  finish(): FdTable {
     const files: OpenFile[] = [];
     const checked = this.#checked;
     this.#checked = [];
     try {
-      for (const one of checked) files.push(yield* one.finish());
+      this.#carried.commit();
+      for (const one of checked) files.push(one.finish());
     } catch (error) {
       for (const one of checked.slice(files.length)) one.cancel();
       for (const file of files) file.close();
@@ -67,16 +68,24 @@ export class CheckedFiles implements Disposable {
     for (const { fd, file, closeOnExec } of this.#table.descriptors) {
       fds.installAt(fd, files[file], closeOnExec);
     }
+    for (const { gpa, file } of this.#table.held) fds.hold(gpa, files[file]);
     const { consoleInput, consoleEnded } = this.#table;
     if (consoleInput.length > 0) this.#script?.push(consoleInput);
     if (consoleEnded) this.#script?.end();
     return fds;
   }
 
+  /** The O_* flags of each file that is mapped, by the gpa it is mapped at. */
+  get mapped(): ReadonlyMap<number, number> {
+    const { held, files } = this.#table;
+    return new Map(held.map(({ gpa, file }) => [gpa, files[file].flags]));
+  }
+
   /** Gives back what is held, unless it was finished. */
   [Symbol.dispose](): void {
     for (const one of this.#checked) one.cancel();
     this.#checked = [];
+    this.#carried[Symbol.dispose]();
   }
 }
 
@@ -110,12 +119,14 @@ function* checkInSteps(
     return pipe;
   });
   using unlinked = new UnlinkedFiles();
+  const carried = new CarriedFiles(options.paths);
+  const shared: SharedFiles = { unlinked, carried };
   const checked: Checked[] = [];
   try {
     for (const [index, state] of table.files.entries()) {
       const fd = descriptorOf(table, index);
       checked.push(
-        yield* check(state, index, fd, pipes, content, options, unlinked),
+        yield* check(state, index, fd, pipes, content, options, shared),
       );
       yield;
     }
@@ -126,11 +137,19 @@ function* checkInSteps(
       }
       seen.add(fd);
     }
+    const held = new Set<number>();
+    for (const { gpa, file } of table.held) {
+      if (!checked[file] || held.has(gpa)) {
+        throw malformed(`the file mapped at gpa ${gpa} is out of place`);
+      }
+      held.add(gpa);
+    }
   } catch (error) {
     for (const one of checked) one.cancel();
+    carried[Symbol.dispose]();
     throw error;
   }
-  return new CheckedFiles(table, checked, options.console);
+  return new CheckedFiles(table, checked, carried, options.console);
 }
 
 /** Opens again what was open, in one go. @throws {FilesError} */
@@ -139,37 +158,47 @@ export function restoreFiles(
   options: RestoreFilesOptions,
 ): FdTable {
   using checked = atOnce(checkInSteps(parts, options));
-  return atOnce(checked.steps());
+  return checked.finish();
 }
 
 /**
  * Every host file of a table that could not be opened again here, with the
- * reason. What the image carries of files need not be there yet.
+ * reason. What the image carries of files need not be there yet. The event loop
+ * has its turn meanwhile.
  */
-export async function misfits(
+export function misfits(
   table: FilesTable,
   options: RestoreFilesOptions,
 ): Promise<FilesError[]> {
+  return inTurns(misfitsInSteps(table, options));
+}
+
+function* misfitsInSteps(
+  table: FilesTable,
+  options: RestoreFilesOptions,
+): Steps<FilesError[]> {
   const found: FilesError[] = [];
+  using unlinked = new UnlinkedFiles();
+  using carried = new CarriedFiles(options.paths);
   for (const [index, state] of table.files.entries()) {
     // A file without a name comes in the image.
     if (state.type !== "host" || state.isUnlinked) continue;
     try {
       const fd = descriptorOf(table, index);
-      reopenable(state, fd, options);
+      yield* checkReopenable(state, fd, options, { unlinked, carried });
     } catch (error) {
       if (!(error instanceof FilesError)) throw error;
       found.push(error);
     }
-    // Their digests take time.
-    await yieldToEventLoop();
+    yield;
   }
   return found;
 }
 
-/** The lowest descriptor that points to a file. */
+/** The lowest descriptor that points to a file; -1 where it is only mapped. */
 function descriptorOf(table: FilesTable, index: number): number {
-  const fd = table.descriptors.find((d) => d.file === index)?.fd;
+  const fd = table.descriptors.find((d) => d.file === index)?.fd ??
+    (table.held.some(({ file }) => file === index) ? -1 : undefined);
   if (fd === undefined) throw malformed(`nothing points to file ${index}`);
   return fd;
 }
@@ -185,7 +214,7 @@ function* check(
   pipes: readonly PipeBuffer[],
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
-  unlinked: UnlinkedFiles,
+  shared: SharedFiles,
 ): Steps<Checked> {
   switch (state.type) {
     case "pipe":
@@ -214,7 +243,7 @@ function* check(
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return yield* reopenHostFile(state, fd, own, options, unlinked);
+      return yield* reopenHostFile(state, fd, own, options, shared);
     }
   }
 }

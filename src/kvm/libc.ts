@@ -50,6 +50,19 @@ export const LIBC_SYMBOLS = {
   memcmp: { parameters: ["usize", "usize", "usize"], result: "i32" },
   // ssize_t pread(int fd, void *, size_t, off_t)
   pread: { parameters: ["i32", "usize", "usize", "i64"], result: "i64" },
+  // the same, and pwrite(2), with a buffer of JavaScript's
+  preadInto: {
+    name: "pread",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i64",
+  },
+  pwriteFrom: {
+    name: "pwrite",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i64",
+  },
+  // int msync(void *, size_t, int flags)
+  msync: { parameters: ["usize", "usize", "i32"], result: "i32" },
   // long syscall(long number, …)
   syscall: { parameters: ["i64", "i64", "i64", "i64"], result: "i64" },
   // int clock_gettime(clockid_t, struct timespec *)

@@ -63,10 +63,12 @@ export {
   type DebugRegs,
   type DescriptorTable,
   type MsrEntry,
+  readRegs,
   type Regs,
   type Segment,
   type Sregs,
   type VcpuEvents,
+  writeRegs,
   type Xcr,
 } from "./structs.ts";
 export { Kvm } from "./system.ts";

@@ -45,6 +45,8 @@ export class KvmVcpu {
 
   readonly #mapping: { address: number; lengthBytes: number };
   readonly #xsaveBytes: number;
+  /** The ioctl that gives the whole area. */
+  readonly #getXsave: number;
 
   /**
    * For `KvmVm.createVcpu`.
@@ -57,6 +59,9 @@ export class KvmVcpu {
     this.#fd = fd;
     this.id = id;
     this.#xsaveBytes = Math.max(xsaveBytes, SIZE.kvm_xsave);
+    this.#getXsave = this.#xsaveBytes > SIZE.kvm_xsave
+      ? KVM.KVM_GET_XSAVE2
+      : KVM.KVM_GET_XSAVE;
     const address = Number(
       libc.mmap(0, mapBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0),
     );
@@ -195,22 +200,49 @@ export class KvmVcpu {
 
   /** The XSAVE area: FPU, SSE, AVX and on (KVM_GET_XSAVE, KVM_GET_XSAVE2). */
   getXsave(): Uint8Array<ArrayBuffer> {
-    const name = this.#xsaveBytes > SIZE.kvm_xsave
-      ? "KVM_GET_XSAVE2"
-      : "KVM_GET_XSAVE";
-    return new Uint8Array(this.#get(name, this.#xsaveBytes).buffer);
+    const bytes = new Uint8Array(this.#xsaveBytes);
+    this.readXsave(bytes);
+    return bytes;
+  }
+
+  /** Bytes of the XSAVE area. */
+  get xsaveBytes(): number {
+    return this.#xsaveBytes;
+  }
+
+  /**
+   * Copies the XSAVE area to `into`, which is as long, and allocates nothing.
+   */
+  readXsave(into: Uint8Array<ArrayBuffer>): void {
+    this.#checkXsave(into);
+    unwrap("KVM_GET_XSAVE", libc.ioctlBuffer(this.fd, this.#getXsave, into));
+  }
+
+  /**
+   * Sets the XSAVE area to `bytes`, which is as long, and allocates nothing.
+   *
+   * @throws {KvmError} when KVM refuses it
+   */
+  writeXsave(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#checkXsave(bytes);
+    unwrap(
+      "KVM_SET_XSAVE",
+      libc.ioctlBuffer(this.fd, KVM.KVM_SET_XSAVE, bytes),
+    );
+  }
+
+  #checkXsave(bytes: Uint8Array): void {
+    if (bytes.length === this.#xsaveBytes) return;
+    throw new KvmError(
+      "KVM_CALL",
+      `Cannot use an XSAVE area of ${bytes.length} bytes: this KVM's has ${this.#xsaveBytes}`,
+      { ioctl: "KVM_SET_XSAVE" },
+    );
   }
 
   /** Sets the XSAVE area (KVM_SET_XSAVE), as {@linkcode getXsave} gives it. */
   setXsave(bytes: Uint8Array): void {
-    if (bytes.length !== this.#xsaveBytes) {
-      throw new KvmError(
-        "KVM_CALL",
-        `Cannot set an XSAVE area of ${bytes.length} bytes: this KVM's has ${this.#xsaveBytes}`,
-        { ioctl: "KVM_SET_XSAVE" },
-      );
-    }
-    this.#set("KVM_SET_XSAVE", new DataView(new Uint8Array(bytes).buffer));
+    this.writeXsave(new Uint8Array(bytes));
   }
 
   /** Extended control registers (KVM_GET_XCRS). */

@@ -14,6 +14,7 @@ import {
   type Dump,
   type StateSchema,
 } from "../state/mod.ts";
+import type { OpenFile } from "../devices/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import {
   BLOCK_BYTES,
@@ -27,6 +28,8 @@ import {
 } from "../vmm/mod.ts";
 import { AreaMemory, areaMemoryFields } from "./area_memory.ts";
 import { type Area, type AreaKind, AreaList } from "./areas.ts";
+import { MappedFiles, mappedFilesField } from "./mapped_files.ts";
+import { VDSO_END_VA, VDSO_SPAN_BYTES } from "./vdso/layout.ts";
 
 /** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
 const LOWEST_VA = 0x1_0000;
@@ -34,8 +37,8 @@ const LOWEST_VA = 0x1_0000;
 /** Where mappings are placed from, downwards. */
 const MMAP_TOP_VA = 0x7fff_0000_0000;
 
-/** First address after the stack. */
-export const STACK_TOP_VA = 0x7ffe_0000_0000;
+/** First address after the stack; the vDSO is above it. */
+export const STACK_TOP_VA: number = VDSO_END_VA - VDSO_SPAN_BYTES;
 
 /** How large the stack may grow (RLIMIT_STACK). */
 export const STACK_BYTES = 8 * 1024 * 1024;
@@ -54,7 +57,7 @@ const MAX_AREAS = 65530;
 /** How an address space travels. */
 export const addressSpaceState = {
   kind: "address-space",
-  version: 2,
+  version: 4,
   schema: v.object({
     areas: v.pipe(
       v.array(v.object({
@@ -69,6 +72,9 @@ export const addressSpaceState = {
           "file",
           "beyond",
           "device",
+          "vdso",
+          "vvar",
+          "shared",
         ]),
         lazy: v.exactOptional(v.literal(true)),
         gpa: v.exactOptional(address),
@@ -77,15 +83,21 @@ export const addressSpaceState = {
       v.maxLength(MAX_AREAS + 2),
     ),
     ...areaMemoryFields,
+    files: mappedFilesField,
     brkStart: address,
     brk: address,
   }),
-  // Version 2 added areas that devices answer.
-  upgrades: { 1: (old: unknown) => old },
+  // Version 2 added areas that devices answer, version 3 those of the vDSO,
+  // version 4 shared files.
+  upgrades: {
+    1: (old: unknown) => old,
+    2: (old: unknown) => old,
+    3: (old: unknown) => ({ ...old as object, files: [] }),
+  },
 } satisfies StateSchema<unknown>;
 
-/** The state of an address space, version 2. */
-export type AddressSpaceStateV2 = v.InferOutput<
+/** The state of an address space, version 4. */
+export type AddressSpaceStateV4 = v.InferOutput<
   typeof addressSpaceState.schema
 >;
 
@@ -105,6 +117,9 @@ export class AddressSpace implements Component {
   /** Which blocks of memory are in use. */
   readonly blocks: BlockAllocator;
 
+  /** Files that the program shares. */
+  readonly files: MappedFiles;
+
   readonly #behind: AreaMemory;
   readonly #memory: Memory;
   readonly #memoryBytes: number;
@@ -120,7 +135,7 @@ export class AddressSpace implements Component {
    */
   constructor(
     memory: Memory,
-    state?: AddressSpaceStateV2,
+    state?: AddressSpaceStateV4,
     isDevice: IsDevice = () => false,
   ) {
     this.#behind = new AreaMemory(memory, state);
@@ -128,10 +143,11 @@ export class AddressSpace implements Component {
     this.tables = this.#behind.tables;
     this.blocks = this.#behind.blocks;
     this.#memory = memory;
+    this.files = new MappedFiles(memory.files, state?.files);
     if (state) this.#load(state, isDevice);
   }
 
-  #load(state: AddressSpaceStateV2, isDevice: IsDevice): void {
+  #load(state: AddressSpaceStateV4, isDevice: IsDevice): void {
     let last = 0;
     for (const area of state.areas) {
       if (
@@ -146,16 +162,26 @@ export class AddressSpace implements Component {
         );
       }
       const { kind, gpa, start, end } = area;
+      const leadsOn = kind === "device" || kind === "shared";
+      const isThere = (gpa: number, bytes: number) => {
+        if (gpa % PAGE_BYTES !== 0) return false;
+        if (kind === "device") return isDevice(gpa, bytes);
+        const file = this.files.find(gpa);
+        return file !== undefined &&
+          gpa + bytes <= file.gpa + file.lengthBytes &&
+          (file.isWritable || (area.prot & PROT.write) === 0);
+      };
       if (
-        (kind === "device") !== (gpa !== undefined) ||
-        (gpa !== undefined &&
-          (gpa % PAGE_BYTES !== 0 || !isDevice(gpa, end - start)))
+        leadsOn !== (gpa !== undefined) ||
+        (gpa !== undefined && !isThere(gpa, end - start))
       ) {
         throw new VmError(
           "VM_MEMORY",
           `Cannot restore the address space: area 0x${
             start.toString(16)
-          } leads to a device that is not there`,
+          } leads to a ${
+            kind === "shared" ? "file" : "device"
+          } that is not there`,
         );
       }
       last = area.end;
@@ -167,8 +193,9 @@ export class AddressSpace implements Component {
 
   /** Answers with the areas and which memory is behind them. */
   dump(): Dump {
-    const state: AddressSpaceStateV2 = {
+    const state: AddressSpaceStateV4 = {
       areas: this.areas.all.map((area) => ({ ...area })),
+      files: this.files.state(),
       brkStart: this.#brkStart,
       brk: this.#brk,
       ...this.#behind.state(),
@@ -267,6 +294,52 @@ export class AddressSpace implements Component {
     return va;
   }
 
+  /**
+   * Maps a part of an open file at `va`, in place of what is there: its pages
+   * themselves.
+   *
+   * @returns `va`, or a negative errno
+   */
+  mapShared(
+    va: number,
+    lengthBytes: number,
+    prot: number,
+    { file, offset }: { file: OpenFile; offset: number },
+  ): number {
+    const end = va + lengthBytes;
+    if (va < LOWEST_VA || end > USER_END_VA) return -ERRNO.ENOMEM;
+    if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
+    const gpa = this.files.add(file, offset, lengthBytes);
+    if (gpa < 0) return gpa;
+    // This gives up files that no area leads to: not yet this one.
+    this.unmap(va, lengthBytes, false);
+    this.areas.insert({ start: va, end, prot, kind: "shared", gpa });
+    this.files.keepOnly(this.areas.all);
+    return va;
+  }
+
+  /** Whether a file in a range may not be written, and so not be mapped so. */
+  isReadOnly(va: number, lengthBytes: number): boolean {
+    return this.areas.within(va, va + lengthBytes).some((area) =>
+      area.kind === "shared" && !this.files.find(area.gpa!)?.isWritable
+    );
+  }
+
+  /**
+   * Where a byte of a shared file is on the host, for the kernel alone, and how
+   * many follow it; `undefined` where there is none, or it may not be used so.
+   */
+  shared(
+    va: number,
+    write: boolean,
+  ): { host: number; lengthBytes: number } | undefined {
+    const area = this.areas.find(va);
+    if (area?.kind !== "shared") return undefined;
+    if (!allows(area, write ? PROT.write : PROT.read)) return undefined;
+    const host = this.#memory.files.hostAddress(area.gpa! + (va - area.start));
+    return host === 0 ? undefined : { host, lengthBytes: area.end - va };
+  }
+
   /** Whether any address in a range is a device's. */
   hasDevice(va: number, lengthBytes: number): boolean {
     return this.areas.within(va, va + lengthBytes)
@@ -276,7 +349,7 @@ export class AddressSpace implements Component {
   /** The highest place that is free for `lengthBytes`; -1 when there is none. */
   findFree(lengthBytes: number): number {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
-    const top = STACK_TOP_VA - STACK_BYTES - BLOCK_BYTES;
+    const top = VDSO_END_VA - STACK_BYTES - BLOCK_BYTES;
     return this.areas.findGap(lengthBytes, align, LOWEST_VA, top);
   }
 
@@ -314,9 +387,10 @@ export class AddressSpace implements Component {
   /**
    * Removes everything in `[va, va + lengthBytes)`.
    *
+   * @param givesUp whether files that are shared no more are given up
    * @returns 0, or -ENOMEM when that would make too many areas
    */
-  unmap(va: number, lengthBytes: number): number {
+  unmap(va: number, lengthBytes: number, givesUp = true): number {
     const end = va + lengthBytes;
     const areas = this.areas.within(va, end);
     if (areas.length === 0) return 0;
@@ -326,19 +400,22 @@ export class AddressSpace implements Component {
       Math.max(a.start, va),
       Math.min(a.end, end),
     ]);
-    const devices = areas.filter(({ kind }) => kind === "device");
+    const leading = areas.filter(({ gpa }) => gpa !== undefined)
+      .map((area) => ({ ...area }));
     this.areas.remove(va, end);
-    for (const device of devices) this.#unmapDevice(device, va, end);
+    for (const area of leading) this.#forgetPages(area, va, end);
+    if (givesUp && leading.length > 0) this.files.keepOnly(this.areas.all);
     for (const [from, to] of spans) {
       this.#behind.release(from, to, (a, b) => this.areas.overlaps(a, b));
     }
     return 0;
   }
 
-  /** Forgets the pages of a device's area between two addresses. */
-  #unmapDevice(area: Area, start: number, end: number): void {
+  /** Forgets the pages of a device's or a file's area between two addresses. */
+  #forgetPages(area: Area, start: number, end: number): void {
+    const from = Math.max(area.start, start);
     const to = Math.min(area.end, end);
-    for (let va = Math.max(area.start, start); va < to;) {
+    for (let va = from; va < to;) {
       const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
       // A device may claim far more than was ever touched.
       if (this.tables.isBlockFresh(va)) va = block + BLOCK_BYTES;
@@ -347,7 +424,11 @@ export class AddressSpace implements Component {
         va += PAGE_BYTES;
       }
     }
-    this.#memory.dropDeviceTranslations();
+    if (area.kind === "device") this.#memory.dropDeviceTranslations();
+    else {
+      const gpa = area.gpa! + (from - area.start);
+      this.#memory.files.dropTranslations(gpa, to - from);
+    }
   }
 
   /**
@@ -365,7 +446,9 @@ export class AddressSpace implements Component {
       // What was allowed and is no more must leave the CPU's caches; what is
       // newly allowed is found when a stale entry faults.
       const revokes = (area.prot & ~prot) !== 0;
-      this.#behind.protect(from, to, prot, revokes);
+      // Its pages are found anew, with what is allowed then.
+      if (area.gpa !== undefined) this.#forgetPages(area, from, to);
+      else this.#behind.protect(from, to, prot, revokes);
     }
     if (end > va) this.areas.protect(va, end, prot);
     return end < wanted ? -ERRNO.ENOMEM : 0;
@@ -418,7 +501,7 @@ export class AddressSpace implements Component {
    */
   locate(va: number): number {
     const area = this.areas.find(va);
-    if (!area || area.kind === "device") return -1;
+    if (!area || area.gpa !== undefined) return -1;
     const block = Math.floor(va / BLOCK_BYTES);
     const blockVa = block * BLOCK_BYTES;
     if (!this.tables.isPopulated(va)) {
@@ -445,7 +528,7 @@ export class AddressSpace implements Component {
 /** Whether memory must be there for all of an area. */
 function commits({ prot, kind, lazy }: Area): boolean {
   return (prot & PROT.write) !== 0 && kind !== "stack" && kind !== "device" &&
-    !lazy;
+    kind !== "shared" && !lazy;
 }
 
 /** Whether an area may be used so. */

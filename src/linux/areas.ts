@@ -14,7 +14,13 @@ export type AreaKind =
   /** Pages of a mapped file that lie beyond its end. */
   | "beyond"
   /** Addresses that a device answers. */
-  | "device";
+  | "device"
+  /** The code that tells the time without leaving the VM. */
+  | "vdso"
+  /** The page of data that it reads. */
+  | "vvar"
+  /** Pages of a file that the program shares. */
+  | "shared";
 
 /** One area: whole pages with one protection. */
 export interface Area {
@@ -28,7 +34,10 @@ export interface Area {
   readonly kind: AreaKind;
   /** Whether no memory is set aside for it (MAP_NORESERVE). */
   lazy?: true;
-  /** Of a device: the physical address that the first address leads to. */
+  /**
+   * Of a device, or a shared file: the physical address that the first address
+   * leads to.
+   */
   gpa?: number;
 }
 
@@ -103,7 +112,7 @@ export class AreaList {
     if (
       before && area && before.end === area.start &&
       before.prot === area.prot && before.kind === area.kind &&
-      before.lazy === area.lazy && before.kind !== "device"
+      before.lazy === area.lazy && before.gpa === undefined
     ) {
       before.end = area.end;
       this.#areas.splice(index, 1);

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { PAGE_BYTES } from "../vmm/mod.ts";
 import { ProgramError } from "./errors.ts";
+import { PATH_MAX } from "./user_memory.ts";
 
 /** Size of the file header and of a program header, bytes. */
 const EHDR_BYTES = 64;
@@ -12,6 +14,11 @@ const PHDR_BYTES = 56;
 
 /** Most program headers: what fits a page, as Linux has it. */
 const MAX_PHDRS = Math.floor(4096 / PHDR_BYTES);
+
+/** Largest alignment that is heeded: that of a huge page of 1 GiB. */
+const MAX_ALIGN_BYTES = 1024 ** 3;
+
+const isPower = (n: number): boolean => Number.isInteger(Math.log2(n));
 
 const ET = { exec: 2, dyn: 3 } as const;
 const EM_X86_64 = 62;
@@ -58,6 +65,18 @@ export interface ElfProgram {
   readonly segments: readonly Segment[];
   /** Whether the stack must be executable. */
   readonly stackIsExecutable: boolean;
+  /** The largest alignment that a segment asks for, at least a page. */
+  readonly alignBytes: number;
+  /** Where in the file the path of its interpreter is; absent: it needs none. */
+  readonly interpreter?: FilePart;
+}
+
+/** A part of a file. */
+export interface FilePart {
+  /** Where it begins. */
+  readonly offset: number;
+  /** How long it is. */
+  readonly lengthBytes: number;
 }
 
 /**
@@ -66,7 +85,7 @@ export interface ElfProgram {
  * @param path for messages
  * @param head the first bytes of the file; at least a page if it has them
  * @param fileBytes how long the file is
- * @throws {ProgramError} when it is not a static x86-64 program
+ * @throws {ProgramError} when it is not an x86-64 program
  */
 export function readElf(
   path: string,
@@ -77,13 +96,10 @@ export function readElf(
   const corrupt = (what: string) =>
     new ProgramError("PROGRAM_CORRUPT", `Cannot run ${path}: ${what}`);
   if (head.length < 4 || view.getUint32(0) !== 0x7f454c46) {
-    const script = head[0] === 0x23 && head[1] === 0x21;
     throw new ProgramError(
       "PROGRAM_NOT_ELF",
-      `Cannot run ${path}: it is not an ELF file${
-        script ? ", but a script for an interpreter" : ""
-      }`,
-      { hint: "give the path of a statically linked x86-64 Linux program" },
+      `Cannot run ${path}: it is neither an ELF file nor a script that begins with "#!"`,
+      { hint: "give the path of an x86-64 Linux program" },
     );
   }
   if (head.length < EHDR_BYTES) throw corrupt("its ELF header is cut off");
@@ -120,12 +136,19 @@ export function readElf(
   const segments: Segment[] = [];
   let phdrVa = 0;
   let stackIsExecutable = false;
+  let alignBytes = PAGE_BYTES;
+  let interpreter: FilePart | undefined;
   for (let i = 0; i < phdrCount; i++) {
     const at = phoff + i * PHDR_BYTES;
     const kind = view.getUint32(at, true);
     const flags = view.getUint32(at + 4, true);
-    if (kind === PT.interp) {
-      throw dynamic(path, head, number(at + 8), number(at + 32));
+    if (kind === PT.interp && !interpreter) {
+      interpreter = { offset: number(at + 8), lengthBytes: number(at + 32) };
+      // With its terminating zero, as Linux has it.
+      if (
+        interpreter.lengthBytes < 2 || interpreter.lengthBytes > PATH_MAX ||
+        interpreter.offset + interpreter.lengthBytes > fileBytes
+      ) throw corrupt("the path of its interpreter does not fit the file");
     }
     if (kind === PT.gnuStack) stackIsExecutable = (flags & 1) !== 0;
     if (kind === PT.phdr) phdrVa = number(at + 16);
@@ -137,6 +160,10 @@ export function readElf(
       memoryBytes: number(at + 40),
       prot: (flags & 4 ? 1 : 0) | (flags & 2 ? 2 : 0) | (flags & 1 ? 4 : 0),
     };
+    const align = number(at + 48);
+    if (align > alignBytes && align <= MAX_ALIGN_BYTES && isPower(align)) {
+      alignBytes = align;
+    }
     const previous = segments.at(-1);
     if (
       segment.fileOffset + segment.fileBytes > fileBytes ||
@@ -158,24 +185,7 @@ export function readElf(
     phdrCount,
     segments,
     stackIsExecutable,
+    alignBytes,
+    ...interpreter && { interpreter },
   };
-}
-
-function dynamic(
-  path: string,
-  head: Uint8Array,
-  offset: number,
-  lengthBytes: number,
-): ProgramError {
-  const bytes = head.subarray(offset, offset + Math.min(lengthBytes, 256));
-  // What is not printable could do things to the terminal that shows it.
-  const loader = new TextDecoder().decode(bytes).replace(/\0.*$/s, "")
-    .replace(/[^\x20-\x7e]/g, "?");
-  return new ProgramError(
-    "PROGRAM_DYNAMIC",
-    `Cannot run ${path}: it is dynamically linked${
-      loader ? ` (its loader is ${loader})` : ""
-    }, and loading shared libraries is not supported`,
-    { hint: "link it with -static" },
-  );
 }

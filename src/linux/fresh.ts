@@ -6,22 +6,32 @@
 
 import {
   Clock,
+  close,
   FdTable,
+  type HostPaths,
   HostStream,
   O,
   pathOf,
-  PendingIo,
+  pathText,
+  type RootFolder,
   type ScriptConsole,
   ScriptStream,
+  SYSTEM,
 } from "../devices/mod.ts";
 import { cpuidEntries, type KvmVcpu } from "../kvm/mod.ts";
 import { bootVcpu, VmError, writeBootPages } from "../vmm/mod.ts";
 import { AddressSpace } from "./address_space.ts";
 import type { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
-import { loadProgram } from "./loader.ts";
+import { findProgram } from "./find_program.ts";
+import { type LoadedProgram, loadProgram } from "./loader.ts";
 import { Process } from "./process.ts";
-import { openPaths, type ProgramParts, realPath } from "./program_parts.ts";
+import {
+  openPaths,
+  openRoot,
+  type ProgramParts,
+  realPath,
+} from "./program_parts.ts";
 import { UserMemory } from "./user_memory.ts";
 import type { VmOptions } from "./vm_options.ts";
 
@@ -39,15 +49,25 @@ export function loadFresh(
 ): ProgramParts {
   using owned = new DisposableStack();
   checkWords(options);
-  const cwd = folderOf(options.cwd ?? ".");
-  const paths = owned.use(openPaths(options.allow));
+  const { environment = {} } = options;
+  const root = openRoot(options.root);
+  // Until the paths own it.
+  using rootOwned = new DisposableStack();
+  rootOwned.use(root);
+  const cwd = folderOf(root, options.cwd ?? ".");
+  // What the user names begins where the user is.
+  const here = root.isHost ? root.currentFolder() : cwd;
+  const search = { root, cwd: here, path: environment.PATH };
+  const path = findProgram(options.program, search);
   writeBootPages(memory);
   const space = new AddressSpace(memory);
   const argv = [options.program, ...options.args ?? []];
   const start = loadProgram(space, new UserMemory(memory, space), {
-    path: options.program,
+    root,
+    path,
+    cwd: here,
     argv,
-    environment: Object.entries(options.environment ?? {}).map(
+    environment: Object.entries(environment).map(
       ([name, value]) => `${name}=${value}`,
     ),
     uid: Deno.uid() ?? 0,
@@ -58,12 +78,22 @@ export function loadFresh(
   bootVcpu(vcpu, start.entry, start.stackPointer);
   const fds = new FdTable();
   standardStreams(fds, options.console);
-  const executable = Deno.realPathSync(options.program);
+  space.files.attach(fds);
+  const executable = textOf(root, start.executable, here);
   const process = new Process(
-    Process.initial(executable, argv, cwd, Deno.umask()),
+    Process.initial(executable, start.argv, cwd, Deno.umask()),
   );
+  process.current.state.name = nameOf(path);
+  rootOwned.move();
+  const own = [start.executable, ...start.scripts];
+  const paths = owned.use(openPaths(
+    options.allow,
+    root,
+    own.map((file) => textOf(root, file, here)),
+  ));
+  warnOfLibraries(start, paths, options);
   owned.move();
-  const pending = new PendingIo();
+  const pending = { calls: [] };
   const clock = new Clock();
   return { space, process, fds, pending, clock, paths, devices };
 }
@@ -95,15 +125,45 @@ function checkWords({ program, args = [], environment = {} }: VmOptions): void {
 }
 
 /** The program's folder, a character a byte. @throws {VmError} VM_CONFIG */
-function folderOf(path: string): string {
+function folderOf(root: RootFolder, path: string): string {
   const action = `Cannot use ${path} as the program's folder`;
-  const found = realPath(path);
+  const found = realPath(root, path, root.currentFolder());
   if (typeof found !== "string") {
-    const { why, cause } = found;
-    throw new VmError("VM_CONFIG", `${action}: ${why}`, { cause });
+    throw new VmError("VM_CONFIG", `${action}: ${found.why}`);
   }
-  if (Deno.statSync(found).isDirectory) return pathOf(found);
-  throw new VmError("VM_CONFIG", `${action}: it is not a folder`);
+  const fd = root.open(found, O.path | O.directory);
+  if (fd < 0) {
+    throw new VmError("VM_CONFIG", `${action}: it is not a folder`);
+  }
+  close(fd);
+  return found;
+}
+
+/** A path without links, as text; itself, where it cannot be. */
+function textOf(root: RootFolder, path: string, cwd: string): string {
+  const found = realPath(root, path, cwd);
+  return typeof found === "string" ? pathText(found) ?? path : path;
+}
+
+/** The name of a process: the last of its path's names, 15 bytes of it. */
+function nameOf(path: string): string {
+  return pathOf(path.slice(path.lastIndexOf("/") + 1)).slice(0, 15);
+}
+
+/** Says why the libraries of a program will not be found. */
+function warnOfLibraries(
+  { executable, interpreter }: LoadedProgram,
+  paths: HostPaths,
+  { warn }: VmOptions,
+): void {
+  if (interpreter === undefined) return;
+  const fd = paths.open("/", pathOf(interpreter), O.path, 0, { read: true });
+  if (fd >= 0) close(fd);
+  else {
+    warn?.(
+      `${executable} uses shared libraries, and may not read ${interpreter}: allow it to read ${SYSTEM}, or where they are`,
+    );
+  }
 }
 
 function standardStreams(fds: FdTable, script?: ScriptConsole): void {

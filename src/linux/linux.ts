@@ -4,13 +4,13 @@
  * @module
  */
 
-import { ERRNO, type KvmRun } from "../kvm/mod.ts";
+import { ERRNO, type KvmVcpu } from "../kvm/mod.ts";
 import type {
   Clock,
   FdTable,
   HostPaths,
   PendingCall,
-  PendingIo,
+  PendingStateV2,
 } from "../devices/mod.ts";
 import {
   type Memory,
@@ -33,11 +33,17 @@ import {
   signalOf,
 } from "./faults.ts";
 import type { Process } from "./process.ts";
+import { Futexes } from "./futexes.ts";
 import { Registers } from "./registers.ts";
+import { abortRestartable } from "./rseq.ts";
+import { Scheduler } from "./scheduler.ts";
 import { syscallName } from "./syscall_numbers.ts";
 import { SAVE_NUMBER, SYSCALLS } from "./syscalls/mod.ts";
+import type { Task } from "./task.ts";
 import type { Tracer } from "./trace.ts";
 import { UserMemory } from "./user_memory.ts";
+import { GuestClock, type NominalRate } from "./vdso/guest_clock.ts";
+import { VvarPage } from "./vdso/vvar_page.ts";
 
 /**
  * What a handler answers instead of a result when the call has to wait; it has
@@ -49,7 +55,13 @@ export const WAITING = -0x1_0000_0001;
 /** What a handler answers when the program has ended, or asked for a save. */
 export const LEFT = -0x1_0000_0002;
 
-/** A system call: its result, a negative errno, or one of the two above. */
+/** What a handler answers when the task has ended, and the program goes on. */
+export const GONE = -0x1_0000_0003;
+
+/** What a handler answers when another task is to have the vCPU: 0. */
+export const YIELDED = -0x1_0000_0004;
+
+/** A system call: its result, a negative errno, or one of those above. */
 export type SyscallHandler = (linux: Linux, args: Registers) => number;
 
 /** How a program ended. */
@@ -64,22 +76,24 @@ const MAX_EQUAL_FAULTS = 16;
 export interface LinuxParts {
   /** Guest memory. */
   readonly memory: Memory;
-  /** The page shared with the kernel. */
-  readonly run: KvmRun;
+  /** The vCPU that the program's tasks share. */
+  readonly vcpu: KvmVcpu;
   /** The program's address space. */
   readonly space: AddressSpace;
   /** What Linux keeps of the process. */
   readonly process: Process;
   /** Its descriptors. */
   readonly fds: FdTable;
-  /** Its waiting call. */
-  readonly pending: PendingIo;
+  /** Its calls that wait. */
+  readonly pending: PendingStateV2;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */
   readonly paths: HostPaths;
   /** The devices that are plugins. */
   readonly devices: Devices;
+  /** Finds out how fast its time-stamp counter runs. */
+  readonly nominalTscRate: NominalRate;
   /** Its user and group. */
   readonly ids: { readonly uid: number; readonly gid: number };
 }
@@ -105,18 +119,24 @@ export type SaveAnswer = number | "stop";
 /** The Linux personality of one VM. */
 export class Linux implements Personality {
   readonly memory: Memory;
+  readonly vcpu: KvmVcpu;
   readonly space: AddressSpace;
   readonly process: Process;
   readonly fds: FdTable;
-  readonly pending: PendingIo;
   readonly clock: Clock;
+  /** What tells the program the time within the VM. */
+  readonly guestClock: GuestClock;
   readonly paths: HostPaths;
   readonly devices: Devices;
   readonly ids: { readonly uid: number; readonly gid: number };
   /** The program's memory, by its own addresses. */
   readonly user: UserMemory;
-  /** The program's registers. */
+  /** The registers of the task that is on the vCPU. */
   readonly registers: Registers;
+  /** Which task has the vCPU. */
+  readonly scheduler: Scheduler;
+  /** Who waits at which futex. */
+  readonly futexes: Futexes;
   /** How the program ended, when it has. */
   exitStatus: ExitStatus | undefined;
   /** Set once the program was saved and is to go on elsewhere. */
@@ -131,17 +151,59 @@ export class Linux implements Personality {
   /** @param parts what it works with @param options what the user chose */
   constructor(parts: LinuxParts, options: LinuxOptions = {}) {
     this.memory = parts.memory;
+    this.vcpu = parts.vcpu;
     this.space = parts.space;
     this.process = parts.process;
     this.fds = parts.fds;
-    this.pending = parts.pending;
     this.clock = parts.clock;
+    this.guestClock = new GuestClock(
+      new VvarPage(parts.memory, parts.space),
+      parts.clock,
+      parts.nominalTscRate,
+    );
     this.paths = parts.paths;
     this.devices = parts.devices;
     this.ids = parts.ids;
     this.user = new UserMemory(parts.memory, parts.space);
-    this.registers = new Registers(parts.run);
+    this.registers = new Registers(parts.vcpu.run);
+    this.scheduler = new Scheduler(
+      parts.vcpu,
+      parts.process,
+      parts.fds,
+      parts.clock,
+    );
+    this.futexes = new Futexes(this.scheduler);
     this.#options = options;
+    this.#takeUp(parts.pending);
+  }
+
+  /** Takes up what the tasks of a saved program were about. */
+  #takeUp({ calls }: PendingStateV2): void {
+    const tasks = [...this.process.tasks.values()];
+    for (const { task: place, call } of calls) {
+      const task = tasks[place];
+      task.call = structuredClone(call);
+      this.scheduler.block(task);
+      if (call.futex) this.futexes.add(task);
+    }
+    for (const task of tasks) {
+      if (!task.call && task !== this.task) this.scheduler.wake(task);
+    }
+  }
+
+  /** The task that is on the vCPU. */
+  get task(): Task {
+    return this.process.current;
+  }
+
+  /** The calls that wait, as they travel. */
+  pending(): PendingStateV2 {
+    const tasks = [...this.process.tasks.values()];
+    const calls: PendingStateV2["calls"] = [];
+    for (const task of this.scheduler.blocked) {
+      calls.push({ task: tasks.indexOf(task), call: task.call! });
+    }
+    return { calls };
   }
 
   /** Tells the user something, once. */
@@ -178,13 +240,43 @@ export class Linux implements Personality {
       });
       return OUTCOME.stop;
     }
-    return this.#dispatch(registers.callNumber);
+    return this.#orNext(this.#dispatch(registers.callNumber));
+  }
+
+  /** What to do, where the current task cannot go on. */
+  #orNext(outcome: Outcome): Outcome {
+    return outcome === OUTCOME.wait ? this.#next() : outcome;
+  }
+
+  /** Gives the vCPU to the next task that can go on: `wait` where none can. */
+  #next(): Outcome {
+    for (;;) {
+      const task = this.scheduler.next();
+      if (!task) {
+        // Some task's registers are in the vCPU, whatever happens.
+        if (this.task.hasEnded) this.scheduler.switchToAny();
+        return OUTCOME.wait;
+      }
+      const outcome = task.call ? this.#retry(task.call) : OUTCOME.run;
+      if (outcome !== OUTCOME.wait) return outcome;
+    }
+  }
+
+  /** Tries the current task's call again: its registers are as they were. */
+  #retry(call: PendingCall): Outcome {
+    this.#resumed = call;
+    try {
+      return this.#dispatch(call.number);
+    } finally {
+      this.#resumed = null;
+    }
   }
 
   #dispatch(number: number): Outcome {
     const { registers } = this;
     if (number === SAVE_NUMBER) return this.#beginSave();
     const handler = SYSCALLS[number];
+    const { task, scheduler } = this;
     let result: number;
     try {
       result = handler === undefined
@@ -194,13 +286,23 @@ export class Linux implements Personality {
       if (!(error instanceof OutOfMemoryError)) throw error;
       result = this.#outOfMemory(error);
     }
-    if (result === WAITING) return OUTCOME.wait;
-    this.pending.call = null;
-    const shown = result === LEFT ? undefined : result;
+    if (result === WAITING) {
+      scheduler.block(task);
+      return OUTCOME.wait;
+    }
+    if (this.#resumed) this.guestClock.waited();
+    if (task.call) scheduler.unblock(task);
+    const isYield = result === YIELDED;
+    if (isYield) result = 0;
+    const hasLeft = result === LEFT || result === GONE;
+    const shown = hasLeft ? undefined : result;
     this.#options.tracer?.syscall(number, registers, shown, this);
     if (result === LEFT) return OUTCOME.stop;
+    if (result === GONE) return OUTCOME.wait;
     registers.setResult(result);
-    return OUTCOME.run;
+    if (!isYield) return OUTCOME.run;
+    scheduler.wake(task);
+    return OUTCOME.wait;
   }
 
   #unknownCall(number: number): number {
@@ -262,42 +364,76 @@ export class Linux implements Personality {
     waitsFor?: { descriptor: number; events: number }[];
     deadlineNs?: number | null;
     doneBytes?: number;
+    futex?: PendingCall["futex"];
   }): number {
     const { registers } = this;
     const number = registers.callNumber;
-    this.pending.call = {
+    this.task.call = {
       operation: syscallName(number),
       number,
       arguments: [0, 1, 2, 3, 4, 5].map((i) => registers.big(i)),
       doneBytes: what.doneBytes ?? 0,
       deadlineNs: what.deadlineNs ?? null,
       waitsFor: what.waitsFor ?? [],
+      futex: what.futex,
     };
     return WAITING;
   }
 
-  /** Whether a system call waits. */
-  get isWaiting(): boolean {
-    return this.pending.call !== null;
+  /** What to do first: to try again what waited when the VM was paused. */
+  begin(): Outcome {
+    this.scheduler.retryAll();
+    return this.task.call || this.task.hasEnded ? this.#next() : OUTCOME.run;
   }
 
-  /** Tries the waiting call again: its registers are as they were. */
-  retry(): Outcome {
-    const { call } = this.pending;
-    if (!call) return OUTCOME.run;
-    this.#resumed = call;
-    try {
-      return this.#dispatch(call.number);
-    } finally {
-      this.#resumed = null;
+  /** Gives the vCPU to a task, once one can go on or `signal` aborts. */
+  async next(signal: AbortSignal): Promise<Outcome> {
+    for (;;) {
+      const outcome = this.#next();
+      if (outcome !== OUTCOME.wait || signal.aborted) return outcome;
+      await this.scheduler.idle(signal);
     }
   }
 
-  /** Resolves when the waiting call may go on, or when `signal` aborts. */
-  async wait(signal: AbortSignal): Promise<void> {
-    const from = this.clock.monotonicNs();
-    await this.pending.wait(this.fds, this.clock, signal);
-    this.process.state.waitedNs += this.clock.monotonicNs() - from;
+  /** Whether another task than the one on the vCPU can go on. */
+  get hasReady(): boolean {
+    return this.scheduler.hasReady;
+  }
+
+  /** Calls `onReady` when one can, until what is returned is called. */
+  watch(onReady: () => void): () => void {
+    return this.scheduler.watch(onReady);
+  }
+
+  /** The task on the vCPU has had its turn: others that can go on have theirs. */
+  turn(): Outcome {
+    const { scheduler } = this;
+    scheduler.expire();
+    if (!scheduler.hasReady || !scheduler.canSwitch) return OUTCOME.run;
+    const { task } = this;
+    if (!abortRestartable(task, this.registers, this.user)) {
+      this.kill({
+        signal: SIGNAL.SIGSEGV,
+        what: "a restartable sequence that is none",
+        rip: this.registers.rip,
+      });
+      return OUTCOME.stop;
+    }
+    scheduler.wake(task);
+    return this.#next();
+  }
+
+  /** Ends what is waited for in the host: the VM is to be paused. */
+  async rest(): Promise<void> {
+    await this.scheduler.stopWaits();
+  }
+
+  /** Ends the current task; the others go on, if there are any. */
+  exitTask(code: number): number {
+    const { task, process, scheduler } = this;
+    if (process.tasks.size === 1) return this.exit(code);
+    scheduler.remove(task);
+    return GONE;
   }
 
   // --- saving ---
@@ -315,6 +451,7 @@ export class Linux implements Personality {
   /** Saves the program as it asked to be. */
   async save(): Promise<Outcome> {
     let answer: SaveAnswer;
+    await this.scheduler.stopWaits();
     try {
       answer = await this.#options.onSave!();
     } catch (error) {
@@ -322,6 +459,7 @@ export class Linux implements Personality {
       this.registers.setResult(-ERRNO.EIO);
       throw error;
     }
+    this.scheduler.retryAll();
     if (answer === "stop") {
       this.savedAndStopped = true;
       return OUTCOME.stop;
@@ -360,6 +498,19 @@ export class Linux implements Personality {
     }
     this.kill(signalOf(vector, frame, faultAddress));
     return OUTCOME.stop;
+  }
+
+  /** A shared file is shorter than what was mapped of it: SIGBUS. */
+  onMissingPage(): boolean {
+    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
+      return false;
+    }
+    this.kill({
+      signal: SIGNAL.SIGBUS,
+      what: "access beyond the end of a mapped file",
+      rip: this.registers.rip,
+    });
+    return true;
   }
 
   /**

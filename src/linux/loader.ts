@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RootFolder } from "../devices/mod.ts";
 import { PAGE_BYTES, PROT } from "../vmm/mod.ts";
 import {
   type AddressSpace,
@@ -13,7 +14,10 @@ import {
 } from "./address_space.ts";
 import { type ElfProgram, readElf } from "./elf.ts";
 import { ProgramError } from "./errors.ts";
+import { openExecutable, openInterpreter } from "./find_program.ts";
+import type { ProgramFile } from "./program_file.ts";
 import { UserMemory } from "./user_memory.ts";
+import { mapVdso } from "./vdso/map.ts";
 
 /** Where a position-independent program is put (Linux's, without ASLR). */
 const PIE_BASE_VA = 0x5555_5555_4000;
@@ -42,13 +46,18 @@ const AT = {
   random: 25,
   hwcap2: 26,
   execfn: 31,
+  sysinfoEhdr: 33,
   minsigstksz: 51,
 } as const;
 
 /** What a program is started with. */
 export interface ProgramStart {
-  /** Path of the program. */
+  /** The program's root. */
+  readonly root: RootFolder;
+  /** Path of the program, or of a script. */
   readonly path: string;
+  /** Where a relative path begins, a character a byte. */
+  readonly cwd: string;
   /** argv, the program's own name first. */
   readonly argv: readonly string[];
   /** Environment, `NAME=value` each. */
@@ -61,16 +70,33 @@ export interface ProgramStart {
   readonly hwcap: number;
 }
 
-/** Where a loaded program begins. */
+/** A program that was loaded. */
 export interface LoadedProgram {
   /** Address of the first instruction. */
   readonly entry: number;
   /** Stack pointer. */
   readonly stackPointer: number;
+  /** Path of the program: of a script, that of what runs it. */
+  readonly executable: string;
+  /** Its arguments: of a script, those of what runs it. */
+  readonly argv: readonly string[];
+  /** The scripts that it runs. */
+  readonly scripts: readonly string[];
+  /** Path of what loads its libraries; absent: it is linked statically. */
+  readonly interpreter?: string;
+}
+
+/** An ELF file, where it was put. */
+interface Placed {
+  readonly elf: ElfProgram;
+  /** What is added to its addresses. */
+  readonly base: number;
+  /** First address behind it. */
+  readonly end: number;
 }
 
 /**
- * Loads a program into an empty address space.
+ * Loads a program into an empty address space, and what loads its libraries.
  *
  * @throws {ProgramError} when it cannot be loaded
  */
@@ -79,84 +105,115 @@ export function loadProgram(
   user: UserMemory,
   start: ProgramStart,
 ): LoadedProgram {
-  const file = openProgram(start.path);
+  const { root, cwd } = start;
+  const found = openExecutable(start.path, start.argv, start);
+  using file = found.file;
+  const program = place(space, user, file, PIE_BASE_VA);
+  space.setBrkStart(pageCeil(program.end));
+  mapStack(space, program.elf, file.path);
+  const vdsoVa = mapVdso(space, user);
+  const interpreterPath = interpreterOf(file, program.elf);
+  const { argv, scripts } = found;
+  const loaded = { argv, scripts, executable: file.path };
+  const stack = (base: number) =>
+    writeStack(user, program, base, { ...start, argv }, vdsoVa);
+  if (interpreterPath === undefined) {
+    const entry = program.base + program.elf.entry;
+    return { ...loaded, entry, stackPointer: stack(0) };
+  }
+  using interpreter = openInterpreter(root, interpreterPath, cwd, file.path);
+  const { elf, base } = place(space, user, interpreter);
+  return {
+    ...loaded,
+    entry: base + elf.entry,
+    stackPointer: stack(base),
+    interpreter: interpreterPath,
+  };
+}
+
+/** The path of a program's interpreter. @throws {ProgramError} */
+function interpreterOf(
+  file: ProgramFile,
+  { interpreter }: ElfProgram,
+): string | undefined {
+  if (!interpreter) return undefined;
+  const bytes = file.read(interpreter.offset, interpreter.lengthBytes);
+  const refuse = (why: string, cause?: unknown) =>
+    new ProgramError("PROGRAM_CORRUPT", `Cannot run ${file.path}: ${why}`, {
+      cause,
+    });
+  if (bytes.at(-1) !== 0) {
+    throw refuse("the path of its interpreter does not end");
+  }
   try {
-    const info = file.statSync();
-    const head = new Uint8Array(Math.min(info.size, 2 * PAGE_BYTES));
-    readFully(file, 0, head, start.path);
-    const elf = readElf(start.path, head, info.size);
-    const base = elf.isPie ? PIE_BASE_VA : 0;
-    const end = loadSegments(space, user, file, elf, base, start.path);
-    space.setBrkStart(pageCeil(end));
-    const stackProt = PROT.read | PROT.write |
-      (elf.stackIsExecutable ? PROT.exec : 0);
-    const stackVa = STACK_TOP_VA - STACK_BYTES;
-    if (space.map(stackVa, STACK_BYTES, stackProt, "stack") < 0) {
-      throw new ProgramError(
-        "PROGRAM_UNSUPPORTED",
-        `Cannot run ${start.path}: its stack of ${STACK_BYTES} bytes does not fit the VM's memory`,
-        { hint: "give it more with --memory" },
-      );
-    }
-    return {
-      entry: base + elf.entry,
-      stackPointer: writeStack(user, elf, base, start),
-    };
-  } finally {
-    file.close();
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
+  } catch (cause) {
+    throw refuse("the path of its interpreter is not UTF-8", cause);
   }
 }
 
-/** Opens the file of a program. */
-function openProgram(path: string): Deno.FsFile {
-  try {
-    // Before it is opened: opening a pipe would wait for a writer.
-    if (Deno.statSync(path).isFile) return Deno.openSync(path);
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : (cause as Error).message;
-    throw new ProgramError(
-      "PROGRAM_NOT_FOUND",
-      `Cannot run ${path}: ${why}`,
-      { cause },
-    );
+/**
+ * Maps and fills the segments of an ELF file.
+ *
+ * @param wish where it goes if it may go anywhere; absent: where there is room
+ * @throws {ProgramError} when it cannot be loaded
+ */
+function place(
+  space: AddressSpace,
+  user: UserMemory,
+  file: ProgramFile,
+  wish?: number,
+): Placed {
+  const headBytes = Math.min(file.sizeBytes, 2 * PAGE_BYTES);
+  const elf = readElf(file.path, file.read(0, headBytes), file.sizeBytes);
+  const first = elf.segments[0].va;
+  const last = elf.segments[elf.segments.length - 1];
+  let base = 0;
+  if (elf.isPie) {
+    const { alignBytes } = elf;
+    const from = first - first % PAGE_BYTES;
+    // So much more that there is room for the alignment.
+    const bytes = pageCeil(last.va + last.memoryBytes) - from + alignBytes;
+    const at = wish ?? space.findFree(bytes);
+    if (at < 0) throw tooLarge(file.path, first, bytes);
+    const slack = wish === undefined ? alignBytes - PAGE_BYTES : 0;
+    base = Math.floor((at + slack - from) / alignBytes) * alignBytes;
   }
-  throw new ProgramError(
-    "PROGRAM_NOT_ELF",
-    `Cannot run ${path}: it is not a file`,
+  const end = loadSegments(space, user, file, elf, base);
+  return { elf, base, end };
+}
+
+function tooLarge(path: string, va: number, bytes: number): ProgramError {
+  return new ProgramError(
+    "PROGRAM_UNSUPPORTED",
+    `Cannot run ${path}: its segment at 0x${
+      va.toString(16)
+    } of ${bytes} bytes does not fit the VM's memory`,
+    { hint: "give it more with --memory" },
   );
 }
 
-function readFully(
-  file: Deno.FsFile,
-  offset: number,
-  into: Uint8Array,
-  path: string,
-): void {
-  file.seekSync(offset, Deno.SeekMode.Start);
-  for (let done = 0; done < into.length;) {
-    const n = file.readSync(into.subarray(done));
-    if (n === null) {
-      throw new ProgramError(
-        "PROGRAM_CORRUPT",
-        `Cannot run ${path}: it became shorter while it was read`,
-      );
-    }
-    done += n;
-  }
+function mapStack(space: AddressSpace, elf: ElfProgram, path: string): void {
+  const prot = PROT.read | PROT.write |
+    (elf.stackIsExecutable ? PROT.exec : 0);
+  const va = STACK_TOP_VA - STACK_BYTES;
+  if (space.map(va, STACK_BYTES, prot, "stack") >= 0) return;
+  throw new ProgramError(
+    "PROGRAM_UNSUPPORTED",
+    `Cannot run ${path}: its stack of ${STACK_BYTES} bytes does not fit the VM's memory`,
+    { hint: "give it more with --memory" },
+  );
 }
 
 /** Maps and fills the segments; returns the end of the last. */
 function loadSegments(
   space: AddressSpace,
   user: UserMemory,
-  file: Deno.FsFile,
+  file: ProgramFile,
   elf: ElfProgram,
   base: number,
-  path: string,
 ): number {
-  const chunk = new Uint8Array(1024 * 1024);
   let mappedEnd = 0;
   let end = 0;
   for (const segment of elf.segments) {
@@ -167,21 +224,13 @@ function loadSegments(
     const to = pageCeil(end);
     if (to > from) {
       const result = space.map(from, to - from, segment.prot, "program");
-      if (result < 0) {
-        throw new ProgramError(
-          "PROGRAM_UNSUPPORTED",
-          `Cannot run ${path}: its segment at 0x${
-            va.toString(16)
-          } of ${segment.memoryBytes} bytes does not fit the VM's memory`,
-          { hint: "give it more with --memory" },
-        );
-      }
+      if (result < 0) throw tooLarge(file.path, va, segment.memoryBytes);
       mappedEnd = to;
     }
-    for (let done = 0; done < segment.fileBytes; done += chunk.length) {
-      const part = chunk.subarray(0, segment.fileBytes - done);
-      readFully(file, segment.fileOffset + done, part, path);
-      user.load(va + done, part);
+    for (let done = 0; done < segment.fileBytes;) {
+      const io = user.area(va + done, segment.fileBytes - done);
+      file.readInto(io, segment.fileOffset + done);
+      done += io.lengthBytes;
     }
   }
   return end;
@@ -190,9 +239,10 @@ function loadSegments(
 /** Writes argc, argv, envp and auxv; returns the stack pointer. */
 function writeStack(
   user: UserMemory,
-  elf: ElfProgram,
-  base: number,
+  { elf, base }: Placed,
+  interpreterBase: number,
   start: ProgramStart,
+  vdsoVa: number | undefined,
 ): number {
   let at = STACK_TOP_VA - 8;
   const push = (bytes: Uint8Array): number => {
@@ -214,13 +264,16 @@ function writeStack(
   at -= at % 16;
   const random = push(crypto.getRandomValues(new Uint8Array(16)));
   const auxv: [number, number][] = [
+    ...vdsoVa === undefined
+      ? []
+      : [[AT.sysinfoEhdr, vdsoVa] as [number, number]],
     [AT.hwcap, start.hwcap],
     [AT.pagesz, PAGE_BYTES],
     [AT.clktck, 100],
     [AT.phdr, base + elf.phdrVa],
     [AT.phent, 56],
     [AT.phnum, elf.phdrCount],
-    [AT.base, 0],
+    [AT.base, interpreterBase],
     [AT.flags, 0],
     [AT.entry, base + elf.entry],
     [AT.uid, start.uid],

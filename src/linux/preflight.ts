@@ -34,7 +34,7 @@ import { Hardware } from "./hardware.ts";
 import { devicesState } from "./devices_state.ts";
 import { checkMachine, machineState } from "./machine_state.ts";
 import { processState } from "./process.ts";
-import { openPaths } from "./program_parts.ts";
+import { openPaths, openRoot } from "./program_parts.ts";
 import { misfitDevices } from "./device_misfits.ts";
 import { isDeviceOf } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
@@ -194,11 +194,10 @@ export async function reasonsAgainst(
   });
   const files = take(filesState, (table) => table);
   if (files?.part === "table") {
-    using paths = openPaths(options.allow);
-    const policy = options.files ?? "check";
-    for (const { message } of await misfits(files, { paths, policy })) {
-      reasons.push(message);
-    }
+    const { allow, files: policy = "check", root } = options;
+    using paths = attempt(() => openPaths(allow, openRoot(root)));
+    const wrong = paths ? await misfits(files, { paths, policy }) : [];
+    for (const { message } of wrong) reasons.push(message);
   } else if (files) reasons.push("The table of files is missing");
   return reasons;
 }

@@ -1,5 +1,6 @@
 /**
- * What Linux keeps of a process besides its memory, registers and files.
+ * What Linux keeps of a process besides its memory and files: what its threads
+ * share, and the threads.
  *
  * @module
  */
@@ -12,6 +13,10 @@ import {
   type StateSchema,
   u64,
 } from "../state/mod.ts";
+import { Task, taskId, type TaskState, taskState } from "./task.ts";
+
+/** Most threads that a program may have at a time. */
+export const MAX_TASKS = 1024;
 
 const actionState = v.object({
   /** Number of the signal. */
@@ -29,68 +34,121 @@ const actionState = v.object({
 /** How a process travels. */
 export const processState = {
   kind: "process",
-  version: 1,
-  schema: v.object({
-    pid: v.pipe(
-      v.number(),
-      v.integer(),
-      v.minValue(1),
-      v.maxValue(0x7fff_ffff),
+  version: 2,
+  schema: v.pipe(
+    v.object({
+      pid: taskId,
+      /** Path of the program, as text. */
+      executable: v.string(),
+      /** argv as text, for people who look at the image. */
+      arguments: v.array(v.string()),
+      /** The current folder, a character a byte. */
+      cwd: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+      umask: v.pipe(
+        v.number(),
+        v.integer(),
+        v.minValue(0),
+        v.maxValue(0o777),
+      ),
+      /** Signals sent to the process while they were blocked: bit n-1. */
+      signalsPending: u64,
+      /** What was set for signals that are not at their default. */
+      signalActions: v.pipe(v.array(actionState), v.maxLength(64)),
+      /** Limits that were changed: number, soft, hard. */
+      limits: v.array(v.tuple([count, u64, u64])),
+      /**
+       * Nanoseconds of CLOCK_MONOTONIC that all its tasks have waited; it had a
+       * CPU for the rest.
+       */
+      waitedNs: count,
+      /** The number that the next task gets, if it is free. */
+      nextTid: taskId,
+      /** Which of the tasks is on the vCPU: its place among them, from 0. */
+      current: count,
+      /** Its threads; the order is that in which they get the vCPU. */
+      tasks: v.pipe(
+        v.array(taskState),
+        v.minLength(1),
+        v.maxLength(MAX_TASKS),
+      ),
+    }),
+    v.check(
+      ({ tasks }) => new Set(tasks.map(({ tid }) => tid)).size === tasks.length,
+      "two tasks have the same number",
     ),
-    /** Path of the program, as text. */
-    executable: v.string(),
-    /** argv as text, for people who look at the image. */
-    arguments: v.array(v.string()),
-    /** The current folder, a character a byte. */
-    cwd: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
-    umask: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0o777)),
-    /** The name that prctl(PR_SET_NAME) sets. */
-    name: v.pipe(v.string(), v.maxLength(15)),
-    /** set_tid_address(2). */
-    clearChildTid: count,
-    /** set_robust_list(2). */
-    robustList: count,
-    /** rseq(2): address, and signature. */
-    rseq: v.object({ address: count, signature: count }),
-    /** Blocked signals, bit n-1 for signal n. */
-    signalMask: u64,
-    /** Signals that were raised while blocked, in the same form. */
-    signalsPending: v.optional(u64, 0n),
-    /** sigaltstack(2): address, size and flags. */
-    signalStack: v.object({ address: count, sizeBytes: count, flags: count }),
-    /** What was set for signals that are not at their default. */
-    signalActions: v.array(actionState),
-    /** Limits that were changed: number, soft, hard. */
-    limits: v.array(v.tuple([count, u64, u64])),
-    /**
-     * Nanoseconds of CLOCK_MONOTONIC that its calls have waited; it had a CPU
-     * for the rest.
-     */
-    waitedNs: count,
-  }),
+    v.check(
+      ({ tasks, current }) =>
+        tasks.every(({ registers }, i) =>
+          (registers === null) === (i === current)
+        ),
+      "must have the registers of every task but the current one",
+    ),
+  ),
+  upgrades: { 1: upgrade1 },
 } satisfies StateSchema<unknown>;
 
-/** The state of a process, version 1. */
-export type ProcessStateV1 = v.InferOutput<typeof processState.schema>;
+/** Version 1 had one task, and its fields among the process's. */
+function upgrade1(old: unknown): unknown {
+  const {
+    name,
+    clearChildTid,
+    robustList,
+    rseq,
+    signalMask,
+    signalsPending = 0n,
+    signalStack,
+    ...process
+  } = old as TaskState & { pid: number; waitedNs: number };
+  const { pid, waitedNs } = process;
+  return {
+    ...process,
+    signalsPending: 0n,
+    nextTid: pid + 1,
+    current: 0,
+    tasks: [{
+      tid: pid,
+      name,
+      clearChildTid,
+      robustList,
+      rseq,
+      signalMask,
+      signalsPending,
+      signalStack,
+      waitedNs,
+      offSinceNs: null,
+      registers: null,
+    }],
+  };
+}
+
+/** The state of a process, version 2. */
+export type ProcessStateV2 = v.InferOutput<typeof processState.schema>;
 
 /** What sigaction(2) sets for one signal. */
 export type SignalAction = v.InferOutput<typeof actionState>;
+
+/** What of a process's state stands apart in {@linkcode Process}. */
+type Apart = "signalActions" | "limits" | "tasks" | "current";
 
 /** A process. */
 export class Process implements Component {
   readonly id = "process";
   readonly kind: string = processState.kind;
   readonly version: number = processState.version;
-  /** All that travels, but signal actions and limits. */
-  readonly state: Omit<ProcessStateV1, "signalActions" | "limits">;
+  /** What its threads share, but signal actions and limits. */
+  readonly state: Omit<ProcessStateV2, Apart>;
   /** By signal; those at their default are left out. */
   readonly signalActions = new Map<number, SignalAction>();
   /** Soft and hard limit by number; those at their default are left out. */
   readonly limits = new Map<number, readonly [soft: bigint, hard: bigint]>();
+  /** Its threads, by number. */
+  readonly tasks = new Map<number, Task>();
+  /** The one whose registers are in the vCPU. */
+  current: Task;
 
   /** @param state a new process's, or one that was saved */
-  constructor(state: ProcessStateV1) {
-    const { signalActions, limits, ...rest } = state;
+  constructor(state: ProcessStateV2) {
+    const { signalActions, limits, tasks, current, ...rest } = state;
     this.state = structuredClone(rest);
     for (const action of signalActions) {
       this.signalActions.set(action.signal, action);
@@ -98,6 +156,8 @@ export class Process implements Component {
     for (const [which, soft, hard] of limits) {
       this.limits.set(which, [soft, hard]);
     }
+    for (const task of tasks) this.tasks.set(task.tid, new Task(task));
+    this.current = this.tasks.get(tasks[current].tid)!;
   }
 
   /** The state of a process that has just begun. */
@@ -106,29 +166,45 @@ export class Process implements Component {
     argv: readonly string[],
     cwd: string,
     umask: number,
-  ): ProcessStateV1 {
+  ): ProcessStateV2 {
+    const pid = 100;
+    const name = executable.slice(executable.lastIndexOf("/") + 1).slice(0, 15);
     return {
-      pid: 100,
+      pid,
       executable,
       arguments: [...argv],
       cwd,
       umask,
-      name: executable.slice(executable.lastIndexOf("/") + 1).slice(0, 15),
-      clearChildTid: 0,
-      robustList: 0,
-      rseq: { address: 0, signature: 0 },
-      signalMask: 0n,
       signalsPending: 0n,
-      signalStack: { address: 0, sizeBytes: 0, flags: 2 },
       signalActions: [],
       limits: [],
       waitedNs: 0,
+      nextTid: pid + 1,
+      current: 0,
+      tasks: [Task.initial(pid, name)],
     };
+  }
+
+  /** A number for a new task; -1 when there are as many as there may be. */
+  allocateTid(): number {
+    if (this.tasks.size >= MAX_TASKS) return -1;
+    const { state } = this;
+    while (this.tasks.has(state.nextTid)) this.#countTid();
+    const tid = state.nextTid;
+    this.#countTid();
+    return tid;
+  }
+
+  #countTid(): void {
+    // As Linux does where pid_max is 4194304.
+    const next = this.state.nextTid + 1;
+    this.state.nextTid = next > 0x40_0000 ? this.state.pid + 1 : next;
   }
 
   /** Answers with everything. */
   dump(): Dump {
-    const state: ProcessStateV1 = {
+    const tasks = [...this.tasks.values()];
+    const state: ProcessStateV2 = {
       ...this.state,
       signalActions: [...this.signalActions.values()]
         .sort((a, b) => a.signal - b.signal),
@@ -139,6 +215,8 @@ export class Process implements Component {
           soft,
           hard,
         ]),
+      current: tasks.indexOf(this.current),
+      tasks: tasks.map((task) => task.dump(task === this.current)),
     };
     return { answer: "payload", value: state };
   }

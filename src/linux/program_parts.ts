@@ -7,11 +7,20 @@
 import {
   type Allowed,
   type Clock,
+  close,
   type FdTable,
   FilesError,
   HostPaths,
-  type PendingIo,
+  O,
+  pathOf,
+  pathText,
+  type PendingStateV2,
+  RootFolder,
+  SYSTEM,
+  systemFolders,
 } from "../devices/mod.ts";
+import { ERRNO, errnoName } from "../kvm/mod.ts";
+import { VmError } from "../vmm/mod.ts";
 import type { AddressSpace } from "./address_space.ts";
 import type { Devices } from "./devices.ts";
 import type { Process } from "./process.ts";
@@ -24,8 +33,8 @@ export interface ProgramParts {
   readonly process: Process;
   /** Its descriptors. */
   readonly fds: FdTable;
-  /** Its waiting call. */
-  readonly pending: PendingIo;
+  /** Its calls that wait. */
+  readonly pending: PendingStateV2;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */
@@ -35,22 +44,67 @@ export interface ProgramParts {
 }
 
 /**
- * Opens what the program may reach: the current folder, where nothing is said.
+ * Opens the folder that is `/` for a program.
  *
- * @throws {FilesError} naming the first path that cannot be allowed
+ * @param path on the host; default: the host's own
+ * @throws {VmError} VM_CONFIG when it is no folder
  */
-export function openPaths(allow: Partial<Allowed> = {}): HostPaths {
-  const allowed = { read: allow.read ?? ["."], write: allow.write ?? ["."] };
-  for (const path of [...allowed.read, ...allowed.write]) {
-    const found = realPath(path);
+export function openRoot(path?: string): RootFolder {
+  try {
+    return new RootFolder(path);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    const why = cause.message.slice(cause.message.lastIndexOf(": ") + 2);
+    throw new VmError(
+      "VM_CONFIG",
+      `Cannot use ${path} as the program's root: ${
+        why === "ENOENT" ? "there is no such folder" : why
+      }`,
+      { cause },
+    );
+  }
+}
+
+/** What the program may reach where nothing is said. */
+function defaultPaths(root: RootFolder, cwd: string): Allowed {
+  const folder = pathText(cwd) ?? "/";
+  // A root that this process is not in is a system, and not a folder to work in.
+  const isSystem = !root.isHost && cwd === "/";
+  return { read: [SYSTEM, folder], write: isSystem ? [] : [folder] };
+}
+
+/**
+ * Opens what the program may reach: what belongs to the system, and the current
+ * folder, where nothing is said.
+ *
+ * @param root the program's, which is then closed with what this returns
+ * @param own files that it may read besides: those of the program itself
+ * @throws {FilesError} naming the first path that cannot be allowed; the root is
+ * closed then
+ */
+export function openPaths(
+  allow: Partial<Allowed> = {},
+  root: RootFolder,
+  own: readonly string[] = [],
+): HostPaths {
+  using owned = new DisposableStack();
+  owned.use(root);
+  const cwd = root.currentFolder();
+  const { read, write } = { ...defaultPaths(root, cwd), ...allow };
+  const named = [...read, ...own].filter((path) => path !== SYSTEM);
+  for (const path of [...named, ...write]) {
+    const found = realPath(root, path, cwd);
     if (typeof found === "string") continue;
     throw new FilesError(
       found.isMissing ? "FILES_MISSING" : "FILES_DENIED",
       `Cannot allow ${path}: ${found.why}`,
-      { cause: found.cause },
     );
   }
-  return new HostPaths(allowed);
+  const system = read.includes(SYSTEM) ? systemFolders(root) : [];
+  const allowed = { read: [...named, ...system], write };
+  const paths = new HostPaths(allowed, { root, cwd });
+  owned.move();
+  return paths;
 }
 
 /** Why there is no path. */
@@ -59,19 +113,27 @@ export interface NoPath {
   readonly isMissing: boolean;
   /** The reason, for a message. */
   readonly why: string;
-  /** What the host said. */
-  readonly cause: unknown;
 }
 
-/** The path of a file or folder without links, or why there is none. */
-export function realPath(path: string): string | NoPath {
-  try {
-    return Deno.realPathSync(path);
-  } catch (cause) {
-    const isMissing = cause instanceof Deno.errors.NotFound;
-    const why = isMissing
-      ? "there is no such file or folder"
-      : (cause as Error).message;
-    return { isMissing, why, cause };
-  }
+/**
+ * The path without links, a character a byte, of a file or folder; or why there
+ * is none.
+ *
+ * @param cwd where a relative path begins, a character a byte
+ */
+export function realPath(
+  root: RootFolder,
+  path: string,
+  cwd: string,
+): string | NoPath {
+  const full = path.startsWith("/") ? pathOf(path) : `${cwd}/${pathOf(path)}`;
+  const fd = path === "" ? -ERRNO.ENOENT : root.open(full, O.path);
+  const found = fd < 0 ? undefined : root.nameOf(fd);
+  if (fd >= 0) close(fd);
+  if (found !== undefined) return found;
+  const isMissing = fd >= 0 || fd === -ERRNO.ENOENT;
+  return {
+    isMissing,
+    why: isMissing ? "there is no such file or folder" : errnoName(-fd),
+  };
 }

@@ -117,6 +117,12 @@ export class Registers {
     return BigInt(this.#u32[REG.rip + 1]) << 32n | BigInt(this.#u32[REG.rip]);
   }
 
+  set rip(address: bigint) {
+    this.#u32[REG.rip] = Number(address & 0xffff_ffffn);
+    this.#u32[REG.rip + 1] = Number(address >> 32n);
+    this.#run.syncDirty |= KVM_SYNC.REGS;
+  }
+
   /** The address that the last page fault was for. */
   get faultAddress(): bigint {
     return this.#run.syncCr2;

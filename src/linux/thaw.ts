@@ -13,8 +13,8 @@ import {
   FilesError,
   type FilesPart,
   filesState,
-  PendingIo,
   pendingState,
+  type PendingStateV2,
 } from "../devices/mod.ts";
 import {
   decodeState,
@@ -39,7 +39,7 @@ import {
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV2,
+  type AddressSpaceStateV4,
 } from "./address_space.ts";
 import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
@@ -49,7 +49,7 @@ import {
   type MachineStateV1,
 } from "./machine_state.ts";
 import { Process, processState } from "./process.ts";
-import { openPaths, type ProgramParts } from "./program_parts.ts";
+import { openPaths, openRoot, type ProgramParts } from "./program_parts.ts";
 import { type FoundDevice, takeDevices } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
@@ -62,13 +62,13 @@ export interface SavedVm {
   /** The parts of memory, and where each is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
-  readonly space: AddressSpaceStateV2;
+  readonly space: AddressSpaceStateV4;
   /** The process. */
   readonly process: Process;
   /** The clock, which stands. */
   readonly clock: Clock;
-  /** The waiting call. */
-  readonly pending: PendingIo;
+  /** The calls that wait. */
+  readonly pending: PendingStateV2;
   /** The descriptors. */
   readonly files: readonly FilesPart[];
   /** The devices that are plugins. */
@@ -106,7 +106,7 @@ export function readSaved(
     space: take(addressSpaceState),
     process: new Process(take(processState)),
     clock: new Clock(take(clockState)),
-    pending: new PendingIo(take(pendingState)),
+    pending: take(pendingState),
     files: sections.takeParts(filesState.kind).map((section) => ({
       state: decodeState(filesState, section),
       data: () => readData(section),
@@ -114,8 +114,20 @@ export function readSaved(
     devices: takeDevices(definitions, sections, readData),
   };
   sections.finish();
+  checkCalls(saved.process, saved.pending);
   checkMachine(saved.machine, checkMemoryParts(saved.memory), maxMemoryBytes);
   return saved;
+}
+
+/** Refuses a call of no task. @throws {ImageError} */
+function checkCalls(process: Process, { calls }: PendingStateV2): void {
+  for (const { task } of calls) {
+    if (task < process.tasks.size) continue;
+    throw new ImageError(
+      "IMAGE_STATE",
+      `Cannot load "pending-io": a call is of task ${task}, and there are ${process.tasks.size}`,
+    );
+  }
 }
 
 /** A saved program in a fresh VM, but for its files: those were only checked. */
@@ -143,8 +155,11 @@ export async function thaw(
   bringMemory(memory);
   memory.attach(vm);
   loadVcpu(vcpu, kvm, saved.vcpu);
+  for (const { registers } of saved.process.tasks.values()) {
+    registers?.check(vcpu);
+  }
   using owned = new DisposableStack();
-  const paths = owned.use(openPaths(options.allow));
+  const paths = owned.use(openPaths(options.allow, openRoot(options.root)));
   const devices = Devices.make(saved.devices);
   owned.defer(() => void devices[Symbol.asyncDispose]());
   const space = new AddressSpace(
@@ -158,6 +173,8 @@ export async function thaw(
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
   }, options.signal);
+  owned.use(files);
+  space.files.check(files.mapped);
   owned.move();
   const { process, clock, pending } = saved;
   return { space, process, files, pending, clock, paths, devices };

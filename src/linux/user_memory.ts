@@ -29,6 +29,7 @@ export class UserMemory {
   readonly #scratch = new DataView(new ArrayBuffer(PAGE_BYTES));
   readonly #iovecs = new DataView(new ArrayBuffer(IOV_MAX * 16));
   readonly #io: IoVector;
+  readonly #oneByte = new Uint8Array(1);
 
   /** @param memory guest memory @param space the program's address space */
   constructor(memory: Memory, space: AddressSpace) {
@@ -51,7 +52,12 @@ export class UserMemory {
     const { tables } = this.#space;
     for (let done = 0; done < bytes.length;) {
       const gpa = this.translate(va + done, false);
-      if (gpa < 0) return false;
+      if (gpa < 0) {
+        const n = this.#copyShared(va + done, bytes.subarray(done), false);
+        if (n === 0) return false;
+        done += n;
+        continue;
+      }
       const length = tables.extent(va + done, false, bytes.length - done);
       if (length <= 64) {
         const u8 = this.#memory.u8;
@@ -74,7 +80,13 @@ export class UserMemory {
     const { tables } = this.#space;
     for (let done = 0; done < lengthBytes;) {
       const gpa = this.translate(va + done, true);
-      if (gpa < 0) return false;
+      if (gpa < 0) {
+        const rest = bytes.subarray(done, lengthBytes);
+        const n = this.#copyShared(va + done, rest, true);
+        if (n === 0) return false;
+        done += n;
+        continue;
+      }
       const length = tables.extent(va + done, true, lengthBytes - done);
       if (length <= 64) {
         const u8 = this.#memory.u8;
@@ -86,6 +98,20 @@ export class UserMemory {
       done += length;
     }
     return true;
+  }
+
+  /** Copies from or to a shared file; how many bytes, 0 where there is none. */
+  #copyShared(va: number, bytes: Uint8Array, write: boolean): number {
+    const found = this.#space.shared(va, write);
+    if (!found) return 0;
+    const { files } = this.#memory;
+    const part = bytes.subarray(0, found.lengthBytes) as Uint8Array<
+      ArrayBuffer
+    >;
+    const isDone = write
+      ? files.write(found.host, part)
+      : files.read(found.host, part);
+    return isDone ? part.length : 0;
   }
 
   /**
@@ -121,14 +147,22 @@ export class UserMemory {
     const parts: number[] = [];
     for (let done = 0; done < limit;) {
       const gpa = this.translate(va + done, false);
-      if (gpa < 0) return -ERRNO.EFAULT;
       const length = Math.min(
         limit - done,
         PAGE_BYTES - (va + done) % PAGE_BYTES,
       );
-      const u8 = this.#memory.u8;
+      if (!(length > 0)) return -ERRNO.EFAULT;
+      let u8: Uint8Array = this.#memory.u8;
+      let start = gpa;
+      if (gpa < 0) {
+        u8 = new Uint8Array(length);
+        start = 0;
+        if (this.#copyShared(va + done, u8, false) < length) {
+          return -ERRNO.EFAULT;
+        }
+      }
       for (let i = 0; i < length; i++) {
-        const byte = u8[gpa + i];
+        const byte = u8[start + i];
         if (byte === 0) return Uint8Array.from(parts);
         parts.push(byte);
       }
@@ -169,14 +203,18 @@ export class UserMemory {
   }
 
   /**
-   * The memory of whole pages of the program's areas, whatever they allow, for
-   * the VMM to fill.
+   * The memory of the program's areas, whatever they allow, for the VMM to
+   * fill: at most as much as one read moves.
    */
   area(va: number, lengthBytes: number): IoVector {
     const io = this.#io;
     io.reset(true);
-    for (let done = 0; done < lengthBytes; done += PAGE_BYTES) {
-      if (!io.add(this.#space.locate(va + done), PAGE_BYTES)) break;
+    const total = Math.min(lengthBytes, MAX_RW_BYTES);
+    for (let done = 0; done < total;) {
+      const left = PAGE_BYTES - (va + done) % PAGE_BYTES;
+      const length = Math.min(left, total - done);
+      if (!io.add(this.#space.locate(va + done), length)) break;
+      done += length;
     }
     return io;
   }
@@ -188,8 +226,21 @@ export class UserMemory {
     for (let done = 0; done < lengthBytes;) {
       const gpa = this.translate(va + done, io.into);
       if (gpa < 0) {
-        io.isCut = true;
-        return false;
+        const found = this.#space.shared(va + done, io.into);
+        if (!found) {
+          io.isCut = true;
+          return false;
+        }
+        const left = PAGE_BYTES - (va + done) % PAGE_BYTES;
+        const length = Math.min(left, lengthBytes - done);
+        // A page that its file does not have any more can be used by nobody.
+        if (!this.#memory.files.read(found.host, this.#oneByte)) {
+          io.isCut = true;
+          return false;
+        }
+        if (!io.addShared(found.host, length)) return false;
+        done += length;
+        continue;
       }
       const length = tables.extent(va + done, io.into, lengthBytes - done);
       if (!io.add(gpa, length)) return false;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FilesSaver } from "../devices/mod.ts";
+import { FilesSaver, PendingSaver } from "../devices/mod.ts";
 import {
   AtomicFile,
   type ByteSource,
@@ -42,6 +42,7 @@ import type { ProgramParts } from "./program_parts.ts";
 import { findSaved } from "./find_saved.ts";
 import { offerOf } from "./preflight.ts";
 import { settlesWithin } from "./time_limit.ts";
+import { nominalTscRate } from "./vdso/tsc_source.ts";
 import type {
   CommonOptions,
   FrozenVm,
@@ -111,7 +112,8 @@ export class Vm {
     this.#linux = new Linux({
       ...parts,
       memory: hardware.memory,
-      run: hardware.vcpu.run,
+      vcpu: hardware.vcpu,
+      nominalTscRate: () => nominalTscRate(hardware.vcpu),
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
     }, {
       tracer: options.tracer,
@@ -168,7 +170,7 @@ export class Vm {
     options: RestoreOptions = {},
   ): Promise<Vm> {
     using prepared = await Vm.prepare(from, options);
-    return await prepared.finish();
+    return prepared.finish();
   }
 
   /**
@@ -194,10 +196,11 @@ export class Vm {
     const { files, ...parts } = found.parts;
     return {
       digest,
-      async finish() {
+      finish() {
         using making = new DisposableStack();
-        const fds = await files.finish();
+        const fds = files.finish();
         making.defer(() => fds.closeAll());
+        parts.space.files.attach(fds);
         const vm = new Vm(hardware, { ...parts, fds }, options);
         making.use(vm.#machine);
         vm.#machine.adopt();
@@ -512,11 +515,12 @@ export class Vm {
       linux.space,
       linux.process,
       linux.clock,
-      linux.pending,
+      new PendingSaver(() => linux.pending()),
       new FilesSaver(linux.fds, this.#options.console, {
         carry: options.carryFiles,
         signal,
         plugins: devices.files,
+        root: linux.paths.root,
       }),
       ...devices.components,
       new MemorySaver(memory, linux.space.blocks, options.compress),

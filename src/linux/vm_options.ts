@@ -21,8 +21,20 @@ export type VmEnd = ExitStatus | { readonly kind: "saved" };
 
 /** What can be chosen of any VM. */
 export interface CommonOptions {
-  /** What the program may reach; default: the current folder, both ways. */
+  /**
+   * What the program may reach, as paths in its root. Default: to read, what
+   * belongs to the system (programs, libraries: "@system" stands for it), and
+   * the current folder; to write, the current folder. The program's own file it
+   * may always read.
+   */
   readonly allow?: Partial<Allowed>;
+  /**
+   * The folder that is `/` for the program: its own paths, those of `allow`,
+   * `program` and `cwd`, and what links lead to are found in it. Default: the
+   * host's own. The current folder is then `/`, unless this process's is inside;
+   * `/` may be read by default, and not written.
+   */
+  readonly root?: string;
   /** Standard input, output and error; default: those of this process. */
   readonly console?: ScriptConsole;
   /**
@@ -49,7 +61,11 @@ export interface CommonOptions {
 
 /** What can be chosen of a new VM. */
 export interface VmOptions extends CommonOptions {
-  /** Path of the program. */
+  /**
+   * Path of the program, which may be a script that begins with `#!`. A name
+   * without a slash is looked for in the folders of its environment's PATH, then
+   * in the current folder.
+   */
   readonly program: string;
   /** Its arguments, without its own name. */
   readonly args?: readonly string[];
@@ -99,7 +115,7 @@ export interface PreparedVm extends Disposable {
    *
    * @throws {FilesError} when the host refuses
    */
-  finish(): Promise<Vm>;
+  finish(): Vm;
 }
 
 /** A VM that is held still, for whoever copies its state. */

@@ -205,8 +205,7 @@ async function take(
   await wire.send(FRAME.prepared, session);
   enter("commit");
   checkSession(wire, session, await wire.receive(FRAME.commit));
-  // Not to be given up any more: a file may be half written.
-  const vm = await wire.working(prepared.finish());
+  const vm = prepared.finish();
   // It is ours, whether the source hears of it or not.
   await wire.sendLast(FRAME.done, session);
   return vm;

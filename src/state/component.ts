@@ -93,9 +93,12 @@ export interface StateSchema<S> {
   readonly schema: StateShape<S>;
   /**
    * From each older version to the one after it: `upgrades[1]` takes state of
-   * version 1 and gives state of version 2. Pure functions.
+   * version 1 and gives state of version 2. Pure functions. Of state in many
+   * parts each is upgraded, and `part` is its number, from 0.
    */
-  readonly upgrades?: Readonly<Record<number, (old: unknown) => unknown>>;
+  readonly upgrades?: Readonly<
+    Record<number, (old: unknown, part: number) => unknown>
+  >;
 }
 
 /** The state of one component, or one part of it, as found in an image. */

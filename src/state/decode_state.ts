@@ -81,7 +81,7 @@ export function decodeState<S>(
       );
     }
     try {
-      state = upgrade(state);
+      state = upgrade(state, section.part);
     } catch (cause) {
       throw notInShape(section, reasonOf(cause), cause);
     }

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { KvmVcpu, Segment } from "../kvm/mod.ts";
+import { cpuidEntries, type KvmVcpu, type Segment } from "../kvm/mod.ts";
 import { VmError } from "./errors.ts";
 import {
   EXCEPTION_PORT,
@@ -205,6 +205,25 @@ function mapKernel(memory: Memory): void {
 /** How many table pages the boot tables take of `KERNEL_BLOCK.tables`. */
 export const FIRST_FREE_TABLES = 6;
 
+/**
+ * Parts of the XSAVE area that a program may use, as Linux has them: x87, SSE,
+ * AVX and the three of AVX-512 (Intel SDM volume 1, 13.1). After a reset it is
+ * x87 alone: `xsave`, with which the dynamic loader keeps a function's arguments
+ * while it looks the function up, would lose those in SSE registers.
+ */
+const XCR0_USER = 0xe7;
+
+/** Lets the program use all of the XSAVE area that its CPUID shows. */
+function enableXsave(vcpu: KvmVcpu): void {
+  for (const { leaf, subleaf, registers } of cpuidEntries(vcpu.getCpuid())) {
+    if (leaf !== 0xd || subleaf !== 0) continue;
+    const value = BigInt(registers[0] & XCR0_USER);
+    // Some KVMs have it so from the start.
+    const isSet = vcpu.getXcrs().some((x) => x.xcr === 0 && x.value === value);
+    if (value > 1n && !isSet) vcpu.setXcrs([{ xcr: 0, value }]);
+  }
+}
+
 /** Puts a fresh vCPU into 64-bit user mode, at `rip` with stack `rsp`. */
 export function bootVcpu(vcpu: KvmVcpu, rip: number, rsp: number): void {
   const sregs = vcpu.getSregs();
@@ -235,6 +254,7 @@ export function bootVcpu(vcpu: KvmVcpu, rip: number, rsp: number): void {
     cr4: CR4,
     efer: EFER,
   });
+  enableXsave(vcpu);
   vcpu.setMsrs([
     {
       index: MSR.star,

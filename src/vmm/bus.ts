@@ -100,14 +100,14 @@ function add<C>(
   end: number,
   owner: string,
 ): void {
+  const isWhole = Number.isSafeInteger(first) && Number.isSafeInteger(count);
   const range = `0x${first.toString(16)}+0x${count.toString(16)}`;
-  // Not the other way round: NaN is refused too.
-  if (!(count > 0 && first >= lowest && first + count <= end)) {
+  if (!isWhole || count < 1 || first < lowest || first + count > end) {
     throw new VmError(
       "VM_DEVICE",
       `Cannot attach "${owner}": ${range} is not within 0x${
         lowest.toString(16)
-      }..0x${end.toString(16)}`,
+      }..0x${end.toString(16)}, in whole numbers`,
     );
   }
   const taken = claims.find((o) => first < o.end && first + count > o.first);

@@ -18,8 +18,14 @@ export const BLOCK_BYTES = 2 * 1024 * 1024;
  */
 export const MMIO_GPA = 0x40_0000_0000;
 
+/** From where files that a program shares are: 64 GiB at the end. */
+export const FILES_GPA = 0x70_0000_0000;
+
+/** Where they end. */
+export const FILES_END_GPA: number = 2 * MMIO_GPA;
+
 /** Where MMIO ranges end; the page behind is the VMM's own. */
-export const MMIO_END_GPA: number = 2 * MMIO_GPA - PAGE_BYTES;
+export const MMIO_END_GPA: number = FILES_GPA - PAGE_BYTES;
 
 /**
  * Guest physical addresses of the pages of the kernel block: the first block,

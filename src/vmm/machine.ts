@@ -53,7 +53,6 @@ export class Machine {
   readonly #timer = new SliceTimer(SLICE_MS);
   #interrupt = new AbortController();
   #pauseRequested = false;
-  #offThread = false;
   #loop: Promise<void> | undefined;
   /** The device that is waited for. */
   #awaited: { readonly owner: string; readonly giveUp: () => void } | undefined;
@@ -125,11 +124,15 @@ export class Machine {
     if (this.lifecycle.state !== "running") return;
     this.requestPause();
     const loop = this.#loop;
-    let settled = false;
-    const done = Promise.resolve(loop).catch(() => {}).finally(() => {
-      settled = true;
-    });
-    while (this.#offThread && !settled) {
+    const done = Promise.resolve(loop).catch(() => {});
+    await Promise.race([done, this.#kickOut()]);
+    await done;
+  }
+
+  /** Gets the vCPU out of a run on another thread. */
+  async #kickOut(): Promise<void> {
+    const running = this.#offThreadRun;
+    while (running && this.#offThreadRun === running) {
       this.#run.immediateExit = 1;
       kickThreadsInRun(this.vcpu.fd);
       // A kick can come before the thread is in KVM_RUN; look again soon.
@@ -137,14 +140,13 @@ export class Machine {
       const retry = new Promise((resolve) => {
         timer = setTimeout(resolve, RETRY_KICK_MS);
       });
-      await Promise.race([done, this.#offThreadDone, retry]);
+      await Promise.race([running, retry]);
       clearTimeout(timer);
     }
-    await done;
   }
 
-  /** For {@linkcode pause}: settles with the off-thread run now under way. */
-  #offThreadDone: Promise<unknown> = Promise.resolve();
+  /** The run on another thread that is under way. */
+  #offThreadRun: Promise<number> | undefined;
 
   /**
    * Completes the last exit, so that the vCPU's registers are final and may be
@@ -169,12 +171,12 @@ export class Machine {
   }
 
   async #runLoop(): Promise<void> {
-    let outcome: Outcome = this.#personality.isWaiting
-      ? this.#personality.retry()
-      : OUTCOME.run;
+    const personality = this.#personality;
     try {
+      let outcome: Outcome = personality.begin();
       for (;;) {
         if (outcome === OUTCOME.stop) {
+          await personality.rest();
           this.settle();
           this.lifecycle.enter("stopped");
           return;
@@ -184,10 +186,7 @@ export class Machine {
           continue;
         }
         if (outcome === OUTCOME.device) {
-          if (!await this.#finishDeviceWork()) {
-            this.lifecycle.enter("paused");
-            return;
-          }
+          if (!await this.#finishDeviceWork()) return await this.#enterPaused();
           outcome = OUTCOME.run;
         }
         if (this.#pauseRequested) {
@@ -197,8 +196,7 @@ export class Machine {
             outcome = next;
             continue;
           }
-          this.lifecycle.enter("paused");
-          return;
+          return await this.#enterPaused();
         }
         switch (outcome) {
           case OUTCOME.run:
@@ -209,18 +207,24 @@ export class Machine {
             break;
           case OUTCOME.yield:
             await yieldToEventLoop();
-            outcome = OUTCOME.run;
+            // An answer to a device's access is the task's that asked for it.
+            outcome = this.#completeAccess() ?? personality.turn();
             break;
           case OUTCOME.wait:
-            await this.#personality.wait(this.#interrupt.signal);
-            if (!this.#pauseRequested) outcome = this.#personality.retry();
+            outcome = await personality.next(this.#interrupt.signal);
             break;
         }
       }
     } catch (error) {
+      await personality.rest();
       if (this.lifecycle.state === "running") this.lifecycle.enter("stopped");
       throw error;
     }
+  }
+
+  async #enterPaused(): Promise<void> {
+    await this.#personality.rest();
+    this.lifecycle.enter("paused");
   }
 
   /** Waits for a device; false when it was given up. */
@@ -286,8 +290,14 @@ export class Machine {
           // After each: one call may take as long as many others.
           if (performance.now() - started > TURN_MS) return OUTCOME.yield;
         } else if (result === -ERRNO.EINTR) {
-          if (exits === exitsAtInterruption) return OUTCOME.compute;
+          if (exits === exitsAtInterruption) {
+            return this.#personality.hasReady ? OUTCOME.yield : OUTCOME.compute;
+          }
           exitsAtInterruption = exits;
+        } else if (result === -ERRNO.EFAULT) {
+          // Memory is always there; what a program maps of a file need not be.
+          if (this.#personality.onMissingPage()) return OUTCOME.stop;
+          throw new GuestError("Cannot run the vCPU: its memory is not there");
         } else if (result !== -ERRNO.EAGAIN) {
           throw new GuestError(
             `Cannot run the vCPU: KVM_RUN failed with errno ${-result}`,
@@ -304,19 +314,22 @@ export class Machine {
   async #runOffThread(): Promise<Outcome> {
     this.counters.offThreadRuns++;
     this.#run.exitReason = KVM_EXIT.KVM_EXIT_UNKNOWN;
-    this.#offThread = true;
+    const running = this.vcpu.runAsync();
+    this.#offThreadRun = running;
+    const unwatch = this.#personality.watch(() => void this.#kickOut());
     let result: number;
     try {
-      const running = this.vcpu.runAsync();
-      this.#offThreadDone = running;
       result = await running;
     } finally {
-      this.#offThread = false;
+      unwatch();
+      this.#offThreadRun = undefined;
       this.#run.immediateExit = 0;
     }
     // A failure's errno is another thread's: if it was not a kick, the next
     // run in this thread meets the same failure, and names it.
-    if (result !== 0) return OUTCOME.run;
+    if (result !== 0) {
+      return this.#pauseRequested ? OUTCOME.run : this.#personality.turn();
+    }
     this.counters.exits++;
     return this.#exits.handle();
   }

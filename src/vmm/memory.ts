@@ -6,6 +6,7 @@
 
 import { type KvmVm, libc, unwrap } from "../kvm/mod.ts";
 import { VmError } from "./errors.ts";
+import { FileWindow } from "./file_window.ts";
 import { BLOCK_BYTES, MMIO_END_GPA, PAGE_BYTES } from "./layout.ts";
 
 /** mmap(2) and madvise(2) constants, from asm-generic/mman-common.h. */
@@ -50,6 +51,8 @@ export class Memory {
   /** Blocks that hold pages of an image file, a flag each. */
   readonly #fromFile: Uint8Array;
   readonly #reservation: { address: number; lengthBytes: number };
+  /** Files of the host that the program shares. */
+  readonly files: FileWindow = new FileWindow();
   #open = true;
   #vm: KvmVm | undefined;
 
@@ -91,6 +94,7 @@ export class Memory {
   /** Gives the memory to a VM, as slot 0. */
   attach(vm: KvmVm): void {
     this.#vm = vm;
+    this.files.attach(vm);
     vm.setUserMemoryRegion({
       slot: 0,
       gpa: 0,
@@ -298,6 +302,7 @@ export class Memory {
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
+    this.files[Symbol.dispose]();
     this.u8.buffer.transfer(0);
     // SAFETY: no view reaches the memory now, and the whole reservation is this
     // object's own.

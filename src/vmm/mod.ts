@@ -19,6 +19,8 @@ export type { Device, MmioClaim, PortClaim } from "./device.ts";
 export { GuestError, VmError, type VmErrorCode } from "./errors.ts";
 export {
   BLOCK_BYTES,
+  FILES_END_GPA,
+  FILES_GPA,
   KERNEL_BLOCK,
   KERNEL_VA,
   MMIO_END_GPA,
@@ -49,7 +51,9 @@ export {
   checkSyscall,
   checkVcpuState,
   loadVcpu,
+  regsState,
   VcpuSaver,
   vcpuState,
   type VcpuStateV1,
 } from "./vcpu_state.ts";
+export { FileWindow, MAX_FILE_MAPPINGS } from "./file_window.ts";

@@ -8,7 +8,7 @@
 export const OUTCOME = {
   /** Enter the guest. */
   run: 0,
-  /** Wait for what a system call needs, then try it again. */
+  /** Wait until the program can go on. */
   wait: 1,
   /** The program has ended. */
   stop: 2,
@@ -33,12 +33,28 @@ export interface Personality {
   onException(vector: number): Outcome;
   /** `in` or `out` on a port that no device claims. */
   onUnclaimedPort(port: number): Outcome;
-  /** Whether a system call waits. */
-  readonly isWaiting: boolean;
-  /** Tries the waiting system call again. */
-  retry(): Outcome;
-  /** Resolves when a retry may succeed, or when `signal` aborts. */
-  wait(signal: AbortSignal): Promise<void>;
+  /**
+   * The program touched a page of a file that the file does not have; whether
+   * it could be that.
+   */
+  onMissingPage(): boolean;
+  /** What to do first, when the machine begins to run or goes on. */
+  begin(): Outcome;
+  /**
+   * Waits until the program can go on, or `signal` aborts: what to do then;
+   * `wait` when it still cannot.
+   */
+  next(signal: AbortSignal): Promise<Outcome>;
+  /** Whether somebody else than who runs now can go on. */
+  readonly hasReady: boolean;
+  /**
+   * Calls `onReady` when somebody else can, until what is returned is called.
+   */
+  watch(onReady: () => void): () => void;
+  /** Who runs has had its turn, and the event loop one: what to do now. */
+  turn(): Outcome;
+  /** Waits for nothing any more: the machine is to be paused, or has ended. */
+  rest(): Promise<void>;
   /** Answers the program's request to be saved. */
   save(): Promise<Outcome>;
 }

@@ -39,32 +39,35 @@ const table = v.object({
   limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff)),
 });
 
+/** struct kvm_regs. */
+export const regsState = v.object({
+  rax: u64,
+  rbx: u64,
+  rcx: u64,
+  rdx: u64,
+  rsi: u64,
+  rdi: u64,
+  rsp: u64,
+  rbp: u64,
+  r8: u64,
+  r9: u64,
+  r10: u64,
+  r11: u64,
+  r12: u64,
+  r13: u64,
+  r14: u64,
+  r15: u64,
+  rip: u64,
+  rflags: u64,
+});
+
 /** How a vCPU travels; names are those of the kernel's structures. */
 export const vcpuState = {
   kind: "vcpu",
   version: 1,
   schema: v.object({
     /** struct kvm_regs. */
-    regs: v.object({
-      rax: u64,
-      rbx: u64,
-      rcx: u64,
-      rdx: u64,
-      rsi: u64,
-      rdi: u64,
-      rsp: u64,
-      rbp: u64,
-      r8: u64,
-      r9: u64,
-      r10: u64,
-      r11: u64,
-      r12: u64,
-      r13: u64,
-      r14: u64,
-      r15: u64,
-      rip: u64,
-      rflags: u64,
-    }),
+    regs: regsState,
     /** struct kvm_sregs. */
     sregs: v.object({
       cs: segment,

@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { close, fstatat, HostPaths, O, pathOf } from "../../src/devices/mod.ts";
+import {
+  close,
+  fstatat,
+  HostPaths,
+  O,
+  pathOf,
+  pread,
+  RootFolder,
+} from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { resources, Scratch } from "../support.ts";
 import { holds } from "../vmm/property.ts";
@@ -252,4 +260,148 @@ Deno.test("host_paths: a file that is made has the mode that the program asked f
   } finally {
     Deno.umask(umask);
   }
+});
+
+Deno.test("host_paths: a link leads from one allowed folder to another", async () => {
+  await using scratch = new Scratch();
+  for (const folder of ["one", "two", "secret"]) {
+    Deno.mkdirSync(scratch.file(folder));
+    Deno.writeTextFileSync(scratch.file(`${folder}/file`), folder);
+  }
+  const link = (target: string, name: string) =>
+    Deno.symlinkSync(target, scratch.file(name));
+  link("../two/file", "one/relative");
+  link(scratch.file("two"), "one/absolute");
+  link(scratch.file("one/absolute/new"), "one/dangling");
+  link(scratch.file("secret/file"), "one/secret");
+  link(scratch.file("secret"), "two/secret");
+  link(scratch.file("two"), "alias");
+  link(scratch.file("one/loop"), "one/loop");
+  using paths = new HostPaths({
+    read: [scratch.file("one"), scratch.file("alias")],
+    write: [scratch.file("two")],
+  });
+  const open = (name: string, flags: number = O.readOnly) => {
+    const write = (flags & (O.writeOnly | O.create)) !== 0;
+    const access = { read: !write, write };
+    const cwd = pathOf(scratch.path);
+    const fd = paths.open(cwd, pathOf(name), flags, 0o600, access);
+    return fd < 0 ? fd : whereIs(fd).replace(`${scratch.path}/`, "");
+  };
+  assertEquals(open("one/relative"), "two/file");
+  assertEquals(open("one/absolute/file"), "two/file");
+  assertEquals(open("one/absolute/../one/file"), "one/file");
+  assertEquals(open("alias/file"), "two/file");
+  assertEquals(open("one/absolute/none"), -ERRNO.ENOENT);
+  assertEquals(open("one/absolute/file/x"), -ERRNO.ENOTDIR);
+  assertEquals(open("one/relative/"), -ERRNO.ENOTDIR);
+  assertEquals(open("one/loop"), -ERRNO.ELOOP);
+  assertEquals(open("one/relative", O.readOnly | O.noFollow), -ERRNO.ELOOP);
+  const create = O.writeOnly | O.create;
+  assertEquals(open("one/dangling", create | O.exclusive), -ERRNO.EACCES);
+  assertEquals(open("one/dangling", create), "two/new");
+  for (
+    const name of ["one/secret", "one/absolute/secret/file", "secret/none"]
+  ) assertEquals(open(name), -ERRNO.EACCES, name);
+  assertEquals(open("one/file", O.writeOnly), -ERRNO.EACCES);
+});
+
+Deno.test("host_paths: the folders that lead to an allowed one may be looked at, and not read", async () => {
+  await using scratch = new Scratch();
+  Deno.mkdirSync(scratch.file("a/b"), { recursive: true });
+  Deno.mkdirSync(scratch.file("other"));
+  Deno.symlinkSync("a", scratch.file("link"));
+  using paths = new HostPaths({ read: [scratch.file("link/b")], write: [] });
+  const at = (name: string) => pathOf(`${scratch.path}/${name}`);
+  for (const name of ["", "a", "link", "a/b"]) {
+    const held = paths.openParent("/", at(name), {});
+    assert(typeof held !== "number", name);
+    close(held.fd);
+    const fd = paths.open("/", at(name), O.path, 0, {});
+    assert(fd >= 0, name);
+    close(fd);
+  }
+  for (const name of ["other", "none", "a/none"]) {
+    assertEquals(paths.openParent("/", at(name), {}), -ERRNO.EACCES, name);
+    const fd = paths.open("/", at(name), O.path, 0, {});
+    assertEquals(fd, -ERRNO.EACCES, name);
+  }
+  const read = paths.open("/", at("a"), O.directory, 0, { read: true });
+  assertEquals(read, -ERRNO.EACCES);
+});
+
+Deno.test("host_paths: in a root of its own, no path leads out of it", async () => {
+  await using scratch = new Scratch();
+  Deno.mkdirSync(scratch.file("root/etc"), { recursive: true });
+  Deno.writeTextFileSync(scratch.file("root/etc/file"), "in");
+  Deno.writeTextFileSync(scratch.file("file"), "out");
+  Deno.symlinkSync("/etc/file", scratch.file("root/absolute"));
+  Deno.symlinkSync("../../file", scratch.file("root/up"));
+  Deno.symlinkSync("../../etc/../etc/file", scratch.file("root/etc/around"));
+  for (const read of [["/"], ["/etc", "/absolute"]]) {
+    const root = new RootFolder(scratch.file("root"));
+    using paths = new HostPaths({ read, write: [] }, { root, cwd: "/" });
+    const open = (name: string) => {
+      const fd = paths.open("/", name, O.readOnly, 0, { read: true });
+      return fd < 0 ? fd : (paths.nameOf(fd) && whereIs(fd));
+    };
+    const inside = scratch.file("root/etc/file");
+    for (const name of ["/etc/file", "absolute", "/etc/around"]) {
+      assertEquals(open(name), inside, name);
+    }
+    assertEquals(open("/../../../etc/file"), inside);
+    assert(Number(open("/up")) < 0);
+    assert(Number(open(pathOf(scratch.file("file")))) < 0);
+  }
+});
+
+Deno.test("host_paths: links that others swap meanwhile lead nowhere else, and nothing stays open", async () => {
+  await using scratch = new Scratch();
+  for (const folder of ["in/a", "in/b", "too", "out/a", "out/b"]) {
+    Deno.mkdirSync(scratch.file(folder), { recursive: true });
+  }
+  for (const folder of ["in/a", "in/b", "too", "out/a", "out/b"]) {
+    Deno.writeTextFileSync(scratch.file(`${folder}/file`), folder);
+  }
+  const before = resources().fds;
+  // A process that puts folders and links to all of them in each other's place.
+  const script = `cd '${scratch.path}/in'; while :; do
+    ln -sfn ../too a/link; ln -sfn '${scratch.path}/out' a/link
+    mv -T b x 2>/dev/null; ln -sfn ../out/b b; ln -sfn ../too b; rm b; mv -T x b
+    ln -sfn ../../out/a/file a/name; ln -sfn ../../too/file a/name
+    rm a/name; echo plain > a/name
+  done`;
+  const swapper = new Deno.Command("sh", {
+    args: ["-c", script],
+    stderr: "null",
+  }).spawn();
+  const seen = new Set<string>();
+  {
+    using paths = new HostPaths({
+      read: [scratch.file("in"), scratch.file("too")],
+      write: [],
+    });
+    const names = [
+      "in/a/link/file",
+      "in/b/file",
+      "in/a/name",
+      "in/a/link/a/file",
+    ];
+    for (let i = 0; i < 20_000; i++) {
+      const name = pathOf(scratch.file(names[i % names.length]));
+      const fd = paths.open("/", name, O.readOnly, 0, { read: true });
+      if (fd < 0) seen.add(`${fd}`);
+      else {
+        const bytes = new Uint8Array(16);
+        const got = pread(fd, bytes, 0);
+        close(fd);
+        seen.add(new TextDecoder().decode(bytes.subarray(0, got)).trim());
+      }
+    }
+  }
+  swapper.kill("SIGKILL");
+  await swapper.status;
+  assertEquals(resources().fds, before);
+  assert(![...seen].some((text) => text.startsWith("out")), [...seen].join());
+  assert(seen.has("too") && seen.has("in/b"), [...seen].join());
 });

@@ -14,6 +14,7 @@ import {
   type DeviceInstance,
   IoVector,
   LiveDevice,
+  MAX_HELD_BYTES,
   O,
   PluginFile,
   type PluginFileState,
@@ -24,6 +25,7 @@ import {
   decodePayload,
   encodePayload,
   ImageError,
+  toSection,
 } from "../../src/state/mod.ts";
 import { BLOCK_BYTES, Memory, MMIO_GPA, VmError } from "../../src/vmm/mod.ts";
 import { testDevice } from "../../src/testing/mod.ts";
@@ -320,6 +322,121 @@ Deno.test("plugin_file: what must not be async is refused when it is, and what i
     'Cannot make device "thing0" of kind thing: create gave a promise, must not be async',
   );
   await turn();
+});
+
+Deno.test("plugin_file: a handler that must answer at once gives no promise, and is named when it does", async () => {
+  const late = () => Promise.reject(new Error("late"));
+  const asks: [string, (file: PluginFile) => number, number][] = [
+    ["size", (file) => file.seek(0, 2), -ERRNO.EIO],
+    ["poll", (file) => file.poll(1), 8],
+    ["mmap", (file) => file.mmap(0, 4096), -ERRNO.EIO],
+  ];
+  for (const [handler, ask, expected] of asks) {
+    using setup = new Setup(() => ({ [handler]: late }));
+    assertEquals(ask(setup.open()), expected);
+    await turn();
+    assertEquals(setup.warnings, [
+      `device "thing0": ${handler} of /dev/thing failed: it gave a promise, must not be async`,
+    ]);
+  }
+  using setup = new Setup(() => ({ dump: late }));
+  const file = setup.open();
+  assertThrows(
+    () => file.snapshot(),
+    Error,
+    '/dev/thing of device "thing0": dump gave a promise, must not be async',
+  );
+  await turn();
+});
+
+Deno.test("plugin_file: what the calls of many files hold has a bound, and is free again once taken or closed", async () => {
+  const size = 256 * 1024;
+  const answers: ((taken: number) => void)[] = [];
+  using setup = new Setup(() => ({
+    write: () => new Promise<number>((resolve) => answers.push(resolve)),
+    read: () => new Promise<Uint8Array>(() => {}),
+  }));
+  const most = MAX_HELD_BYTES / size;
+  const files = Array.from({ length: most + 1 }, () => setup.open());
+  const [last] = files.slice(-1);
+  const content = "x".repeat(size);
+  for (const file of files.slice(0, -1)) {
+    assertEquals(setup.write(file, content), -ERRNO.EAGAIN);
+  }
+  for (let i = 0; i < 2; i++) {
+    assertEquals(setup.write(last, content), -ERRNO.ENOBUFS);
+    assertEquals(setup.read(last, 1), -ERRNO.ENOBUFS);
+  }
+  assertEquals(answers.length, most);
+  assertEquals(setup.warnings, [
+    `device "thing0": its calls under way and answers not taken hold ${MAX_HELD_BYTES} bytes, must be <= ${MAX_HELD_BYTES}: further calls fail with ENOBUFS`,
+  ]);
+  // One that is under way already is tried again all the same.
+  answers[0](7);
+  await turn();
+  assertEquals(setup.write(last, content), -ERRNO.ENOBUFS);
+  assertEquals(setup.write(files[0], content), 7);
+  assertEquals(setup.write(last, content), -ERRNO.EAGAIN);
+  assertEquals(setup.write(files[0], content), -ERRNO.ENOBUFS);
+  files[1].close();
+  // Room for a read is kept as long as it may need it.
+  assertEquals(setup.read(files[2], size), -ERRNO.EAGAIN);
+  assertEquals(setup.write(files[0], "y"), -ERRNO.ENOBUFS);
+  files[2].close();
+  assertEquals(setup.write(files[0], "y"), -ERRNO.EAGAIN);
+  // Answers that come for what is closed change nothing.
+  for (const answer of answers) answer(1);
+  await turn();
+  for (const file of files) file.close();
+  const again = Array.from({ length: most }, () => setup.open());
+  for (const file of again) {
+    assertEquals(setup.write(file, content), -ERRNO.EAGAIN);
+  }
+  for (const file of again) file.close();
+});
+
+Deno.test("live_device: each part of saved state is upgraded, and knows its number", () => {
+  const seen: [number, unknown, number][] = [];
+  const upgrade = (version: number) => (old: unknown, part: number) => {
+    seen.push([version, old, part]);
+    return part === 0 ? { count: (old as { count: number }).count + 1 } : old;
+  };
+  let given: unknown;
+  const definition = defineDevice({
+    kind: "thing",
+    version: 3,
+    state: v.object({ count: v.number() }),
+    upgrades: { 1: upgrade(1), 2: upgrade(2) },
+    create({ savedParts }, saved) {
+      given = { saved, savedParts };
+      return { dump: () => ({ count: 0 }) };
+    },
+  });
+  const old = { id: "thing0", kind: "thing", version: 1 };
+  const pixels = bytes("pixels");
+  new LiveDevice({
+    definition,
+    id: "thing0",
+    values: {},
+    specifier: null,
+    saved: [
+      toSection(old, { count: 1 }),
+      { ...toSection(old, null, 1), data: () => pixels },
+    ],
+  });
+  assertEquals(seen, [
+    [1, { count: 1 }, 0],
+    [2, { count: 2 }, 0],
+    [1, null, 1],
+    [2, null, 1],
+  ]);
+  assertEquals(given, {
+    saved: { count: 3 },
+    savedParts: [
+      { value: { count: 3 }, data: new Uint8Array() },
+      { value: null, data: pixels },
+    ],
+  });
 });
 
 Deno.test("live_device: state and answers are of one moment", async () => {

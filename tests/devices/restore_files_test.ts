@@ -342,7 +342,7 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
   // Of two descriptors the first makes the file, and both have it.
   using both = await checkFiles(once, { paths, console, policy: "carry" });
   assertEquals([...Deno.readDirSync(scratch.path)], []);
-  files.fds = await both.finish();
+  files.fds = both.finish();
   files.write(fd, ", and on");
   files.fds.file(other)!.seek(0, 0);
   assertEquals(files.read(other), "carried along, and on");
@@ -354,36 +354,219 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
   single[0] = { ...single[0], state: onlyFirst(parts[0].state) };
   using one = await checkFiles(single, { paths, console, policy: "carry" });
   mayRead = false;
-  files.fds = await one.finish();
+  files.fds = one.finish();
   assertEquals(Deno.readTextFileSync(scratch.file("a")), "carried along");
   files.close();
   assertEquals(resources().fds, before);
 });
 
-Deno.test("restore_files: a disk that is full is named, and nothing is left on it", async () => {
+/** Runs `work` in a folder that is a disk of `size`, if one may be mounted. */
+async function onSmallDisk(
+  size: string,
+  work: (folder: string) => Promise<void>,
+): Promise<void> {
   await using scratch = new Scratch();
   const folder = scratch.file("tiny");
   Deno.mkdirSync(folder);
-  using files = new Files(folder);
-  const mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder];
   const call = ([command, ...args]: string[]) =>
     new Deno.Command(command, { args, stderr: "null" }).outputSync().success;
-  files.write(files.open("a", O.create | O.readWrite), "x".repeat(60_000));
-  files.write(files.open("b", O.create | O.readWrite), "y".repeat(60_000));
-  const parts = await files.save(true);
-  files.close();
-  if (!call(mount)) {
-    return globalThis.console.log("SKIPPED: no file system can be mounted");
+  if (!call(["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder])) {
+    return console.log("SKIPPED: no file system can be mounted");
   }
   try {
-    using there = new Files(folder);
-    const error = there.refuse(parts, "carry");
-    assertEquals(error.code, "FILES_IO");
-    assertMatch(error.message, /\/b\): what the image carries cannot be .* 28/);
-    assertEquals([...Deno.readDirSync(folder)], []);
+    await work(folder);
   } finally {
     assert(call(["umount", folder]));
   }
+}
+
+/** Writes until the disk has no room left; returns the file that did it. */
+function fillUp(folder: string): string {
+  const path = `${folder}/filler`;
+  using file = Deno.openSync(path, { create: true, write: true });
+  const error = assertThrows(() => {
+    for (;;) file.writeSync(new Uint8Array(4096));
+  }, Error);
+  assertMatch(error.message, /os error 28/);
+  return path;
+}
+
+/** What is in a folder, by name. */
+function listing(folder: string): Record<string, string> {
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  return Object.fromEntries(
+    names.map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]),
+  );
+}
+
+Deno.test("restore_files: a disk that is full is named, and nothing is left on it", async () => {
+  await onSmallDisk("128k", async (folder) => {
+    using files = new Files(folder);
+    files.write(files.open("a", O.create | O.readWrite), "x".repeat(60_000));
+    files.write(files.open("b", O.create | O.readWrite), "y".repeat(60_000));
+    const parts = await files.save(true);
+    files.close();
+    Deno.removeSync(`${folder}/a`);
+    Deno.removeSync(`${folder}/b`);
+    // Room for one of the two.
+    Deno.writeFileSync(`${folder}/other`, new Uint8Array(16_000));
+    const error = files.refuse(parts, "carry");
+    assertEquals(error.code, "FILES_IO");
+    assertMatch(error.message, /\/b\): what the image carries cannot be .* 28/);
+    assertEquals(Object.keys(listing(folder)), ["other"]);
+  });
+});
+
+Deno.test("restore_files: on a disk that is full a carried file stays as it was, or is replaced whole", async () => {
+  await onSmallDisk("256k", async (folder) => {
+    using files = new Files(folder);
+    const carried = "x".repeat(60_000);
+    const fd = files.open("a", O.create | O.readWrite);
+    files.write(fd, carried);
+    files.open("a", O.readOnly);
+    const parts = await files.save(true);
+    files.close();
+    Deno.writeTextFileSync(`${folder}/a`, "mine now");
+    const filler = fillUp(folder);
+    const full = listing(folder);
+    const error = files.refuse(parts, "carry");
+    assertEquals([error.code, error.hint], [
+      "FILES_IO",
+      "make room on its disk",
+    ]);
+    assertEquals(listing(folder), full);
+    // Room for the content once, although two descriptors are of the file;
+    // and none any more when it is put in place.
+    Deno.truncateSync(filler, full.filler.length - 64 * 1024);
+    const { paths, console } = files;
+    using checked = await checkFiles(parts, {
+      paths,
+      console,
+      policy: "carry",
+    });
+    Deno.removeSync(filler);
+    fillUp(folder);
+    assertEquals(Deno.readTextFileSync(`${folder}/a`), "mine now");
+    files.fds = checked.finish();
+    assertEquals(Deno.readTextFileSync(`${folder}/a`), carried);
+    assertEquals(Object.keys(listing(folder)), ["a", "filler"]);
+  });
+});
+
+Deno.test("restore_files: what replaces a file has its mode, and who reads the old one has it whole", async () => {
+  await using scratch = new Scratch();
+  const path = scratch.file("a");
+  using files = new Files(scratch.path);
+  files.write(files.open("a", O.create | O.readWrite), "carried along");
+  const parts = await files.save(true);
+  files.close();
+  Deno.writeTextFileSync(path, "what was there");
+  Deno.chmodSync(path, 0o640);
+  using reader = Deno.openSync(path);
+  const before = Deno.statSync(path);
+  files.restore(parts, "carry");
+  const { mode, uid, gid, ino } = Deno.statSync(path);
+  assertEquals({ mode, uid, gid }, {
+    mode: before.mode,
+    uid: before.uid,
+    gid: before.gid,
+  });
+  assert(ino !== before.ino);
+  const old = new Uint8Array(100);
+  const length = reader.readSync(old)!;
+  assertEquals(
+    new TextDecoder().decode(old.subarray(0, length)),
+    "what was there",
+  );
+  assertEquals(Object.keys(listing(scratch.path)), ["a"]);
+});
+
+Deno.test("restore_files: a file with other names is left alone, unless it has the content", async () => {
+  await using scratch = new Scratch();
+  const path = scratch.file("a");
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "carried along");
+  const parts = await files.save(true);
+  files.close();
+  Deno.linkSync(path, scratch.file("b"));
+  const { ino } = Deno.statSync(path);
+  files.restore(parts, "carry");
+  files.close();
+  assertEquals(Deno.statSync(path).ino, ino);
+  Deno.writeTextFileSync(scratch.file("b"), "other");
+  const error = files.refuse(parts, "carry");
+  assertEquals([error.code, error.message], [
+    "FILES_CHANGED",
+    `Cannot restore descriptor 0 (${path}): expected a file that can be replaced as a whole, found a file that has other names (hard links)`,
+  ]);
+  assertEquals(listing(scratch.path), { a: "other", b: "other" });
+});
+
+Deno.test("restore_files: a file that was open by two names is one again", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const one = files.open("one", O.create | O.readWrite);
+  files.write(one, "linked");
+  Deno.linkSync(scratch.file("one"), scratch.file("two"));
+  const two = files.open("two", O.readWrite);
+  const parts = await files.save(true);
+  files.close();
+  Deno.removeSync(scratch.file("one"));
+  Deno.writeTextFileSync(scratch.file("new"), "x");
+  Deno.renameSync(scratch.file("new"), scratch.file("two"));
+  files.restore(parts, "carry");
+  files.write(one, " and on");
+  assertEquals(files.read(two), "linked and on");
+  assertEquals(listing(scratch.path), {
+    one: "linked and on",
+    two: "linked and on",
+  });
+});
+
+Deno.test("restore_files: a symbolic link stays, and leads to what was carried", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "carried along");
+  const parts = await files.save(true);
+  files.close();
+  Deno.removeSync(scratch.file("a"));
+  Deno.symlinkSync("elsewhere", scratch.file("a"));
+  const error = files.refuse(parts, "carry");
+  assertMatch(error.message, /found a symbolic link that leads nowhere$/);
+  Deno.writeTextFileSync(scratch.file("elsewhere"), "old");
+  files.restore(parts, "carry");
+  assert(Deno.lstatSync(scratch.file("a")).isSymlink);
+  assertEquals(
+    Deno.readTextFileSync(scratch.file("elsewhere")),
+    "carried along",
+  );
+});
+
+Deno.test("restore_files: of files of which one cannot be put in place, none is", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  Deno.mkdirSync(scratch.file("sub"));
+  for (const name of ["a", "b", "sub/c"]) {
+    files.write(files.open(name, O.create | O.readWrite), `content of ${name}`);
+  }
+  const parts = await files.save(true);
+  files.close();
+  Deno.writeTextFileSync(scratch.file("a"), "mine now");
+  Deno.removeSync(scratch.file("b"));
+  Deno.removeSync(scratch.file("sub/c"));
+  const { paths, console } = files;
+  const before = resources().fds;
+  const checked = await checkFiles(parts, { paths, console, policy: "carry" });
+  Deno.removeSync(scratch.file("sub"));
+  const error = assertThrows(() => checked.finish(), FilesError);
+  assertMatch(
+    error.message,
+    /sub\/c\): expected a file of 16 bytes, found none/,
+  );
+  assertEquals(resources().fds, before);
+  assertEquals(listing(scratch.path), { a: "mine now" });
 });
 
 /** A table with its first file alone. */

@@ -121,7 +121,10 @@ kvmTest("escape: a slash behind a link leads nowhere either", async () => {
     const run = await runInVm(program, { args: [link] }, cage.inside);
     assertEquals(cage.look(), before, link);
     assertEquals(run.status, 0);
-    for (const call of ["lstat", "lchown", "link's utimes", "stat", "chown"]) {
+    // What leads to an allowed folder may be looked at.
+    const isOnTheWay = link === "to-root/" || link === "sub/up/../";
+    const looks = isOnTheWay ? [] : ["lstat", "stat"];
+    for (const call of [...looks, "lchown", "link's utimes", "chown"]) {
       assert(run.stdout.includes(`\n${call} -1 ${ERRNO.EACCES}\n`), call);
     }
   }
@@ -153,7 +156,7 @@ for (const link of LINKS) {
         "create and cut",
         "openat",
         "creat",
-        "stat",
+        ...link === "to-root" ? [] : ["stat"],
         "access",
         "access for writing",
         "truncate",
@@ -212,7 +215,7 @@ kvmTest("escape: one file that is allowed is all that is", async () => {
   await using cage = new Cage();
   const before = listFolder(cage.outside);
   const run = await runInVm(program, {
-    args: ["sub/up/mine", "to-secret", "mine/../to-secret", "mine/../sub"],
+    args: ["sub/up/to-secret", "to-secret", "mine/../to-secret", "mine/../sub"],
     vm: { allow: { read: [`${cage.inside}/mine`], write: [] } },
   }, cage.inside);
   assertEquals(listFolder(cage.outside), before);

@@ -13,8 +13,9 @@ import {
   filesState,
   HostPaths,
   O,
-  PendingIo,
+  PendingSaver,
   pendingState,
+  type PendingStateV2,
   PipeBuffer,
   PipeEnd,
   restoreFiles,
@@ -69,15 +70,37 @@ suite(clockState, (state) => {
   clock.stop();
 });
 
-suite(pendingState, (state) => new PendingIo(state), (pending) => {
-  pending.call = {
-    operation: "read",
-    number: 0,
-    arguments: [1n, 2n, 3n, 4n, 5n, 1n << 63n],
-    doneBytes: 7,
-    deadlineNs: -5,
-    waitsFor: [{ descriptor: 0, events: 1 }],
-  };
+/** Calls that wait, and what dumps them. */
+class Calls extends PendingSaver {
+  readonly calls: PendingStateV2["calls"];
+
+  constructor({ calls }: PendingStateV2 = { calls: [] }) {
+    super(() => ({ calls }));
+    this.calls = calls;
+  }
+}
+
+suite(pendingState, (state) => new Calls(state), ({ calls }) => {
+  calls.push({
+    task: 1,
+    call: {
+      operation: "read",
+      number: 0,
+      arguments: [1n, 2n, 3n, 4n, 5n, 1n << 63n],
+      doneBytes: 7,
+      deadlineNs: -5,
+      waitsFor: [{ descriptor: 0, events: 1 }],
+    },
+  });
+  calls.push({
+    task: 0,
+    call: {
+      ...calls[0].call,
+      operation: "futex",
+      number: 202,
+      futex: { address: 0x4000, bitset: 0xffff_ffff, isWoken: false },
+    },
+  });
 });
 
 suite(
@@ -85,7 +108,7 @@ suite(
   (state) => new Process(state ?? Process.initial("/bin/x", ["x"], "/", 0o22)),
   (process) => {
     process.state.cwd = "/tmp";
-    process.state.signalMask = 1n << 63n;
+    process.current.state.signalMask = 1n << 63n;
     process.limits.set(7, [5n, 10n]);
   },
 );

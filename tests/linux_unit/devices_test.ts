@@ -413,6 +413,14 @@ Deno.test("freeze: what an image cannot hold is told with the device's name", as
       [{ call: () => 1 }, /could not be cloned/],
       [many(null), /its parts must be an array/],
       [many([{ value: 1, data: "x" }]), /must be an array of Uint8Array/],
+      [
+        { bytes: new Uint8Array(16 * 1024 ** 2) },
+        /its state is 16777228 bytes long, must be <= 16777216$/,
+      ],
+      [
+        many([{ value: 1 }, { value: "x".repeat(17e6) }]),
+        /its state is 17000005 bytes long, must be <= 16777216$/,
+      ],
       [many([]), /it gave none of its parts/],
       [{ answer: "what" }, /it did not say what there is to save/],
       [undefined, /a value that is no value/],

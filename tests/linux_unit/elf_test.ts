@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { RootFolder } from "../../src/devices/mod.ts";
 import { readElf } from "../../src/linux/elf.ts";
 import { ProgramError } from "../../src/linux/errors.ts";
 import { loadProgram } from "../../src/linux/loader.ts";
@@ -22,8 +23,11 @@ async function program(): Promise<Uint8Array<ArrayBuffer>> {
 /** Loads the program at `path` into an address space of its own. */
 function load(path: string) {
   using space = new Space(MEMORY_BYTES);
+  using root = new RootFolder();
   const loaded = loadProgram(space.space, space.user, {
+    root,
     path,
+    cwd: "/",
     argv: [path],
     environment: [],
     uid: 0,
@@ -48,8 +52,11 @@ Deno.test("elf: a real program's segments are its file's, with their protections
     assertEquals(code?.prot, PROT.read | PROT.exec);
     using space = new Space(MEMORY_BYTES);
     const base = entry - elf.entry;
+    using root = new RootFolder();
     loadProgram(space.space, space.user, {
+      root,
       path,
+      cwd: "/",
       argv: [path],
       environment: [],
       uid: 0,
@@ -178,22 +185,22 @@ Deno.test("elf: rubbish of any length is refused, whatever it begins with", () =
   });
 });
 
-Deno.test("elf: a dynamic program's loader is named without control characters", async () => {
+Deno.test("elf: an interpreter that is not there is named without control characters", async () => {
   const original = await program();
   const bytes = original.slice();
   const view = new DataView(bytes.buffer);
-  const text = "/lib/\x1b[2Jld.so\n";
+  const text = "/lib/\x1b[2Jld.so\n\0";
   const at = 2000;
   bytes.fill(0, at, at + 40);
   bytes.set(new TextEncoder().encode(text), at);
   view.setUint32(EHDR_BYTES, 3, true);
   view.setBigUint64(EHDR_BYTES + 8, BigInt(at), true);
-  view.setBigUint64(EHDR_BYTES + 32, BigInt(text.length + 1), true);
-  const error = assertThrows(
-    () => readElf("x", bytes.subarray(0, 8192), bytes.length),
-    ProgramError,
-  );
-  assertEquals(error.code, "PROGRAM_DYNAMIC");
+  view.setBigUint64(EHDR_BYTES + 32, BigInt(text.length), true);
+  await using scratch = new Scratch();
+  const path = scratch.file("program");
+  Deno.writeFileSync(path, bytes);
+  const error = assertThrows(() => load(path), ProgramError);
+  assertEquals(error.code, "PROGRAM_INTERPRETER");
   assert(error.message.includes("ld.so"), error.message);
   // deno-lint-ignore no-control-regex
   assert(!/[\x00-\x1f]/.test(error.message), JSON.stringify(error.message));

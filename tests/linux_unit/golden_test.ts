@@ -15,6 +15,13 @@ import {
 import { AddressSpace } from "../../src/linux/address_space.ts";
 import { Devices } from "../../src/linux/devices.ts";
 import { findDevices } from "../../src/linux/restore_devices.ts";
+import {
+  VDSO_VA,
+  VVAR,
+  VVAR_LAYOUT,
+  VVAR_VA,
+} from "../../src/linux/vdso/layout.ts";
+import { VvarPage } from "../../src/linux/vdso/vvar_page.ts";
 import { readSaved, type SavedVm } from "../../src/linux/thaw.ts";
 import { ImageError, ImageFile, type Section } from "../../src/state/mod.ts";
 import { mapImageFile, Memory } from "../../src/vmm/mod.ts";
@@ -63,19 +70,29 @@ function tableOf({ files: [{ state }] }: SavedVm) {
   return state;
 }
 
-for (const name of ["before_devices", "app"]) {
+/** Of the lab's program: the versions of two components, and its devices. */
+const OF_THE_LAB: [
+  name: string,
+  addressSpace: number,
+  fdTable: number,
+  devices: string[],
+][] = [
+  ["before_devices", 1, 1, []],
+  ["app", 2, 2, ["devices", "counter", "kv", "rtc", "leds"]],
+  ["vdso", 3, 2, []],
+];
+
+for (const [name, addressSpace, fdTable, own] of OF_THE_LAB) {
   Deno.test(`golden: ${name}.image is read whole, and is the lab's program in the middle`, async () => {
     using image = await open(`${name}.image`);
-    const isOld = name === "before_devices";
-    const own = isOld ? [] : ["devices", "counter", "kv", "rtc", "leds"];
     assertEquals(versions(image), [
       "machine 1",
       "vcpu 1",
-      `address-space ${isOld ? 1 : 2}`,
+      `address-space ${addressSpace}`,
       "process 1",
       "clock 1",
       "pending-io 1",
-      `fd-table ${isOld ? 1 : 2}`,
+      `fd-table ${fdTable}`,
       ...own.map((kind) => `${kind} 1`),
       "memory 1",
     ]);
@@ -98,7 +115,7 @@ for (const name of ["before_devices", "app"]) {
       saved.devices.map(({ id }) => id),
       own.slice(1).map((kind) => `${kind}0`),
     );
-    assertEquals(saved.pending.call, null);
+    assertEquals(saved.pending.calls, []);
   });
 }
 
@@ -130,7 +147,7 @@ Deno.test("golden: devices.image is read whole, and its devices are as they were
     policy: "check",
     reopen: (state) => devices.reopen(state),
   });
-  const fds = await files.finish();
+  const fds = files.finish();
   const io = new IoVector(memory);
   io.reset(true);
   io.add(0, 100);
@@ -141,4 +158,17 @@ Deno.test("golden: devices.image is read whole, and its devices are as they were
     "5\nvalue",
   );
   fds.closeAll();
+});
+
+Deno.test("golden: vdso.image has a vDSO whose data gives no time, and is served", async () => {
+  using image = await open("vdso.image");
+  const { saved, memory } = await read(image);
+  using _memory = memory;
+  const space = new AddressSpace(memory, saved.space);
+  assertEquals(space.areas.find(VDSO_VA)?.kind, "vdso");
+  assertEquals(space.areas.find(VVAR_VA)?.kind, "vvar");
+  const data = space.locate(VVAR_VA);
+  assertEquals(memory.view.getUint32(data + VVAR.sequence, true) & 1, 1);
+  assertEquals(memory.view.getUint32(data + VVAR.layout, true), VVAR_LAYOUT);
+  assertEquals(new VvarPage(memory, space).isThere, true);
 });

@@ -34,6 +34,41 @@ portTest("--device: a counter is saved, and comes back by itself", async () => {
 });
 
 kvmTest(
+  "--device: two of one name are refused, naming both, and nothing is made",
+  async () => {
+    await using scratch = new Scratch();
+    const [program] = await guest("device");
+    const mod = new URL("../../mod.ts", import.meta.url).href;
+    for (const kind of ["first", "second"]) {
+      await Deno.writeTextFile(
+        scratch.file(`${kind}.ts`),
+        `import { defineDevice } from "${mod}";
+      export default defineDevice({
+        kind: "${kind}",
+        version: 1,
+        create() {
+          Deno.writeTextFileSync("${scratch.file("made")}", "${kind}");
+          return { dump: () => ({}) };
+        },
+      });`,
+      );
+    }
+    const args = [
+      "--device=./first.ts:id=same",
+      "--device=./second.ts:id=same",
+    ];
+    assertEquals(await vm(["run", ...args, program], scratch.path), {
+      stdout: "",
+      stderr:
+        'vm: Cannot name a device of kind second "same": one of kind first has this name\n',
+      status: 2,
+    });
+    const names = [...Deno.readDirSync(scratch.path)].map(({ name }) => name);
+    assertEquals(names.sort(), ["first.ts", "second.ts"]);
+  },
+);
+
+kvmTest(
   "--device: one that an image may not bring back has to be named",
   async () => {
     await using scratch = new Scratch();

@@ -63,6 +63,11 @@ Deno.test("bus: a range outside of what there is, is refused by name", () => {
     [NaN, 1],
     [1, NaN],
     [0, Infinity],
+    [0x500 + 0.5, 1],
+    [0x500, 1.5],
+    [0x500, 0.5],
+    [2 ** 53, 1],
+    ["1280" as never, 1],
   ];
   for (const range of ports) {
     const error = assertThrows(
@@ -79,6 +84,8 @@ Deno.test("bus: a range outside of what there is, is refused by name", () => {
     [MMIO_END_GPA, 1],
     [MMIO_END_GPA - 1, 2],
     [NaN, NaN],
+    [MMIO_GPA + 0.5, 1],
+    [MMIO_GPA, 7.5],
   ];
   for (const range of mmio) {
     assertThrows(() => new Bus().attach(device("bad", [], [range])), VmError);

@@ -11,9 +11,7 @@ import {
   AT_SYMLINK_NOFOLLOW,
   fchmodat,
   fchownat,
-  HostPaths,
   O,
-  pathOf,
   utimensat,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -91,9 +89,9 @@ function atDescriptor(
   }
   // Whoever may write the file may do this; else its place decides.
   if (file.isWritable) return change.byFd(file.hostFd);
-  const path = HostPaths.pathOfFd(file.hostFd);
+  const path = linux.paths.nameOf(file.hostFd);
   if (path === undefined) return -ERRNO.ENOENT;
-  const where = { cwd: "/", path: pathOf(path) };
+  const where = { cwd: "/", path };
   return following(linux, where, WRITE, (fd) => change.byFd(fd));
 }
 

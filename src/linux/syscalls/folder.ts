@@ -4,15 +4,15 @@
  * @module
  */
 
-import { AT_FDCWD, HostPaths, O, pathOf, S_IF } from "../../devices/mod.ts";
+import { AT_FDCWD, O, S_IF } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
-import { following, LOOK, userPath } from "./paths.ts";
+import { following, READ, userPath } from "./paths.ts";
 
 function changeFolder(linux: Linux, path: string | undefined): number {
   if (path === undefined) return -ERRNO.ENOENT;
-  linux.process.state.cwd = pathOf(path);
+  linux.process.state.cwd = path;
   return 0;
 }
 
@@ -33,8 +33,8 @@ export const folderCalls: SyscallTable = {
     return following(
       linux,
       where,
-      LOOK,
-      (fd) => changeFolder(linux, HostPaths.pathOfFd(fd)),
+      READ,
+      (fd) => changeFolder(linux, linux.paths.nameOf(fd)),
       O.path | O.directory,
     );
   },
@@ -47,7 +47,7 @@ export const folderCalls: SyscallTable = {
     if (file.hostFd === undefined || (mode & S_IF.mask) !== S_IF.directory) {
       return -ERRNO.ENOTDIR;
     }
-    return changeFolder(linux, HostPaths.pathOfFd(file.hostFd));
+    return changeFolder(linux, linux.paths.nameOf(file.hostFd));
   },
   umask(linux, args) {
     const { state } = linux.process;

@@ -8,6 +8,7 @@ import { ERRNO } from "../../kvm/mod.ts";
 import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
 import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
+import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import type { SyscallTable } from "./mod.ts";
@@ -151,6 +152,41 @@ function mapDevice(
   return gpa < 0 ? gpa : linux.space.mapDevice(va, bytes, prot, gpa);
 }
 
+/** mremap of a shared file: it is mapped anew where it goes. */
+function remapShared(linux: Linux, args: Registers, area: Area): number {
+  const { space } = linux;
+  const va = args.u64(0);
+  const oldBytes = pages(args, 1);
+  const newBytes = pages(args, 2);
+  const flags = args.int(3);
+  if (newBytes <= oldBytes && !(flags & MREMAP.fixed)) {
+    if (newBytes < oldBytes) space.unmap(va + newBytes, oldBytes - newBytes);
+    return va;
+  }
+  let to = va;
+  if (flags & MREMAP.fixed) {
+    to = args.u64(4);
+    if (to % PAGE_BYTES !== 0 || to + newBytes > USER_END_VA) {
+      return -ERRNO.EINVAL;
+    }
+    if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
+  } else if (
+    va + newBytes > USER_END_VA ||
+    space.areas.overlaps(va + oldBytes, va + newBytes)
+  ) {
+    if (!(flags & MREMAP.mayMove)) return -ERRNO.ENOMEM;
+    to = space.findFree(newBytes);
+    if (to < 0) return -ERRNO.ENOMEM;
+  }
+  const gpa = area.gpa! + (va - area.start);
+  const mapping = space.files.find(gpa)!;
+  const file = space.files.file(gpa)!;
+  const offset = mapping.offset + (gpa - mapping.gpa);
+  const result = space.mapShared(to, newBytes, area.prot, { file, offset });
+  if (result >= 0 && to !== va) space.unmap(va, oldBytes);
+  return result;
+}
+
 /** mlock and munlock: whether the pages are there is all that shows. */
 function lock(linux: Linux, args: Registers): number {
   const va = args.u64(0);
@@ -196,10 +232,10 @@ export const memoryCalls: SyscallTable = {
       }
       if (file!.type !== "host") return -ERRNO.ENODEV;
       if (type !== MAP.private) {
-        return linux.unsupported(
-          "mmap of a file with MAP_SHARED",
-          -ERRNO.ENODEV,
-        );
+        return linux.space.mapShared(va, bytes, prot & 7, {
+          file: file!,
+          offset,
+        });
       }
     }
     const lazy = (flags & MAP.noReserve) !== 0;
@@ -226,6 +262,9 @@ export const memoryCalls: SyscallTable = {
     const bytes = Math.min(length, USER_END_VA);
     // What a device answers stays as it was mapped.
     if (linux.space.hasDevice(va, bytes)) return -ERRNO.EACCES;
+    if (prot & PROT.write && linux.space.isReadOnly(va, bytes)) {
+      return -ERRNO.EACCES;
+    }
     return linux.space.protect(va, bytes, prot);
   },
   mremap(linux, args) {
@@ -247,6 +286,7 @@ export const memoryCalls: SyscallTable = {
     const area = space.areas.find(va);
     if (!area || va + oldBytes > area.end) return -ERRNO.EFAULT;
     if (area.kind === "device") return -ERRNO.EINVAL;
+    if (area.kind === "shared") return remapShared(linux, args, area);
     if (flags & MREMAP.fixed) {
       const to = args.u64(4);
       if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
@@ -292,7 +332,12 @@ export const memoryCalls: SyscallTable = {
           -ERRNO.EINVAL,
         );
       }
-      space.zero(va, length);
+      // What is in a shared file stays.
+      for (const area of areas) {
+        if (area.kind === "shared") continue;
+        const start = Math.max(area.start, va);
+        space.zero(start, Math.min(area.end, va + length) - start);
+      }
     }
     if (advice >= MADV_POPULATE_READ) {
       for (let at = va; at < va + length; at += PAGE_BYTES) {
@@ -312,7 +357,16 @@ export const memoryCalls: SyscallTable = {
       return -ERRNO.EINVAL;
     }
     const length = pages(args, 1);
-    return linux.space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
+    const { space, memory } = linux;
+    for (const area of space.areas.within(va, va + length)) {
+      if (area.kind !== "shared") continue;
+      const start = Math.max(area.start, va);
+      const bytes = Math.min(area.end, va + length) - start;
+      const gpa = area.gpa! + (start - area.start);
+      const result = memory.files.sync(gpa, bytes, flags);
+      if (result < 0) return result;
+    }
+    return space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
   },
   mincore(linux, args) {
     const va = args.u64(0);

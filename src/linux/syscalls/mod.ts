@@ -8,6 +8,7 @@ import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls } from "./attributes.ts";
 import { descriptorCalls } from "./descriptors.ts";
+import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
 import { ioCalls } from "./io.ts";
 import { linkCalls } from "./links.ts";
@@ -18,6 +19,7 @@ import { openCalls } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls } from "./process.ts";
 import { signalCalls } from "./signals.ts";
+import { threadCalls } from "./threads.ts";
 import { timeCalls } from "./time.ts";
 
 /** Handlers by name. */
@@ -43,6 +45,8 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...pollCalls,
     ...memoryCalls,
     ...processCalls,
+    ...threadCalls,
+    ...futexCalls,
     ...signalCalls,
     ...timeCalls,
   };

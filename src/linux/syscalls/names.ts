@@ -19,7 +19,7 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { SyscallTable } from "./mod.ts";
-import { following, mayRead, naming, READ, userPath, WRITE } from "./paths.ts";
+import { following, LOOK, mayRead, naming, userPath, WRITE } from "./paths.ts";
 
 /** unlinkat: remove a folder (fcntl.h). */
 const AT_REMOVEDIR = 0x200;
@@ -113,7 +113,7 @@ function readlinkAt(
   if (where.path === "/proc/self/exe") {
     return give(pathOf(linux.process.state.executable));
   }
-  return naming(linux, where, READ, (fd, name) => {
+  return naming(linux, where, LOOK, (fd, name) => {
     const target = readlinkat(fd, name);
     return typeof target === "number" ? target : give(target);
   });

@@ -9,9 +9,7 @@ import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   close,
-  HostPaths,
   O,
-  pathOf,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -20,8 +18,8 @@ import type { Linux } from "../linux.ts";
 export const READ: Access = { read: true };
 /** Changing a file, or an entry of a folder. */
 export const WRITE: Access = { write: true };
-/** Looking at a name needs no more than being allowed to read there. */
-export const LOOK: Access = { read: true };
+/** Looking at what has a name, links included. */
+export const LOOK: Access = {};
 
 /** A path the program passed: where it starts from, and its characters. */
 export interface UserPath {
@@ -35,8 +33,7 @@ function folderOf(linux: Linux, dirfd: number): string | number {
   const file = linux.fds.file(dirfd);
   if (!file) return -ERRNO.EBADF;
   if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOTDIR;
-  const path = HostPaths.pathOfFd(file.hostFd);
-  return path === undefined ? -ERRNO.ENOENT : pathOf(path);
+  return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
 }
 
 /** Reads a path argument; an absolute one needs no folder. */

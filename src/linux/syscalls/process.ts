@@ -76,10 +76,7 @@ function setLimit(linux: Linux, which: number, va: number): number {
 
 /** Calls on the process. */
 export const processCalls: SyscallTable = {
-  exit: (linux, args) => linux.exit(args.int(0)),
-  exit_group: (linux, args) => linux.exit(args.int(0)),
   getpid: pid,
-  gettid: pid,
   getppid: () => 1,
   getpgrp: pid,
   getpgid(linux, args) {
@@ -125,17 +122,8 @@ export const processCalls: SyscallTable = {
         return -ERRNO.EINVAL;
     }
   },
-  set_tid_address(linux, args) {
-    linux.process.state.clearChildTid = args.u64(0);
-    return linux.process.state.pid;
-  },
-  set_robust_list(linux, args) {
-    if (args.u64(1) !== 24) return -ERRNO.EINVAL;
-    linux.process.state.robustList = args.u64(0);
-    return 0;
-  },
   rseq(linux, args) {
-    const { state } = linux.process;
+    const { state } = linux.task;
     const address = args.u64(0);
     const flags = args.int(2);
     const signature = args.uint(3);
@@ -170,7 +158,7 @@ export const processCalls: SyscallTable = {
     const newVa = args.u64(2);
     const oldVa = args.u64(3);
     if (newVa !== 0 && !linux.user.readStruct(newVa, 16)) return -ERRNO.EFAULT;
-    if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
+    if (target !== 0 && !linux.process.tasks.has(target)) return -ERRNO.ESRCH;
     if (which >= RLIM_COUNT) return -ERRNO.EINVAL;
     // The old limit is what it was before the call.
     const old = limitOf(linux, which);
@@ -220,7 +208,7 @@ export const processCalls: SyscallTable = {
     );
     view.setBigUint64(32, BigInt(linux.memory.sizeBytes), true);
     view.setBigUint64(40, BigInt(linux.space.blocks.freeBytes), true);
-    view.setUint16(80, 1, true); // procs
+    view.setUint16(80, linux.process.tasks.size, true); // procs
     view.setUint32(104, 1, true); // mem_unit
     return linux.user.writeStruct(args.u64(0), view);
   },
@@ -245,18 +233,8 @@ export const processCalls: SyscallTable = {
     }
     return 0;
   },
-  sched_yield: () => 0,
-  sched_getaffinity(linux, args) {
-    const target = args.int(0);
-    const length = args.uint(1);
-    if (length < 8 || length % 8 !== 0) return -ERRNO.EINVAL;
-    if (target !== 0 && target !== linux.process.state.pid) return -ERRNO.ESRCH;
-    const mask = new Uint8Array(8);
-    mask[0] = 1;
-    return linux.user.write(args.u64(2), mask) ? 8 : -ERRNO.EFAULT;
-  },
   prctl(linux, args) {
-    const { state } = linux.process;
+    const { state } = linux.task;
     switch (args.int(0)) {
       case PR.setName: {
         const bytes = new Uint8Array(16);

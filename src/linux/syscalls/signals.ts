@@ -46,7 +46,7 @@ export function raise(
   what = "raised by the program",
 ): number {
   if (signal === 0) return 0;
-  const { state } = linux.process;
+  const { state } = linux.task;
   const action = linux.process.signalActions.get(signal);
   const bit = bitOf(signal);
   // Blocked ones wait, even those that would be ignored: that can change.
@@ -67,7 +67,7 @@ export function raise(
 
 /** Raises the signals that waited and are blocked no longer. */
 function raisePending(linux: Linux): number {
-  const { state } = linux.process;
+  const { state } = linux.task;
   for (let signal = 1; signal <= 64; signal++) {
     const bit = bitOf(signal);
     if (!(state.signalsPending & ~state.signalMask & bit)) continue;
@@ -118,7 +118,7 @@ export const signalCalls: SyscallTable = {
       // What would be ignored waits no longer.
       const ignored = action.handler === IGNORE ||
         (action.handler === 0n && IGNORED_BY_DEFAULT.has(signal));
-      if (ignored) linux.process.state.signalsPending &= ~bitOf(signal);
+      if (ignored) linux.task.state.signalsPending &= ~bitOf(signal);
     }
     if (oldVa === 0) return 0;
     const view = new DataView(new ArrayBuffer(32));
@@ -133,7 +133,7 @@ export const signalCalls: SyscallTable = {
     const newVa = args.u64(1);
     const oldVa = args.u64(2);
     if (args.u64(3) !== 8) return -ERRNO.EINVAL;
-    const { state } = linux.process;
+    const { state } = linux.task;
     const old = state.signalMask;
     if (newVa !== 0) {
       const view = linux.user.readStruct(newVa, 8);
@@ -155,7 +155,7 @@ export const signalCalls: SyscallTable = {
   rt_sigpending(linux, args) {
     const length = args.u64(1);
     if (length > 8) return -ERRNO.EINVAL;
-    const { signalsPending, signalMask } = linux.process.state;
+    const { signalsPending, signalMask } = linux.task.state;
     const bytes = new DataView(new ArrayBuffer(8));
     bytes.setBigUint64(0, signalsPending & signalMask, true);
     return linux.user.write(args.u64(0), new Uint8Array(bytes.buffer), length)
@@ -165,7 +165,7 @@ export const signalCalls: SyscallTable = {
   sigaltstack(linux, args) {
     const newVa = args.u64(0);
     const oldVa = args.u64(1);
-    const { state } = linux.process;
+    const { state } = linux.task;
     const old = { ...state.signalStack };
     if (newVa !== 0) {
       const view = linux.user.readStruct(newVa, 24);
@@ -202,9 +202,7 @@ export const signalCalls: SyscallTable = {
     const signal = args.int(1);
     const tid = args.int(0);
     if (tid <= 0 || !isSignal(signal)) return -ERRNO.EINVAL;
-    return tid === linux.process.state.pid
-      ? raise(linux, signal)
-      : -ERRNO.ESRCH;
+    return linux.process.tasks.has(tid) ? raise(linux, signal) : -ERRNO.ESRCH;
   },
   tgkill(linux, args) {
     const { pid } = linux.process.state;
@@ -212,7 +210,7 @@ export const signalCalls: SyscallTable = {
     if (args.int(0) <= 0 || args.int(1) <= 0 || !isSignal(signal)) {
       return -ERRNO.EINVAL;
     }
-    return args.int(0) === pid && args.int(1) === pid
+    return args.int(0) === pid && linux.process.tasks.has(args.int(1))
       ? raise(linux, signal)
       : -ERRNO.ESRCH;
   },

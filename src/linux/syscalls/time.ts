@@ -50,22 +50,19 @@ function writeNs(linux: Linux, va: number, ns: number): number {
 function readClock(linux: Linux, clock: number, va: number): number {
   switch (clock) {
     case CLOCK.realtime:
-    case CLOCK.realtimeCoarse:
-      linux.clock.readRealtime();
-      return writePair(
-        linux,
-        va,
-        linux.clock.seconds,
-        linux.clock.nanoseconds,
-      );
+    case CLOCK.realtimeCoarse: {
+      const { seconds, nanoseconds } = linux.guestClock.readRealtime();
+      return writePair(linux, va, seconds, nanoseconds);
+    }
     case CLOCK.monotonic:
     case CLOCK.monotonicRaw:
     case CLOCK.monotonicCoarse:
     case CLOCK.boottime:
-      return writeNs(linux, va, linux.clock.monotonicNs());
+      return writeNs(linux, va, linux.guestClock.monotonicNs());
     case CLOCK.processCpu:
-    case CLOCK.threadCpu:
       return writeNs(linux, va, linux.cpuNs());
+    case CLOCK.threadCpu:
+      return writeNs(linux, va, linux.scheduler.cpuNs(linux.task));
     default:
       return -ERRNO.EINVAL;
   }
@@ -96,9 +93,9 @@ function sleep(
   if (deadlineNs === undefined || deadlineNs === null) {
     if (!absolute) deadlineNs = linux.clock.deadlineNs(seconds, nanoseconds);
     else if (clock === CLOCK.realtime) {
-      linux.clock.readRealtime();
-      const left = (seconds - linux.clock.seconds) * 1e9 + nanoseconds -
-        linux.clock.nanoseconds;
+      const now = linux.guestClock.readRealtime();
+      const left = (seconds - now.seconds) * 1e9 + nanoseconds -
+        now.nanoseconds;
       deadlineNs = linux.clock.deadlineNs(0, Math.max(0, Math.min(left, 2e18)));
     } else {
       deadlineNs = Math.min(
@@ -107,13 +104,14 @@ function sleep(
       );
     }
   }
-  if (linux.clock.monotonicNs() >= deadlineNs) return 0;
+  if (linux.guestClock.monotonicNs() >= deadlineNs) return 0;
   return linux.waitFor({ deadlineNs });
 }
 
 /** Calls on time. */
 export const timeCalls: SyscallTable = {
   clock_gettime(linux, args) {
+    linux.guestClock.onCall(args);
     return readClock(linux, args.int(0), args.u64(1));
   },
   clock_getres(linux, args) {
@@ -124,9 +122,9 @@ export const timeCalls: SyscallTable = {
   gettimeofday(linux, args) {
     const va = args.u64(0);
     const zoneVa = args.u64(1);
+    linux.guestClock.onCall(args);
     if (va !== 0) {
-      linux.clock.readRealtime();
-      const { seconds, nanoseconds } = linux.clock;
+      const { seconds, nanoseconds } = linux.guestClock.readRealtime();
       const microseconds = Math.floor(nanoseconds / 1000);
       const result = writePair(linux, va, seconds, microseconds);
       if (result < 0) return result;
@@ -135,8 +133,8 @@ export const timeCalls: SyscallTable = {
     return linux.user.write(zoneVa, new Uint8Array(8)) ? 0 : -ERRNO.EFAULT;
   },
   time(linux, args) {
-    linux.clock.readRealtime();
-    const { seconds } = linux.clock;
+    linux.guestClock.onCall(args);
+    const { seconds } = linux.guestClock.readRealtime();
     const va = args.u64(0);
     if (va === 0) return seconds;
     const bytes = new BigInt64Array([BigInt(seconds)]);

@@ -8,7 +8,12 @@ import { reasonOf } from "../errors.ts";
 import { nodeZlib } from "../node_builtins.ts";
 import { StageError } from "./errors.ts";
 import { makeStage, type Stage } from "./stage.ts";
-import { limitOutput, OUTPUT_BYTES, ZlibEngine } from "./zlib_engine.ts";
+import {
+  limitOutput,
+  OUTPUT_BYTES,
+  ZlibEngine,
+  zlibStage,
+} from "./zlib_engine.ts";
 
 /** What a stream begins with (RFC 1952, 2.3.1). */
 const GZIP_MAGIC = Uint8Array.of(0x1f, 0x8b);
@@ -43,15 +48,9 @@ export function gzip(options: GzipOptions = {}): Stage {
   if (!(Number.isInteger(level) && level >= 1 && level <= 9)) {
     throw new RangeError(`Cannot gzip: level must be 1 to 9, and is ${level}`);
   }
-  return makeStage((emit) => {
-    const stream = nodeZlib().createGzip({ level, chunkSize: OUTPUT_BYTES });
-    const engine = new ZlibEngine(stream, emit);
-    return {
-      write: (chunk) => engine.write(chunk),
-      close: () => engine.end(),
-      fail: (reason) => engine.destroy(reason),
-    };
-  }, { chunksAhead: 1 });
+  return zlibStage(() =>
+    nodeZlib().createGzip({ level, chunkSize: OUTPUT_BYTES })
+  );
 }
 
 /**

@@ -7,7 +7,7 @@
 import type { Transform } from "node:stream";
 import { yieldToEventLoop } from "../chunk_writer.ts";
 import { StageError } from "./errors.ts";
-import type { Emit } from "./stage.ts";
+import { type Emit, makeStage, type Stage } from "./stage.ts";
 
 /** How much goes in at once. */
 const WRITE_BYTES = 1024 * 1024;
@@ -165,4 +165,20 @@ export function limitOutput(
     }
     return emit(chunk);
   };
+}
+
+/**
+ * A stage that is a stream of node:zlib and nothing else.
+ *
+ * @param makeStream makes it, as {@linkcode ZlibEngine} wants it
+ */
+export function zlibStage(makeStream: () => ZlibStream): Stage {
+  return makeStage((emit) => {
+    const engine = new ZlibEngine(makeStream(), emit);
+    return {
+      write: (chunk) => engine.write(chunk),
+      close: () => engine.end(),
+      fail: (reason) => engine.destroy(reason),
+    };
+  }, { chunksAhead: 1 });
 }

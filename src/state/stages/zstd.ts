@@ -8,7 +8,12 @@ import { reasonOf } from "../errors.ts";
 import { nodeZlib } from "../node_builtins.ts";
 import { StageError } from "./errors.ts";
 import { type Emit, makeStage, type Stage, type StageWork } from "./stage.ts";
-import { limitOutput, OUTPUT_BYTES, ZlibEngine } from "./zlib_engine.ts";
+import {
+  limitOutput,
+  OUTPUT_BYTES,
+  ZlibEngine,
+  zlibStage,
+} from "./zlib_engine.ts";
 import { FRAME_MAGIC_BYTES, ZstdFrames } from "./zstd_frames.ts";
 
 /** How {@linkcode zstdCompress} compresses. */
@@ -45,21 +50,15 @@ export function zstdCompress(options: ZstdCompressOptions = {}): Stage {
     );
   }
   const { createZstdCompress, constants } = nodeZlib();
-  return makeStage((emit) => {
-    const stream = createZstdCompress({
+  return zlibStage(() =>
+    createZstdCompress({
       chunkSize: OUTPUT_BYTES,
       params: {
         [constants.ZSTD_c_compressionLevel]: level,
         [constants.ZSTD_c_checksumFlag]: 1,
       },
-    });
-    const engine = new ZlibEngine(stream, emit);
-    return {
-      write: (chunk) => engine.write(chunk),
-      close: () => engine.end(),
-      fail: (reason) => engine.destroy(reason),
-    };
-  }, { chunksAhead: 1 });
+    })
+  );
 }
 
 /**

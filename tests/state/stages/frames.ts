@@ -5,8 +5,10 @@
  * @module
  */
 
+import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
-import { concat } from "./pipeline.ts";
+import { type Stage, StageError } from "../../../mod.ts";
+import { assertSameBytes, attempt, concat } from "./pipeline.ts";
 
 /** Length of the header of a stream. */
 const HEADER_BYTES = 128;
@@ -76,4 +78,54 @@ export function readFrame(
 /** A DataView over exactly these bytes. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Changes each byte of a stream: that is found, and nothing wrong passes.
+ *
+ * @param bytes what the stream holds
+ * @param undo makes the stage that reads it
+ */
+export async function assertDamageFound(
+  pieces: Pieces,
+  bytes: Uint8Array,
+  random: () => number,
+  undo: () => Stage,
+): Promise<void> {
+  const stream = join(pieces);
+  for (let at = 0; at < stream.length; at++) {
+    const bad = new Uint8Array(stream);
+    bad[at] ^= 1 + Math.floor(random() * 255);
+    const { passed, error } = await attempt([bad], undo());
+    assert(error instanceof StageError, `byte ${at}: ${error}`);
+    assertEquals(
+      error.code,
+      at < 8 ? "STAGE_FORMAT" : "STAGE_DAMAGED",
+      `byte ${at}`,
+    );
+    assertSameBytes(passed, bytes.subarray(0, passed.length), `byte ${at}`);
+    assert(passed.length < bytes.length, `byte ${at}`);
+  }
+}
+
+/** Changes each byte of each frame so that its checksums fit. */
+export async function assertTamperingFound(
+  { header, frames }: Pieces,
+  bytes: Uint8Array,
+  random: () => number,
+  undo: () => Stage,
+): Promise<void> {
+  const chunkBytes = viewOf(header).getUint32(16, true);
+  for (const [index, frame] of frames.entries()) {
+    for (let at = FRAME_HEADER_BYTES; at < frame.length; at++) {
+      const bad = withFrame(
+        frame,
+        (view) => view.setUint8(at, view.getUint8(at) ^ 1 << random() * 8),
+      );
+      const stream = join({ header, frames: frames.with(index, bad) });
+      const { passed, error } = await attempt([stream], undo());
+      assertEquals((error as StageError)?.code, "STAGE_TAMPERED");
+      assertSameBytes(passed, bytes.subarray(0, index * chunkBytes));
+    }
+  }
 }

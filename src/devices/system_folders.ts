@@ -1,0 +1,84 @@
+/**
+ * What any program may read of a system, unless the user says otherwise.
+ *
+ * @module
+ */
+
+import type { RootFolder } from "./root_folder.ts";
+import { close } from "./host_calls.ts";
+import { O } from "./host_constants.ts";
+import { pathOf } from "./path_bytes.ts";
+
+/** The word that stands for {@linkcode SYSTEM_FOLDERS} among allowed paths. */
+export const SYSTEM = "@system";
+
+/**
+ * Where programs, their libraries and what belongs to them are (hier(7)): what
+ * any user of the system may read, the same on every machine with the same
+ * packages. Of /etc, what libraries read to work as they do natively, and
+ * nothing that holds a secret: no keys, no shadow, no settings of a service.
+ * /etc/passwd and /etc/group, which everybody may read, give the names of users.
+ */
+export const SYSTEM_FOLDERS: readonly string[] = [
+  "/bin",
+  "/sbin",
+  "/lib",
+  "/lib32",
+  "/lib64",
+  "/libx32",
+  "/usr/bin",
+  "/usr/sbin",
+  "/usr/games",
+  "/usr/lib",
+  "/usr/lib32",
+  "/usr/lib64",
+  "/usr/libx32",
+  "/usr/libexec",
+  "/usr/share",
+  "/usr/include",
+  "/usr/local/bin",
+  "/usr/local/sbin",
+  "/usr/local/lib",
+  "/usr/local/lib64",
+  "/usr/local/libexec",
+  "/usr/local/share",
+  "/usr/local/include",
+  "/nix/store",
+  "/gnu/store",
+  "/etc/alternatives",
+  "/etc/bash.bashrc",
+  "/etc/ca-certificates",
+  "/etc/debian_version",
+  "/etc/gitconfig",
+  "/etc/group",
+  "/etc/inputrc",
+  "/etc/ld.so.cache",
+  "/etc/ld.so.conf",
+  "/etc/ld.so.conf.d",
+  "/etc/ld.so.preload",
+  "/etc/locale.alias",
+  "/etc/locale.conf",
+  "/etc/localtime",
+  "/etc/magic",
+  "/etc/mime.types",
+  "/etc/nsswitch.conf",
+  "/etc/os-release",
+  "/etc/passwd",
+  "/etc/perl",
+  "/etc/protocols",
+  "/etc/services",
+  "/etc/ssl/certs",
+  "/etc/ssl/openssl.cnf",
+  "/etc/terminfo",
+  "/etc/timezone",
+];
+
+/** Those that are there. */
+export function systemFolders(root: RootFolder): string[] {
+  return SYSTEM_FOLDERS.filter((path) => {
+    const fd = root.open(pathOf(path), O.path);
+    if (fd < 0) return false;
+    close(fd);
+    return true;
+  });
+}

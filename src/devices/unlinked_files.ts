@@ -1,0 +1,72 @@
+/**
+ * Files that had no name at the save: their content comes back in memory.
+ *
+ * @module
+ */
+
+import { fill } from "./carried_content.ts";
+import type { FileIdentity } from "./file_identity.ts";
+import type { FilesPart, HostFileState } from "./files_state.ts";
+import { close, memfdCreate, open } from "./host_calls.ts";
+import { O } from "./host_constants.ts";
+import { HostFile } from "./host_file.ts";
+import { cannotOpen } from "./restore_errors.ts";
+import { flagsAgain, seek } from "./restored_file.ts";
+import type { Steps } from "./steps.ts";
+
+/** Files that have no name any more, in memory: one, however often opened. */
+export class UnlinkedFiles implements Disposable {
+  readonly #fds = new Map<string, number>();
+
+  /**
+   * The host's descriptor of the file with this identity at the save.
+   *
+   * @param make makes it, if it is not there yet; its result may be an errno
+   */
+  *get(identity: FileIdentity, make: () => Steps<number>): Steps<number> {
+    const key = `${identity.device}:${identity.inode}`;
+    const there = this.#fds.get(key);
+    if (there !== undefined) return there;
+    const made = yield* make();
+    if (made >= 0) this.#fds.set(key, made);
+    return made;
+  }
+
+  /** Closes them: those that the program has stay. */
+  [Symbol.dispose](): void {
+    for (const fd of this.#fds.values()) close(fd);
+    this.#fds.clear();
+  }
+}
+
+/** A file that had no name: its content comes back in memory. */
+export function* reopenUnlinked(
+  state: HostFileState,
+  fd: number,
+  content: readonly FilesPart[],
+  unlinked: UnlinkedFiles,
+): Steps<HostFile> {
+  const memory = yield* unlinked.get(state.identity, function* () {
+    const made = memfdCreate("scratchvm");
+    if (made < 0) return made;
+    try {
+      yield* fill(state, fd, content, made);
+      return made;
+    } catch (error) {
+      close(made);
+      throw error;
+    }
+  });
+  if (memory < 0) throw cannotOpen(state, fd, memory);
+  const flags = (flagsAgain(state.flags) & ~(O.directory | O.noFollow)) |
+    O.closeOnExec;
+  const hostFd = open(`/proc/self/fd/${memory}`, flags);
+  if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
+  try {
+    if (!(state.flags & O.path)) seek(state, fd, hostFd);
+    return new HostFile(hostFd, state.flags, state.path);
+  } catch (error) {
+    close(hostFd);
+    throw error;
+  }
+}

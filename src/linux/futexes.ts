@@ -1,0 +1,82 @@
+/**
+ * Who waits at which futex (futex(2)).
+ *
+ * @module
+ */
+
+import type { Scheduler } from "./scheduler.ts";
+import type { Task } from "./task.ts";
+
+/** Any wake is for a waiter with this bitset. */
+export const ANY_BITSET = 0xffff_ffff;
+
+/** The queues of tasks that wait, by the address of their futex. */
+export class Futexes {
+  readonly #scheduler: Scheduler;
+  readonly #queues = new Map<number, Task[]>();
+
+  /** @param scheduler told of tasks that are woken */
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  /** Puts a task at the end of the queue that its call says. */
+  add(task: Task): void {
+    const { address } = task.call!.futex!;
+    const queue = this.#queues.get(address);
+    if (queue) queue.push(task);
+    else this.#queues.set(address, [task]);
+  }
+
+  /** Takes a task, if it is there, out of the queue at `address`. */
+  remove(task: Task, address: number): void {
+    const queue = this.#queues.get(address);
+    const at = queue?.indexOf(task) ?? -1;
+    if (!queue || at < 0) return;
+    queue.splice(at, 1);
+    if (queue.length === 0) this.#queues.delete(address);
+  }
+
+  /**
+   * Wakes up to `count` tasks that wait at `address`.
+   *
+   * @returns how many
+   */
+  wake(address: number, count: number, bitset = ANY_BITSET): number {
+    const queue = this.#queues.get(address);
+    if (!queue) return 0;
+    let woken = 0;
+    for (let i = 0; i < queue.length && woken < count;) {
+      const task = queue[i];
+      const futex = task.call!.futex!;
+      if ((futex.bitset & bitset) === 0) {
+        i++;
+        continue;
+      }
+      queue.splice(i, 1);
+      futex.isWoken = true;
+      this.#scheduler.wake(task);
+      woken++;
+    }
+    if (queue.length === 0) this.#queues.delete(address);
+    return woken;
+  }
+
+  /**
+   * Has up to `count` tasks that wait at one futex wait at another.
+   *
+   * @returns how many
+   */
+  requeue(from: number, to: number, count: number): number {
+    const queue = this.#queues.get(from);
+    if (!queue) return 0;
+    if (from === to) return Math.min(count, queue.length);
+    const moved = queue.splice(0, count);
+    if (queue.length === 0) this.#queues.delete(from);
+    for (const task of moved) {
+      task.call!.futex!.address = to;
+      this.add(task);
+    }
+    return moved.length;
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The futex system call, and what a thread's end does with its futexes.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../kvm/mod.ts";
+import { ANY_BITSET } from "../futexes.ts";
+import type { Linux } from "../linux.ts";
+import type { Registers } from "../registers.ts";
+import type { Task } from "../task.ts";
+import type { SyscallTable } from "./mod.ts";
+
+/** Operations (linux/futex.h). */
+const FUTEX = {
+  wait: 0,
+  wake: 1,
+  requeue: 3,
+  cmpRequeue: 4,
+  wakeOp: 5,
+  waitBitset: 9,
+  wakeBitset: 10,
+} as const;
+const PRIVATE_FLAG = 128;
+const CLOCK_REALTIME = 256;
+
+/** Bits of a futex that a robust list is about. */
+const OWNER_DIED = 0x4000_0000;
+const WAITERS = 0x8000_0000;
+const TID_MASK = 0x3fff_ffff;
+
+/** Most entries of a robust list that are looked at. */
+const ROBUST_LIST_LIMIT = 2048;
+
+/** Bytes of `struct robust_list_head`: the first entry, an offset, another. */
+const ROBUST_HEAD_BYTES = 24;
+
+/** The number at `va`, or a negative errno. */
+function load(linux: Linux, va: number): number {
+  if (va % 4 !== 0) return -ERRNO.EINVAL;
+  return linux.user.readStruct(va, 4)?.getUint32(0, true) ?? -ERRNO.EFAULT;
+}
+
+/**
+ * When a wait ends at the latest: null for never, `undefined` where the program
+ * may not be read or names no time, with the errno.
+ */
+function deadlineOf(
+  linux: Linux,
+  va: number,
+  isAbsolute: boolean,
+  isRealtime: boolean,
+): { deadlineNs: number | null } | number {
+  if (va === 0) return { deadlineNs: null };
+  const time = linux.user.readStruct(va, 16);
+  if (!time) return -ERRNO.EFAULT;
+  let seconds = Number(time.getBigInt64(0, true));
+  let nanoseconds = Number(time.getBigInt64(8, true));
+  if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
+    return -ERRNO.EINVAL;
+  }
+  const { clock } = linux;
+  if (!isAbsolute) {
+    return { deadlineNs: clock.deadlineNs(seconds, nanoseconds) };
+  }
+  if (!isRealtime) {
+    const ns = seconds * 1e9 + nanoseconds;
+    return { deadlineNs: Math.min(ns, Number.MAX_SAFE_INTEGER) };
+  }
+  clock.readRealtime();
+  seconds -= clock.seconds;
+  nanoseconds -= clock.nanoseconds;
+  const leftNs = Math.min(Math.max(seconds * 1e9 + nanoseconds, 0), 2e18);
+  return { deadlineNs: clock.deadlineNs(0, leftNs) };
+}
+
+function wait(linux: Linux, args: Registers, bitset: number): number {
+  const va = args.u64(0);
+  const { resumed, task, clock } = linux;
+  if (resumed?.futex) {
+    if (resumed.futex.isWoken) return 0;
+    const { deadlineNs } = resumed;
+    if (deadlineNs === null || clock.monotonicNs() < deadlineNs) {
+      return linux.waitFor({ deadlineNs, futex: resumed.futex });
+    }
+    linux.futexes.remove(task, resumed.futex.address);
+    return -ERRNO.ETIMEDOUT;
+  }
+  if (bitset === 0) return -ERRNO.EINVAL;
+  const operation = args.int(1);
+  const end = deadlineOf(
+    linux,
+    args.u64(3),
+    (operation & ~(PRIVATE_FLAG | CLOCK_REALTIME)) === FUTEX.waitBitset,
+    (operation & CLOCK_REALTIME) !== 0,
+  );
+  if (typeof end === "number") return end;
+  const value = load(linux, va);
+  if (value < 0) return value;
+  if (value !== args.uint(2)) return -ERRNO.EAGAIN;
+  if (end.deadlineNs !== null && end.deadlineNs <= clock.monotonicNs()) {
+    return -ERRNO.ETIMEDOUT;
+  }
+  const result = linux.waitFor({
+    deadlineNs: end.deadlineNs,
+    futex: { address: va, bitset, isWoken: false },
+  });
+  linux.futexes.add(task);
+  return result;
+}
+
+/** FUTEX_WAKE_OP's operation on a futex, and whether its old value fits. */
+function wakeOp(linux: Linux, va: number, encoded: number): number {
+  const operation = encoded >>> 28 & 7;
+  const isShift = (encoded & 0x8000_0000) !== 0;
+  const comparison = encoded >>> 24 & 15;
+  let operand = encoded << 8 >> 20;
+  const against = encoded << 20 >> 20;
+  if (isShift) operand = 1 << (operand & 31);
+  const loaded = load(linux, va);
+  if (loaded < 0) return loaded;
+  const old = loaded | 0;
+  const results = [
+    operand,
+    old + operand,
+    old | operand,
+    old & ~operand,
+    old ^ operand,
+  ];
+  if (operation >= results.length) return -ERRNO.ENOSYS;
+  const written = linux.user.writeU32(va, results[operation] >>> 0);
+  if (written < 0) return written;
+  const fits = [
+    old === against,
+    old !== against,
+    old < against,
+    old <= against,
+    old > against,
+    old >= against,
+  ];
+  if (comparison >= fits.length) return -ERRNO.ENOSYS;
+  return fits[comparison] ? 1 : 0;
+}
+
+/** The futex system call. */
+export const futexCalls: SyscallTable = {
+  futex(linux, args) {
+    const va = args.u64(0);
+    const operation = args.int(1) & ~(PRIVATE_FLAG | CLOCK_REALTIME);
+    const count = args.int(2);
+    const { futexes } = linux;
+    if (
+      args.int(1) & CLOCK_REALTIME && operation !== FUTEX.wait &&
+      operation !== FUTEX.waitBitset
+    ) return -ERRNO.ENOSYS;
+    switch (operation) {
+      case FUTEX.wait:
+        return wait(linux, args, ANY_BITSET);
+      case FUTEX.waitBitset:
+        return wait(linux, args, args.uint(5));
+      case FUTEX.wake:
+      case FUTEX.wakeBitset: {
+        const bitset = operation === FUTEX.wake ? ANY_BITSET : args.uint(5);
+        if (bitset === 0 || va % 4 !== 0) return -ERRNO.EINVAL;
+        if (!linux.user.inRange(va, 4)) return -ERRNO.EFAULT;
+        return futexes.wake(va, Math.max(count, 1), bitset);
+      }
+      case FUTEX.requeue:
+      case FUTEX.cmpRequeue: {
+        const to = args.u64(4);
+        const most = args.int(3);
+        if (count < 0 || most < 0) return -ERRNO.EINVAL;
+        if (va % 4 !== 0 || to % 4 !== 0) return -ERRNO.EINVAL;
+        if (!linux.user.inRange(va, 4) || !linux.user.inRange(to, 4)) {
+          return -ERRNO.EFAULT;
+        }
+        if (operation === FUTEX.cmpRequeue) {
+          const value = load(linux, va);
+          if (value < 0) return value;
+          if (value !== args.uint(5)) return -ERRNO.EAGAIN;
+        }
+        const woken = futexes.wake(va, count);
+        const moved = futexes.requeue(va, to, most);
+        return woken + moved;
+      }
+      case FUTEX.wakeOp: {
+        const second = args.u64(4);
+        if (va % 4 !== 0 || !linux.user.inRange(va, 4)) return -ERRNO.EINVAL;
+        const fits = wakeOp(linux, second, args.uint(5));
+        if (fits < 0) return fits;
+        const woken = futexes.wake(va, Math.max(count, 1));
+        const more = Math.max(args.int(3), 1);
+        return woken + (fits ? futexes.wake(second, more) : 0);
+      }
+      default:
+        return linux.unsupported(`futex operation ${operation}`, -ERRNO.ENOSYS);
+    }
+  },
+  set_robust_list(linux, args) {
+    if (args.u64(1) !== ROBUST_HEAD_BYTES) return -ERRNO.EINVAL;
+    linux.task.state.robustList = args.u64(0);
+    return 0;
+  },
+  get_robust_list(linux, args) {
+    const tid = args.int(0);
+    const task = tid === 0 ? linux.task : linux.process.tasks.get(tid);
+    if (!task) return -ERRNO.ESRCH;
+    const view = new DataView(new ArrayBuffer(8));
+    view.setBigUint64(0, BigInt(ROBUST_HEAD_BYTES), true);
+    const written = linux.user.writeStruct(args.u64(2), view);
+    if (written < 0) return written;
+    view.setBigUint64(0, BigInt(task.state.robustList), true);
+    return linux.user.writeStruct(args.u64(1), view);
+  },
+};
+
+/** Marks a futex whose owner has ended, and wakes one who waits for it. */
+function ownerDied(linux: Linux, task: Task, va: number): void {
+  const value = load(linux, va);
+  if (value < 0 || (value & TID_MASK) !== task.tid) return;
+  const marked = ((value & WAITERS) | OWNER_DIED) >>> 0;
+  if (linux.user.writeU32(va, marked) < 0) return;
+  if (value & WAITERS) linux.futexes.wake(va, 1);
+}
+
+/**
+ * What Linux does with the futexes of a thread that ends: those of its robust
+ * list are marked, and whoever joins it is told.
+ */
+export function releaseFutexes(linux: Linux, task: Task): void {
+  const { robustList, clearChildTid } = task.state;
+  const { user } = linux;
+  const pointer = (va: number): number | undefined => {
+    const value = user.readStruct(va, 8)?.getBigUint64(0, true);
+    return value === undefined ? undefined : Number(value & ~1n);
+  };
+  if (robustList !== 0) {
+    const offset = Number(
+      user.readStruct(robustList + 8, 8)?.getBigInt64(0, true) ?? 0n,
+    );
+    const held = pointer(robustList + 16);
+    let entry = pointer(robustList);
+    for (let i = 0; i < ROBUST_LIST_LIMIT && entry; i++) {
+      if (entry === robustList) break;
+      const next = pointer(entry);
+      if (entry !== held) ownerDied(linux, task, entry + offset);
+      entry = next;
+    }
+    if (held) ownerDied(linux, task, held + offset);
+  }
+  if (clearChildTid !== 0 && user.writeU32(clearChildTid, 0) === 0) {
+    linux.futexes.wake(clearChildTid, 1);
+  }
+}

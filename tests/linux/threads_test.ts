@@ -1,0 +1,24 @@
+/**
+ * Threads, compared with Linux.
+ *
+ * @module
+ */
+
+import { compareTest } from "./compare.ts";
+
+const PARTS: Readonly<Record<string, string>> = {
+  many: "threads count under a mutex, each with storage of its own",
+  conditions: "conditions wake, and time out",
+  preempted: "threads that make no system call are preempted",
+  registers: "each thread has floating-point registers of its own",
+  robust: "a mutex whose owner ended says so to the next",
+  semaphores: "barriers and semaphores work",
+  raw: "futex gives the results and errors it gives on Linux",
+  calls: "clone and clone3 refuse what Linux refuses",
+  first_ends: "the program goes on when its first thread ends",
+  other_exits: "any thread can end the program, with its status",
+};
+
+for (const [part, claim] of Object.entries(PARTS)) {
+  compareTest("threads", claim, { args: [part] });
+}
