@@ -38,6 +38,8 @@ export interface SharedOptions {
   readonly compress: boolean;
   /** Put the content of open files into an image. */
   readonly carryFiles: boolean;
+  /** How long a device may take to be ready for a save, ms. */
+  readonly quiesceTimeoutMs: number | undefined;
   /** Where the trace goes; absent: nowhere. */
   readonly trace: Trace | undefined;
   /** End at the first call that is not supported. */
@@ -71,6 +73,7 @@ const STRING = [
   "allow-read",
   "allow-write",
   "on-save",
+  "quiesce-timeout",
   "root",
   "timeout",
   "tls-ca",
@@ -95,7 +98,7 @@ export const OPTIONS = {
   },
   receive: {
     boolean: [...BOOLEAN, "forever"],
-    string: [...STRING, "count", "files"],
+    string: [...STRING, "count", "files", "memory"],
     collect: COLLECT,
   },
   inspect: { boolean: ["json"], string: [] },
@@ -204,6 +207,7 @@ export function sharedOptions({ options }: Parsed): SharedOptions {
     continues: options.continue === true,
     compress: options.compress === true,
     carryFiles: options["carry-files"] === true,
+    quiesceTimeoutMs: millisecondsOf("quiesce-timeout", options),
     trace: traceOf(options.trace === true, options["trace-to"] as string),
     strict: options.strict === true,
   };
@@ -284,11 +288,6 @@ export function endOf(url: string): ReturnType<typeof parseEnd> {
 
 /** How ends are connected with. @throws {UsageError} */
 function endOptions(options: Parsed["options"]): EndOptions {
-  const { timeout } = options;
-  const seconds = timeout === undefined ? undefined : Number(timeout);
-  if (seconds !== undefined && !(seconds >= 0 && seconds <= 1e6)) {
-    throw new UsageError(`--timeout is a number of seconds, not ${timeout}`);
-  }
   const read = (name: string): string | undefined => {
     const path = options[name];
     if (typeof path !== "string") return undefined;
@@ -307,9 +306,39 @@ function endOptions(options: Parsed["options"]): EndOptions {
     caCerts: ca === undefined ? undefined : [ca],
   };
   return {
-    timeoutMs: seconds === undefined ? undefined : seconds * 1000,
+    timeoutMs: millisecondsOf("timeout", options),
     tls,
   };
+}
+
+/** A time that is given in seconds; absent: undefined. @throws {UsageError} */
+function millisecondsOf(
+  name: string,
+  options: Parsed["options"],
+): number | undefined {
+  const text = options[name];
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (seconds >= 0 && seconds <= 1e6) return seconds * 1000;
+  throw new UsageError(`--${name} is a number of seconds, not ${text}`);
+}
+
+const UNITS: Record<string, number> = {
+  "": 1,
+  K: 1024,
+  M: 1024 ** 2,
+  G: 1024 ** 3,
+  T: 1024 ** 4,
+};
+
+/** A size such as 512M, bytes; absent: undefined. @throws {UsageError} */
+export function sizeOf(
+  text: string | boolean | undefined,
+): number | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(\d+)([KMGT]?)i?B?$/i.exec(`${text}`);
+  if (!match) throw new UsageError(`"${text}" is not a size such as 512M`);
+  return Number(match[1]) * UNITS[match[2].toUpperCase()];
 }
 
 /** The value of an option that takes one of a few; absent: undefined. */

@@ -12,7 +12,14 @@ import {
   TransportError,
   type Vm,
 } from "../../mod.ts";
-import { devicesOf, oneOf, OPTIONS, parse, sharedOptions } from "./options.ts";
+import {
+  devicesOf,
+  oneOf,
+  OPTIONS,
+  parse,
+  sharedOptions,
+  sizeOf,
+} from "./options.ts";
 import { report, STATUS, UsageError } from "./report.ts";
 import { FILES } from "./restore.ts";
 import { Saves, say, session } from "./session.ts";
@@ -37,6 +44,7 @@ export async function receiveCommand(args: string[]): Promise<number> {
   }
   const count = options.forever === true ? Infinity : countOf(options.count);
   const files = oneOf("files", options.files, FILES);
+  const maxMemoryBytes = sizeOf(options.memory);
   const shared = sharedOptions(parsed);
   const verbose = options.verbose === true;
   using signals = new Signals();
@@ -63,6 +71,7 @@ export async function receiveCommand(args: string[]): Promise<number> {
       ...saves.commonOptions(),
       devices: await devicesOf(parsed),
       files: files as FilesPolicy | undefined,
+      maxMemoryBytes,
       signal: interrupted.signal,
     });
     if (interrupted.signal.aborted) {

@@ -5,7 +5,7 @@
  */
 
 import { Vm } from "../../mod.ts";
-import { devicesOf, OPTIONS, parse, sharedOptions } from "./options.ts";
+import { devicesOf, OPTIONS, parse, sharedOptions, sizeOf } from "./options.ts";
 import { UsageError } from "./report.ts";
 import { Saves, session } from "./session.ts";
 import { Signals } from "./signals.ts";
@@ -13,21 +13,6 @@ import { showUsage } from "./usage.ts";
 
 /** Variables of the user's that any program may see. */
 const PASSED_ON = ["PATH", "HOME", "LANG", "TERM", "TZ"];
-
-const UNITS: Record<string, number> = {
-  "": 1,
-  K: 1024,
-  M: 1024 ** 2,
-  G: 1024 ** 3,
-  T: 1024 ** 4,
-};
-
-/** Reads a size such as 512M. @throws {UsageError} */
-export function parseSize(text: string): number {
-  const match = /^(\d+)([KMGT]?)i?B?$/i.exec(text);
-  if (!match) throw new UsageError(`"${text}" is not a size such as 512M`);
-  return Number(match[1]) * UNITS[match[2].toUpperCase()];
-}
 
 function environmentOf(wanted: readonly string[]): Record<string, string> {
   const environment: Record<string, string> = {};
@@ -55,7 +40,6 @@ export async function runCommand(args: string[]): Promise<number> {
   if (program === undefined) throw new UsageError("run needs a PROGRAM");
   const shared = sharedOptions(parsed);
   const saves = new Saves(shared, parsed.options.verbose === true);
-  const memory = parsed.options.memory;
   using signals = new Signals();
   await using vm = await Vm.create({
     ...saves.commonOptions(),
@@ -63,7 +47,7 @@ export async function runCommand(args: string[]): Promise<number> {
     program,
     args: programArgs,
     environment: environmentOf(parsed.lists.env ?? []),
-    memoryBytes: typeof memory === "string" ? parseSize(memory) : undefined,
+    memoryBytes: sizeOf(parsed.options.memory),
   });
   return await session(vm, saves, signals);
 }

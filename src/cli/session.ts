@@ -118,6 +118,7 @@ export class Saves {
       ...ends,
       compress: how.compress,
       carryFiles: how.carryFiles,
+      quiesceTimeoutMs: how.quiesceTimeoutMs,
     };
     // One that may run elsewhere already is not moved a second time.
     if (moves && !this.#uncertain) {

@@ -17,19 +17,20 @@ export type Answers = Readonly<
 
 /**
  * Listens for signals from the start of a command on; what comes before there
- * is somebody to answer is answered then.
+ * is somebody to answer it is answered then, once.
  */
 export class Signals implements Disposable {
   /** Whether a signal asked to end. */
   wasInterrupted = false;
   #answers: Answers | undefined;
-  readonly #early: (typeof ANSWERED[number])[] = [];
+  readonly #early = new Set<typeof ANSWERED[number]>();
   readonly #listeners = ANSWERED.map((name): [Deno.Signal, () => void] => [
     name,
     () => {
       if (name === "SIGINT" || name === "SIGTERM") this.wasInterrupted = true;
-      if (this.#answers) this.#answers[name]?.();
-      else this.#early.push(name);
+      const answer = this.#answers?.[name];
+      if (answer) answer();
+      else this.#early.add(name);
     },
   ]);
 
@@ -40,10 +41,15 @@ export class Signals implements Disposable {
     }
   }
 
-  /** Says what is to be done from now on. */
+  /** Says what is to be done from now on; what is not there waits for its answer. */
   answer(answers: Answers): void {
     this.#answers = answers;
-    for (const name of this.#early.splice(0)) answers[name]?.();
+    for (const name of [...this.#early]) {
+      const answer = answers[name];
+      if (!answer) continue;
+      this.#early.delete(name);
+      answer();
+    }
   }
 
   /** Ends listening. */

@@ -29,6 +29,8 @@ Options of run, restore and receive:
                         https:; or moves to, where vm receive listens: tcp:,
                         tls:, unix:
   --continue            go on after a save (default: stop)
+  --quiesce-timeout=SECONDS
+                        how long a device may take before a save (default: 5)
   --compress            pack the memory of an image
   --carry-files         put the content of open files into an image
   --trace               show each file operation, on stderr
@@ -51,10 +53,11 @@ Options of restore:
 Options of receive:
   --count=N             how many programs to take, one after the other
                         (default: 1); --forever: no end
+  --memory=SIZE         most memory that one may have (default: this machine's)
 
-SIGUSR2 saves a running VM. Exit status: the program's own; 128 + N when
-signal N ended it; 1 failure, 2 usage, 3 incompatible, 4 damaged image, 5 no
-KVM, 130 interrupted.`;
+SIGUSR2 saves a running VM, or the next that vm receive gets. Exit status: the
+program's own; 128 + N when signal N ended it; 1 failure, 2 usage, 3
+incompatible, 4 damaged image, 5 no KVM, 130 interrupted.`;
 
 /** Prints {@linkcode USAGE} on stdout; returns the exit status. */
 export function showUsage(): number {

@@ -8,6 +8,7 @@ import { FilesError } from "./errors.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
 import { ftruncate } from "./host_calls.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
+import type { Steps } from "./steps.ts";
 
 /** The bytes that the image carries, in order, checked against the size. */
 export function* carriedPieces(
@@ -47,12 +48,12 @@ export function cannotFill(
 }
 
 /** Gives a file, which is empty, the content that the image carries. */
-export function fill(
+export function* fill(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   hostFd: number,
-): void {
+): Steps<void> {
   for (const { offset, bytes } of carriedPieces(state, fd, content)) {
     try {
       using file = Deno.openSync(`/proc/self/fd/${hostFd}`, { write: true });
@@ -63,6 +64,7 @@ export function fill(
     } catch (cause) {
       throw cannotFill(state, fd, cause);
     }
+    yield;
   }
   // What is left at the end is zeros.
   const result = ftruncate(hostFd, state.identity.sizeBytes);

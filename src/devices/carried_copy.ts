@@ -20,6 +20,7 @@ import {
 import { AT_FDCWD, O } from "./host_constants.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
+import type { Steps } from "./steps.ts";
 
 /** What opening gives where no file can be without a name (open(2)). */
 const NO_TEMPORARY: readonly number[] = [
@@ -50,13 +51,13 @@ export interface CarriedCopy {
  *
  * @throws {FilesError} when it cannot be written; nothing is left then
  */
-export function writeCopy(
+export function* writeCopy(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   place: CarriedPlace,
   paths: HostPaths,
-): CarriedCopy {
+): Steps<CarriedCopy> {
   const parent = paths.openParent("/", place.path, { write: true });
   if (typeof parent === "number") throw cannotOpen(state, fd, parent);
   try {
@@ -71,7 +72,7 @@ export function writeCopy(
     }
     if (own < 0) throw cannotFill(state, fd, errnoName(-own));
     try {
-      fill(state, fd, content, own);
+      yield* fill(state, fd, content, own);
       if (place.ownership) keep(state, fd, own, place.ownership);
       // Some file systems say only now that there is no room.
       const synced = fsync(own, false);

@@ -18,6 +18,7 @@ import { close, renameat2, unlinkat } from "./host_calls.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { linkDescriptor } from "./link_calls.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
+import type { Steps } from "./steps.ts";
 
 /** A name that a copy gets. */
 interface Target {
@@ -68,9 +69,13 @@ export class CarriedFiles implements Disposable {
    * @throws {FilesError} when it could not be put in place; nothing of it is
    * left then
    */
-  add(state: HostFileState, fd: number, content: readonly FilesPart[]): void {
+  *add(
+    state: HostFileState,
+    fd: number,
+    content: readonly FilesPart[],
+  ): Steps<void> {
     // All of it must be there, whether it will be used or not.
-    for (const _ of carriedPieces(state, fd, content));
+    for (const _ of carriedPieces(state, fd, content)) yield;
     const place = placeOf(state, fd, this.#paths);
     if (place.isSame) return;
     const { device, inode } = state.identity;
@@ -78,7 +83,7 @@ export class CarriedFiles implements Disposable {
     const known = this.#placements.get(key);
     const target = { state, fd, path: place.path };
     if (!known) {
-      const copy = writeCopy(state, fd, content, place, this.#paths);
+      const copy = yield* writeCopy(state, fd, content, place, this.#paths);
       this.#placements.set(key, { copy, targets: [target] });
     } else if (known.targets.every(({ path }) => path !== place.path)) {
       known.targets.push(target);

@@ -6,8 +6,8 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
+import { sameBytes } from "../state/mod.ts";
 import { FilesError } from "./errors.ts";
-import { sameBytes } from "./file_check.ts";
 import { identityOf } from "./file_identity.ts";
 import type { HostFileState } from "./files_state.ts";
 import { close, fstat, fstatat, statx } from "./host_calls.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sameBytes } from "../state/mod.ts";
 import { FilesError } from "./errors.ts";
 import { identityOf } from "./file_identity.ts";
 import type { HostFileState } from "./files_state.ts";
@@ -62,9 +63,4 @@ export function checkIdentity(
 
 function hex(digest: Uint8Array): string {
   return `${digest.toHex().slice(0, 16)}…`;
-}
-
-/** Whether two digests are the same. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

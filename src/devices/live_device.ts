@@ -383,6 +383,15 @@ function checkParts(parts: unknown): void {
   }
 }
 
+/**
+ * Checks the configuration of a device that is not made yet.
+ *
+ * @throws {VmError} VM_CONFIG
+ */
+export function checkConfig(parts: Omit<DeviceParts, "saved">): void {
+  readConfig(parts);
+}
+
 /** Reads the configuration. @throws {VmError} VM_CONFIG */
 function readConfig({ definition, id, values }: DeviceParts): unknown {
   const reader = new ConfigValues(id, values);

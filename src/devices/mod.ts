@@ -89,6 +89,7 @@ export {
 } from "./host_paths.ts";
 export { IoVector } from "./io_vector.ts";
 export {
+  checkConfig,
   type DeviceParts,
   type DeviceSection,
   type FrozenDevice,

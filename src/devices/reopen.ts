@@ -18,6 +18,7 @@ import { pathOf } from "./path_bytes.ts";
 import type { PluginFileState } from "./plugin_file.ts";
 import { nameOf } from "./restore_errors.ts";
 import { hostFile, hostFileAgain, openAgain } from "./restored_file.ts";
+import type { Steps } from "./steps.ts";
 import { reopenUnlinked, type UnlinkedFiles } from "./unlinked_files.ts";
 
 /**
@@ -73,19 +74,19 @@ export interface SharedFiles {
  * @param shared what is shared with the other files
  * @throws {FilesError} naming descriptor, path, expected and found
  */
-export function reopenHostFile(
+export function* reopenHostFile(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
   shared: SharedFiles,
-): Checked {
+): Steps<Checked> {
   if (state.isUnlinked) {
-    return asItIs(reopenUnlinked(state, fd, content, shared.unlinked));
+    return asItIs(yield* reopenUnlinked(state, fd, content, shared.unlinked));
   }
   const { policy, paths } = options;
   if (policy === "carry" && state.isCarried) {
-    shared.carried.add(state, fd, content);
+    yield* shared.carried.add(state, fd, content);
     return {
       finish: () => hostFileAgain(state, fd, paths),
       cancel() {},
@@ -115,16 +116,16 @@ export function reopenHostFile(
  *
  * @throws {FilesError} when not, as {@linkcode reopenHostFile} does
  */
-export function checkReopenable(
+export function* checkReopenable(
   state: HostFileState,
   fd: number,
   options: RestoreFilesOptions,
   shared: SharedFiles,
-): void {
+): Steps<void> {
   if (options.policy === "carry" && state.isCarried) {
     return shared.carried.check(state, fd);
   }
-  reopenHostFile(state, fd, [], options, shared).cancel();
+  (yield* reopenHostFile(state, fd, [], options, shared)).cancel();
 }
 
 /** Cuts a file back to its length at the save. */

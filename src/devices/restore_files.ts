@@ -20,6 +20,7 @@ import {
   type RestoreFilesOptions,
   type SharedFiles,
 } from "./reopen.ts";
+import { atOnce, inTurns, type Steps } from "./steps.ts";
 import { UnlinkedFiles } from "./unlinked_files.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
@@ -89,15 +90,25 @@ export class CheckedFiles implements Disposable {
 }
 
 /**
- * Finds again what was open, and checks it, before anything is changed.
+ * Finds again what was open, and checks it, before anything is changed. The
+ * event loop has its turn meanwhile, however large the files are.
  *
+ * @param signal gives up
  * @throws {FilesError} naming descriptor, path, expected and found; nothing is
- * left open then
+ * left open then; the signal's reason
  */
 export function checkFiles(
   parts: readonly FilesPart[],
   options: RestoreFilesOptions,
-): CheckedFiles {
+  signal?: AbortSignal,
+): Promise<CheckedFiles> {
+  return inTurns(checkInSteps(parts, options), signal);
+}
+
+function* checkInSteps(
+  parts: readonly FilesPart[],
+  options: RestoreFilesOptions,
+): Steps<CheckedFiles> {
   const [first, ...content] = parts;
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
@@ -114,7 +125,10 @@ export function checkFiles(
   try {
     for (const [index, state] of table.files.entries()) {
       const fd = descriptorOf(table, index);
-      checked.push(check(state, index, fd, pipes, content, options, shared));
+      checked.push(
+        yield* check(state, index, fd, pipes, content, options, shared),
+      );
+      yield;
     }
     const seen = new Set<number>();
     for (const { fd, file } of table.descriptors) {
@@ -138,23 +152,31 @@ export function checkFiles(
   return new CheckedFiles(table, checked, carried, options.console);
 }
 
-/** Opens again what was open. @throws {FilesError} */
+/** Opens again what was open, in one go. @throws {FilesError} */
 export function restoreFiles(
   parts: readonly FilesPart[],
   options: RestoreFilesOptions,
 ): FdTable {
-  using checked = checkFiles(parts, options);
+  using checked = atOnce(checkInSteps(parts, options));
   return checked.finish();
 }
 
 /**
  * Every host file of a table that could not be opened again here, with the
- * reason. What the image carries of files need not be there yet.
+ * reason. What the image carries of files need not be there yet. The event loop
+ * has its turn meanwhile.
  */
 export function misfits(
   table: FilesTable,
   options: RestoreFilesOptions,
-): FilesError[] {
+): Promise<FilesError[]> {
+  return inTurns(misfitsInSteps(table, options));
+}
+
+function* misfitsInSteps(
+  table: FilesTable,
+  options: RestoreFilesOptions,
+): Steps<FilesError[]> {
   const found: FilesError[] = [];
   using unlinked = new UnlinkedFiles();
   using carried = new CarriedFiles(options.paths);
@@ -163,11 +185,12 @@ export function misfits(
     if (state.type !== "host" || state.isUnlinked) continue;
     try {
       const fd = descriptorOf(table, index);
-      checkReopenable(state, fd, options, { unlinked, carried });
+      yield* checkReopenable(state, fd, options, { unlinked, carried });
     } catch (error) {
       if (!(error instanceof FilesError)) throw error;
       found.push(error);
     }
+    yield;
   }
   return found;
 }
@@ -184,7 +207,7 @@ function malformed(what: string): FilesError {
   return new FilesError("FILES_STATE", `Cannot restore "fd-table": ${what}`);
 }
 
-function check(
+function* check(
   state: FileState,
   index: number,
   fd: number,
@@ -192,7 +215,7 @@ function check(
   content: readonly FilesPart[],
   options: RestoreFilesOptions,
   shared: SharedFiles,
-): Checked {
+): Steps<Checked> {
   switch (state.type) {
     case "pipe":
       if (!pipes[state.pipe]) throw malformed(`pipe ${state.pipe} is missing`);
@@ -220,7 +243,7 @@ function check(
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index
       );
-      return reopenHostFile(state, fd, own, options, shared);
+      return yield* reopenHostFile(state, fd, own, options, shared);
     }
   }
 }

@@ -12,6 +12,7 @@ import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { cannotOpen } from "./restore_errors.ts";
 import { flagsAgain, seek } from "./restored_file.ts";
+import type { Steps } from "./steps.ts";
 
 /** Files that have no name any more, in memory: one, however often opened. */
 export class UnlinkedFiles implements Disposable {
@@ -22,11 +23,11 @@ export class UnlinkedFiles implements Disposable {
    *
    * @param make makes it, if it is not there yet; its result may be an errno
    */
-  get(identity: FileIdentity, make: () => number): number {
+  *get(identity: FileIdentity, make: () => Steps<number>): Steps<number> {
     const key = `${identity.device}:${identity.inode}`;
     const there = this.#fds.get(key);
     if (there !== undefined) return there;
-    const made = make();
+    const made = yield* make();
     if (made >= 0) this.#fds.set(key, made);
     return made;
   }
@@ -39,17 +40,17 @@ export class UnlinkedFiles implements Disposable {
 }
 
 /** A file that had no name: its content comes back in memory. */
-export function reopenUnlinked(
+export function* reopenUnlinked(
   state: HostFileState,
   fd: number,
   content: readonly FilesPart[],
   unlinked: UnlinkedFiles,
-): HostFile {
-  const memory = unlinked.get(state.identity, () => {
+): Steps<HostFile> {
+  const memory = yield* unlinked.get(state.identity, function* () {
     const made = memfdCreate("scratchvm");
     if (made < 0) return made;
     try {
-      fill(state, fd, content, made);
+      yield* fill(state, fd, content, made);
       return made;
     } catch (error) {
       close(made);

@@ -53,7 +53,7 @@ export class Devices implements AsyncDisposable {
   static make(all: readonly DeviceParts[]): Devices {
     const devices = new Devices();
     try {
-      for (const parts of all) devices.#add(parts);
+      for (const parts of all) devices.attach(new LiveDevice(parts));
       return devices;
     } catch (error) {
       // What they give back later is nobody's any more.
@@ -62,8 +62,12 @@ export class Devices implements AsyncDisposable {
     }
   }
 
-  #add(parts: DeviceParts): void {
-    const device = new LiveDevice(parts);
+  /**
+   * Takes a device, and gives it what it claims.
+   *
+   * @throws {VmError} when another has claimed the same, naming both
+   */
+  attach(device: LiveDevice): void {
     this.#devices.push(device);
     this.#claim(device);
     for (const path of device.paths) {
@@ -180,7 +184,10 @@ export function tooLate(id: string, timeoutMs: number): VmError {
   return new VmError(
     "VM_DEVICE",
     `Cannot save the VM: device "${id}" was not done within ${timeoutMs} ms`,
-    { hint: "save later, or give it longer with quiesceTimeoutMs" },
+    {
+      hint:
+        "save later, or give it longer: --quiesce-timeout, quiesceTimeoutMs of a script",
+    },
   );
 }
 

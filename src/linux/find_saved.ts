@@ -27,7 +27,12 @@ export interface FoundVm {
   readonly source: DisposableStack;
   /** The image in `source`, when it is to be checked while the VM runs. */
   readonly image?: ImageFile;
+  /** The digest of an image that came as bytes, hex digits. */
+  readonly digest?: string;
 }
+
+/** The same, as either kind of image gives it. */
+type Found = Pick<FoundVm, "hardware" | "parts" | "image" | "digest">;
 
 /**
  * Finds all that a VM is restored from; nothing outside of it is changed.
@@ -43,7 +48,7 @@ export async function findSaved(
   using owned = new DisposableStack();
   using source = new DisposableStack();
   try {
-    const { hardware, parts, image } = typeof from === "string"
+    const { hardware, parts, image, digest } = typeof from === "string"
       ? await inFile(from, owned, source, options)
       : await inStream(from, owned, source, options);
     owned.use(parts.paths);
@@ -55,6 +60,7 @@ export async function findSaved(
       owned: owned.move(),
       source: source.move(),
       image,
+      digest,
     };
   } catch (error) {
     throw blameImage(error);
@@ -66,7 +72,7 @@ async function inFile(
   owned: DisposableStack,
   source: DisposableStack,
   options: RestoreOptions,
-): Promise<Pick<FoundVm, "hardware" | "parts" | "image">> {
+): Promise<Found> {
   const { signal } = options;
   const image = source.use(await ImageFile.open(path));
   const isSmall = image.summary.dataBytes <= VERIFY_FIRST_BYTES;
@@ -82,9 +88,10 @@ async function inFile(
     image.sections,
     (section) => image.readData(section),
     definitions,
+    options.maxMemoryBytes,
   );
   const hardware = owned.use(Hardware.open(saved.machine.memoryBytes));
-  const parts = thaw(
+  const parts = await thaw(
     hardware,
     saved,
     (memory) => mapImageFile(memory, saved.memory, image),
@@ -100,10 +107,18 @@ async function inStream(
   owned: DisposableStack,
   source: DisposableStack,
   options: RestoreOptions,
-): Promise<Pick<FoundVm, "hardware" | "parts" | "image">> {
+): Promise<Found> {
   const { signal } = options;
   const owners = { vm: owned, source };
-  const { hardware, saved } = await readStreamed(stream, owners, options);
+  const { hardware, saved, digest } = await readStreamed(
+    stream,
+    owners,
+    options,
+  );
   signal?.throwIfAborted();
-  return { hardware, parts: thaw(hardware, saved, () => {}, options) };
+  return {
+    hardware,
+    parts: await thaw(hardware, saved, () => {}, options),
+    digest,
+  };
 }

@@ -50,16 +50,28 @@ export type MachineStateV1 = v.InferOutput<typeof machineState.schema>;
  * Refuses an image that does not fit itself, or that this machine has no room for.
  *
  * @param memoryBytes how much memory the parts of memory are of
+ * @param maxMemoryBytes how much its user allows; absent: all of this machine's
  * @throws {VmError} then
  */
 export function checkMachine(
   config: MachineStateV1,
   memoryBytes: number,
+  maxMemoryBytes: number = Infinity,
 ): void {
   if (config.memoryBytes !== memoryBytes) {
     throw new VmError(
       "VM_MEMORY",
       `Cannot restore "memory": it is of ${memoryBytes} bytes, the machine has ${config.memoryBytes}`,
+    );
+  }
+  // Not the other way round: NaN allows nothing.
+  if (!(memoryBytes <= maxMemoryBytes)) {
+    throw new VmError(
+      "VM_INCOMPATIBLE",
+      `Cannot restore a VM with ${memoryBytes} bytes of memory: must be <= ${maxMemoryBytes} here`,
+      {
+        hint: "allow more: --memory of vm receive, maxMemoryBytes of a script",
+      },
     );
   }
   const { total } = Deno.systemMemoryInfo();

@@ -6,7 +6,6 @@
 
 import {
   clockState,
-  FilesError,
   filesState,
   type FilesTable,
   misfits,
@@ -36,7 +35,8 @@ import { devicesState } from "./devices_state.ts";
 import { checkMachine, machineState } from "./machine_state.ts";
 import { processState } from "./process.ts";
 import { openPaths, openRoot } from "./program_parts.ts";
-import { isDeviceOf, misfitDevices } from "./restore_devices.ts";
+import { misfitDevices } from "./device_misfits.ts";
+import { isDeviceOf } from "./restore_devices.ts";
 import type { RestoreOptions } from "./vm_options.ts";
 
 /** What a VM needs of whoever is to go on with it. */
@@ -142,9 +142,9 @@ export async function reasonsAgainst(
   options: RestoreOptions = {},
 ): Promise<string[]> {
   const reasons: string[] = [];
-  const attempt = (look: () => void) => {
+  const attempt = <T>(look: () => T): T | undefined => {
     try {
-      look();
+      return look();
     } catch (error) {
       reasons.push(error instanceof Error ? error.message : `${error}`);
     }
@@ -173,15 +173,16 @@ export async function reasonsAgainst(
       );
     }
   }
-  const take = <S>(schema: StateSchema<S>, look: (state: S) => void) => {
+  const take = <S, T>(schema: StateSchema<S>, look: (state: S) => T) => {
     const section = offer.state.find(({ kind }) => kind === schema.kind);
     // A newer one was told of above.
     if (!section || section.version > schema.version) return;
-    attempt(() => look(decodeState(schema, section)));
+    return attempt(() => look(decodeState(schema, section)));
   };
   take(machineState, (machine) => {
     // Each by itself: one that does not fit hides none of the others.
-    attempt(() => checkMachine(machine, machine.memoryBytes));
+    const { memoryBytes } = machine;
+    attempt(() => checkMachine(machine, memoryBytes, options.maxMemoryBytes));
     take(vcpuState, (state) => {
       using hardware = Hardware.open(LOOK_BYTES);
       const { kvm, vcpu } = hardware;
@@ -191,15 +192,12 @@ export async function reasonsAgainst(
       );
     });
   });
-  take(filesState, (table) => {
-    if (table.part !== "table") {
-      throw new FilesError("FILES_STATE", "The table of files is missing");
-    }
-    using paths = openPaths(options.allow, openRoot(options.root));
-    const policy = options.files ?? "check";
-    for (const { message } of misfits(table, { paths, policy })) {
-      reasons.push(message);
-    }
-  });
+  const files = take(filesState, (table) => table);
+  if (files?.part === "table") {
+    const { allow, files: policy = "check", root } = options;
+    using paths = attempt(() => openPaths(allow, openRoot(root)));
+    const wrong = paths ? await misfits(files, { paths, policy }) : [];
+    for (const { message } of wrong) reasons.push(message);
+  } else if (files) reasons.push("The table of files is missing");
   return reasons;
 }

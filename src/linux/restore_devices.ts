@@ -51,62 +51,47 @@ export async function findDevices(
   warn?: (message: string) => void,
 ): Promise<FoundDevice[]> {
   const records = recordsIn(sections);
-  const ids = new Set(records.map(({ id }) => id));
-  if (ids.size < records.length) {
-    throw new ImageError(
-      "IMAGE_STATE",
-      'Cannot restore "devices": two have the same name',
-      { section: "devices" },
-    );
-  }
+  checkNames(records);
   nameDevices(specs); // refuses what does not fit
   const given = match(records, specs);
   const found: FoundDevice[] = [];
   for (const record of records) {
-    const spec = given.get(record);
-    const { id } = record;
-    const definition = await definitionOf(record, spec);
-    // What reaches the host is configured by the user alone.
-    const values = {
-      ...(definition.contained ? Object.fromEntries(record.config) : {}),
-      ...valuesOf(spec?.config),
-    };
-    const specifier = spec ? spec.specifier ?? null : record.specifier;
-    found.push({ definition, id, values, specifier, warn });
+    found.push(await findDevice(record, given.get(record), warn));
   }
   return found;
 }
 
+/** Refuses two of one name. @throws {ImageError} */
+export function checkNames(records: readonly DeviceRecord[]): void {
+  const ids = new Set(records.map(({ id }) => id));
+  if (ids.size === records.length) return;
+  throw new ImageError(
+    "IMAGE_STATE",
+    'Cannot restore "devices": two have the same name',
+    { section: "devices" },
+  );
+}
+
 /**
- * Every device of an image that could not be made again here, with the reason.
+ * Finds one device of an image.
  *
- * @param specs what the user named
+ * @param spec what the user named for it
+ * @throws as {@linkcode findDevices} does
  */
-export async function misfitDevices(
-  sections: Iterable<StateSection>,
-  specs: readonly DeviceSpec[] = [],
-): Promise<Error[]> {
-  const wrong: Error[] = [];
-  const note = (error: unknown) => {
-    if (!(error instanceof ImageError || error instanceof VmError)) throw error;
-    wrong.push(error);
+export async function findDevice(
+  record: DeviceRecord,
+  spec: DeviceSpec | undefined,
+  warn?: (message: string) => void,
+): Promise<FoundDevice> {
+  const { id } = record;
+  const definition = await definitionOf(record, spec);
+  // What reaches the host is configured by the user alone.
+  const values = {
+    ...(definition.contained ? Object.fromEntries(record.config) : {}),
+    ...valuesOf(spec?.config),
   };
-  let records: readonly DeviceRecord[] = [];
-  let given = new Map<DeviceRecord, DeviceSpec>();
-  try {
-    records = recordsIn(sections);
-    given = match(records, specs);
-  } catch (error) {
-    note(error);
-  }
-  for (const record of records) {
-    try {
-      await definitionOf(record, given.get(record));
-    } catch (error) {
-      note(error);
-    }
-  }
-  return wrong;
+  const specifier = spec ? spec.specifier ?? null : record.specifier;
+  return { definition, id, values, specifier, warn };
 }
 
 /** Whether a component is one of the devices that an image says it has. */
@@ -128,7 +113,10 @@ function readableRecords(
   }
 }
 
-function recordsIn(sections: Iterable<StateSection>): readonly DeviceRecord[] {
+/** The devices that an image says it has. @throws {ImageError} */
+export function recordsIn(
+  sections: Iterable<StateSection>,
+): readonly DeviceRecord[] {
   const section = [...sections].find(({ kind }) => kind === devicesState.kind);
   return section ? decodeState(devicesState, section).devices : [];
 }
@@ -143,10 +131,17 @@ async function definitionOf(
   throw tooNew(record, definition.version);
 }
 
-/** Which device of the image each of the user's stands for. */
-function match(
+/**
+ * Which device of the image each of the user's stands for.
+ *
+ * @param refuse takes the error of one that stands for none; default: throws it
+ */
+export function match(
   records: readonly DeviceRecord[],
   specs: readonly DeviceSpec[],
+  refuse: (error: ImageError) => void = (error) => {
+    throw error;
+  },
 ): Map<DeviceRecord, DeviceSpec> {
   const given = new Map<DeviceRecord, DeviceSpec>();
   // Those with a name first: the others take what is left of their kind.
@@ -162,19 +157,25 @@ function match(
     );
     if (record === undefined) {
       const name = spec.id === undefined ? "" : ` "${spec.id}"`;
-      throw new ImageError(
-        "IMAGE_LEFTOVER",
-        `Cannot restore with a device${name} of kind ${kind}: the image has ${
-          records.map(describe).join(", ") || "no devices"
-        }`,
-        { hint: "leave it out: no device can be added to a saved VM" },
+      refuse(
+        new ImageError(
+          "IMAGE_LEFTOVER",
+          `Cannot restore with a device${name} of kind ${kind}: the image has ${
+            records.map(describe).join(", ") || "no devices"
+          }`,
+          { hint: "leave it out: no device can be added to a saved VM" },
+        ),
       );
+      continue;
     }
     if (record.kind !== kind) {
-      throw new ImageError(
-        "IMAGE_STATE",
-        `Cannot restore device ${describe(record)} as one of kind ${kind}`,
+      refuse(
+        new ImageError(
+          "IMAGE_STATE",
+          `Cannot restore device ${describe(record)} as one of kind ${kind}`,
+        ),
       );
+      continue;
     }
     given.set(record, spec);
   }

@@ -31,6 +31,8 @@ export interface StreamedVm {
   readonly hardware: Hardware;
   /** The state that is to go into it. */
   readonly saved: SavedVm;
+  /** The image's digest, hex digits: what came has it. */
+  readonly digest: string;
 }
 
 /**
@@ -48,7 +50,10 @@ export async function readStreamed(
     readonly vm: DisposableStack;
     readonly source: DisposableStack;
   },
-  options: Pick<RestoreOptions, "signal" | "devices" | "warn">,
+  options: Pick<
+    RestoreOptions,
+    "signal" | "devices" | "maxMemoryBytes" | "warn"
+  >,
 ): Promise<StreamedVm> {
   const { signal } = options;
   const spool = owners.source.use(new Spool());
@@ -66,11 +71,12 @@ export async function readStreamed(
       );
     }
     const config = decodeState(machineState, machine);
-    checkMachine(config, decodeState(memoryState, section).sizeBytes);
+    const { sizeBytes } = decodeState(memoryState, section);
+    checkMachine(config, sizeBytes, options.maxMemoryBytes);
     hardware = owners.vm.use(Hardware.open(config.memoryBytes));
     return hardware.memory;
   };
-  await readImage(source, {
+  const { digest } = await readImage(source, {
     place(section) {
       if (section.kind !== memoryState.kind) return undefined;
       return placesOf(memoryFor(section), partOf(section));
@@ -92,9 +98,14 @@ export async function readStreamed(
     options.warn,
   );
   const take = ({ sequence }: Section) => spool.take(sequence);
-  const saved = readSaved(sections, take, definitions);
+  const saved = readSaved(
+    sections,
+    take,
+    definitions,
+    options.maxMemoryBytes,
+  );
   // Memory has at least one part, or readSaved would have said so.
-  return { hardware: hardware!, saved };
+  return { hardware: hardware!, saved, digest };
 }
 
 function partOf(section: Section): MemoryPart {

@@ -81,6 +81,7 @@ export interface SavedVm {
  * @param found all of the image's sections, in order
  * @param readData gives a section's data, checked
  * @param definitions of its devices
+ * @param maxMemoryBytes how much memory its user allows
  * @throws {ImageError} for state that is missing, left over, of another version
  * or senseless; {VmError} when this machine has no room for it
  */
@@ -88,6 +89,7 @@ export function readSaved(
   found: readonly Section[],
   readData: (section: Section) => Uint8Array,
   definitions: readonly FoundDevice[],
+  maxMemoryBytes?: number,
 ): SavedVm {
   const sections = new SectionSet<Section>(found);
   const take = <S>(schema: StateSchema<S>): S =>
@@ -113,7 +115,7 @@ export function readSaved(
   };
   sections.finish();
   checkCalls(saved.process, saved.pending);
-  checkMachine(saved.machine, checkMemoryParts(saved.memory));
+  checkMachine(saved.machine, checkMemoryParts(saved.memory), maxMemoryBytes);
   return saved;
 }
 
@@ -140,14 +142,14 @@ export interface ThawedParts extends Omit<ProgramParts, "fds"> {
  *
  * @param bringMemory brings the saved pages into fresh memory
  * @throws {VmError} when this machine cannot run it; {FilesError} when a file
- * changed
+ * changed; the signal's reason
  */
-export function thaw(
+export async function thaw(
   { kvm, vm, vcpu, memory }: Hardware,
   saved: SavedVm,
   bringMemory: (memory: Memory) => void,
   options: RestoreOptions,
-): ThawedParts {
+): Promise<ThawedParts> {
   checkVcpuState(vcpu, saved.vcpu);
   checkSyscall(() => probeSyscall(kvm), saved.machine.syscall, saved.vcpu);
   bringMemory(memory);
@@ -165,12 +167,12 @@ export function thaw(
     saved.space,
     (gpa, lengthBytes) => devices.claims(gpa, lengthBytes),
   );
-  const files = checkFiles(saved.files, {
+  const files = await checkFiles(saved.files, {
     paths,
     console: options.console,
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
-  });
+  }, options.signal);
   owned.use(files);
   space.files.check(files.mapped);
   owned.move();

@@ -192,9 +192,10 @@ export class Vm {
       from = end.path;
     }
     const found = await findSaved(from, options);
-    const { hardware, owned, source, image } = found;
+    const { hardware, owned, source, image, digest } = found;
     const { files, ...parts } = found.parts;
     return {
+      digest,
       finish() {
         using making = new DisposableStack();
         const fds = files.finish();

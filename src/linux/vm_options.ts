@@ -93,12 +93,22 @@ export interface RestoreOptions extends CommonOptions, EndOptions {
   readonly verify?: VerifyPolicy;
   /** What to do about files that are not as they were; default "check". */
   readonly files?: FilesPolicy;
+  /**
+   * Most memory that the VM may have, bytes; default: as much as this machine
+   * has.
+   */
+  readonly maxMemoryBytes?: number;
   /** Gives up before there is a VM. */
   readonly signal?: AbortSignal;
 }
 
 /** A VM that could be restored: all was found as it must be. */
 export interface PreparedVm extends Disposable {
+  /**
+   * The image's digest, hex digits: what was read has it. Absent for one in a
+   * file, of which not all need have been read.
+   */
+  readonly digest?: string;
   /**
    * Makes the changes to files that were chosen, and gives the VM, paused where
    * the saved one was. To be called once at most.

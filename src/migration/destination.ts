@@ -18,6 +18,8 @@ import {
   type Link,
   listenConnections,
   type ListenOptions,
+  printable,
+  sameBytes,
   TransportError,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
@@ -30,9 +32,8 @@ import {
   NONCE_BYTES,
   offerMessage,
   PROTOCOL,
-  sessionMessage,
 } from "./messages.ts";
-import { checkVersions, isEqual } from "./source.ts";
+import { checkSession, checkVersions } from "./session.ts";
 import { Wire } from "./wire.ts";
 
 /** How to receive a VM. */
@@ -56,6 +57,10 @@ export class Receiver implements AsyncDisposable {
   /**
    * Waits for a peer, and takes the VM that it sends: paused, and its caller's.
    * Whatever fails leaves nothing behind here, and the next can be received.
+   *
+   * A signal that is aborted while nobody has come yet closes the receiver: it
+   * takes no other then. Once a peer is there it gives up that move alone; one
+   * that has changed hands is given even so.
    *
    * @returns the VM; `undefined` when the peer only asked whether it could be
    * taken, or was told why it cannot, or when the receiver was closed
@@ -169,10 +174,10 @@ async function take(
     offerMessage,
     (await wire.receive(FRAME.offer)).payload,
   );
-  if (!isEqual(offer.nonce, destination)) {
+  if (!sameBytes(offer.nonce, destination)) {
     throw wire.wrong("its offer belongs to another session");
   }
-  const reasons = await reasonsAgainst(offer, options);
+  const reasons = await wire.working(reasonsAgainst(offer, options));
   const answer = {
     nonce: session.source,
     reasons: reasons.slice(0, MAX_REASONS)
@@ -185,18 +190,21 @@ async function take(
   await wire.send(FRAME.answer, answer);
   enter("transfer");
   const { signal } = options;
+  const image = new WireSource(wire);
   using prepared = await wire.working(
-    Vm.prepare(new WireSource(wire), { ...options, signal }),
+    Vm.prepare(image, { ...options, signal }),
   );
+  if (prepared.digest !== image.digest) {
+    throw wire.wrong(
+      `it sent an image with digest ${prepared.digest}, and says that it is ${
+        printable(image.digest)
+      }`,
+    );
+  }
   enter("prepare");
   await wire.send(FRAME.prepared, session);
   enter("commit");
-  const { payload } = await wire.receive(FRAME.commit);
-  const taken = wire.read(sessionMessage, payload);
-  if (
-    !isEqual(taken.source, session.source) ||
-    !isEqual(taken.destination, destination)
-  ) throw wire.wrong("what it gives belongs to another session");
+  checkSession(wire, session, await wire.receive(FRAME.commit));
   const vm = prepared.finish();
   // It is ours, whether the source hears of it or not.
   await wire.sendLast(FRAME.done, session);
@@ -211,9 +219,15 @@ class WireSource implements ByteSource {
   #left = 0;
   #totalBytes = 0;
   #hasEnded = false;
+  #digest = "";
 
   constructor(wire: Wire) {
     this.#wire = wire;
+  }
+
+  /** What the source says that the image's digest is; empty before its end. */
+  get digest(): string {
+    return this.#digest;
   }
 
   /** @throws {MigrationError} when the frames are not what they must be */
@@ -246,6 +260,7 @@ class WireSource implements ByteSource {
         `it sent ${this.#totalBytes} of ${end.totalBytes} bytes of the image`,
       );
     }
+    this.#digest = end.digest;
     this.#hasEnded = true;
     return false;
   }

@@ -15,6 +15,7 @@ import {
   type EndOptions,
   type ImageSummary,
   openConnection,
+  sameBytes,
   within,
 } from "../state/mod.ts";
 import { MigrationError, type Phase } from "./errors.ts";
@@ -24,9 +25,9 @@ import {
   helloMessage,
   NONCE_BYTES,
   PROTOCOL,
-  sessionMessage,
 } from "./messages.ts";
 import { paced } from "./pace.ts";
+import { checkSession, checkVersions, type Session } from "./session.ts";
 import { Wire } from "./wire.ts";
 
 /** How far a move has come. */
@@ -49,12 +50,6 @@ export interface MigrateOptions extends StreamSaveOptions, EndOptions {
   readonly bytesPerSecond?: number;
   /** Told when a phase begins, and as the image goes over. */
   readonly onProgress?: (progress: MigrationProgress) => void;
-}
-
-/** The nonces that name a session. */
-interface Session {
-  readonly source: Uint8Array;
-  readonly destination: Uint8Array;
 }
 
 /** How long a peer's reason is waited for once a write failed, ms. */
@@ -195,25 +190,6 @@ async function greet(wire: Wire): Promise<Session> {
   return { source, destination: peer.nonce };
 }
 
-/**
- * Refuses a peer with which there is no version of the protocol in common.
- *
- * @throws {MigrationError} MIGRATION_VERSION
- */
-export function checkVersions(
-  wire: Wire,
-  peer: { readonly lowest: number; readonly highest: number },
-): void {
-  if (peer.lowest <= PROTOCOL.highest && peer.highest >= PROTOCOL.lowest) {
-    return;
-  }
-  throw new MigrationError(
-    "MIGRATION_VERSION",
-    `Cannot move the VM: ${wire.peer} speaks versions ${peer.lowest} to ${peer.highest} of the protocol, this side ${PROTOCOL.lowest} to ${PROTOCOL.highest}`,
-    { phase: wire.phase, hint: "use the same version on both sides" },
-  );
-}
-
 /** Says what the VM needs; every reason why the destination has it not. */
 async function ask(
   frozen: FrozenVm,
@@ -226,7 +202,7 @@ async function ask(
   await wire.send(FRAME.offer, { ...offer, nonce: destination, isQuestion });
   const { payload } = await wire.receive(FRAME.answer);
   const answer = wire.read(answerMessage, payload);
-  if (!isEqual(answer.nonce, source)) {
+  if (!sameBytes(answer.nonce, source)) {
     throw wire.wrong("its answer belongs to another session");
   }
   return answer.reasons;
@@ -238,23 +214,6 @@ function refused(wire: Wire, reasons: readonly string[]): MigrationError {
     `Cannot move the VM: ${wire.peer} cannot take it: ${reasons.join("; ")}`,
     { phase: wire.phase, reasons },
   );
-}
-
-function checkSession(
-  wire: Wire,
-  session: Session,
-  { payload }: { readonly payload: Uint8Array },
-): void {
-  const { source, destination } = wire.read(sessionMessage, payload);
-  if (isEqual(source, session.source)) {
-    if (isEqual(destination, session.destination)) return;
-  }
-  throw wire.wrong("what it says belongs to another session");
-}
-
-/** Whether two nonces are the same. */
-export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /**

@@ -56,6 +56,7 @@ export {
 export { nodeCrypto, nodeZlib } from "./node_builtins.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
 export { printable } from "./printable.ts";
+export { sameBytes } from "./same_bytes.ts";
 export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";
 export { bytes, count, u32, u64 } from "./schemas.ts";

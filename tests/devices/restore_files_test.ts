@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
+import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import {
   checkFiles,
@@ -334,11 +335,12 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
   }));
   const { paths, console } = files;
   const before = resources().fds;
-  checkFiles(once, { paths, console, policy: "carry" })[Symbol.dispose]();
+  (await checkFiles(once, { paths, console, policy: "carry" }))
+    [Symbol.dispose]();
   assertEquals(resources().fds, before);
   assertEquals([...Deno.readDirSync(scratch.path)], []);
   // Of two descriptors the first makes the file, and both have it.
-  using both = checkFiles(once, { paths, console, policy: "carry" });
+  using both = await checkFiles(once, { paths, console, policy: "carry" });
   assertEquals([...Deno.readDirSync(scratch.path)], []);
   files.fds = both.finish();
   files.write(fd, ", and on");
@@ -350,7 +352,7 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
     state.part === "table" || state.file === 0
   );
   single[0] = { ...single[0], state: onlyFirst(parts[0].state) };
-  using one = checkFiles(single, { paths, console, policy: "carry" });
+  using one = await checkFiles(single, { paths, console, policy: "carry" });
   mayRead = false;
   files.fds = one.finish();
   assertEquals(Deno.readTextFileSync(scratch.file("a")), "carried along");
@@ -437,7 +439,11 @@ Deno.test("restore_files: on a disk that is full a carried file stays as it was,
     // and none any more when it is put in place.
     Deno.truncateSync(filler, full.filler.length - 64 * 1024);
     const { paths, console } = files;
-    using checked = checkFiles(parts, { paths, console, policy: "carry" });
+    using checked = await checkFiles(parts, {
+      paths,
+      console,
+      policy: "carry",
+    });
     Deno.removeSync(filler);
     fillUp(folder);
     assertEquals(Deno.readTextFileSync(`${folder}/a`), "mine now");
@@ -552,7 +558,7 @@ Deno.test("restore_files: of files of which one cannot be put in place, none is"
   Deno.removeSync(scratch.file("sub/c"));
   const { paths, console } = files;
   const before = resources().fds;
-  const checked = checkFiles(parts, { paths, console, policy: "carry" });
+  const checked = await checkFiles(parts, { paths, console, policy: "carry" });
   Deno.removeSync(scratch.file("sub"));
   const error = assertThrows(() => checked.finish(), FilesError);
   assertMatch(
@@ -761,4 +767,48 @@ Deno.test("restore_files: a table with random mistakes is restored or refused, n
     assertEquals(resources().fds, before);
     assertEquals(Deno.readTextFileSync(scratch.file("a")), "content");
   });
+});
+
+Deno.test("restore_files: large carried files leave the event loop its turns, and can be given up", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const names = ["a", "b"];
+  for (const name of names) files.write(files.open(name, 0o102), "some");
+  // Two parts of 4 MiB each.
+  for (const name of names) Deno.truncateSync(scratch.file(name), 2 ** 23);
+  for (const name of names) {
+    using file = Deno.openSync(scratch.file(name), { write: true });
+    file.writeSync(new Uint8Array(2 ** 23).fill(7));
+  }
+  const parts = await files.save(true);
+  files.close();
+  for (const name of names) Deno.removeSync(scratch.file(name));
+  const { paths, console } = files;
+  const how = { paths, console, policy: "carry" } as const;
+  const before = resources().fds;
+  let turns = 0;
+  let counts = true;
+  const count = () => {
+    turns++;
+    if (counts) setImmediate(count);
+  };
+  setImmediate(count);
+  const checked = await checkFiles(parts, how);
+  // Each part is read once to be checked, and once to be written.
+  assert(turns >= 8, `${turns} turns`);
+  counts = false;
+  checked[Symbol.dispose]();
+  for (let most = 1; most < 8; most++) {
+    const giveUp = new AbortController();
+    const reason = new Error("enough");
+    let left = most;
+    const wait = () => --left > 0 ? setImmediate(wait) : giveUp.abort(reason);
+    setImmediate(wait);
+    const error = await assertRejects(() =>
+      checkFiles(parts, how, giveUp.signal)
+    );
+    assertEquals(error, reason);
+    assertEquals(resources().fds, before);
+  }
+  assertEquals([...Deno.readDirSync(scratch.path)], []);
 });

@@ -26,6 +26,7 @@ import {
   type DeviceRecord,
   devicesState,
 } from "../../src/linux/devices_state.ts";
+import { misfitDevices } from "../../src/linux/device_misfits.ts";
 import { findDevices } from "../../src/linux/restore_devices.ts";
 import { toSection, writeImage } from "../../src/state/mod.ts";
 import { Scratch } from "../support.ts";
@@ -469,4 +470,67 @@ Deno.test("freeze: a device that fails or hangs is named", async () => {
       'device "thing0" was not done within 5 ms',
     );
   }
+});
+
+Deno.test("devices: every reason why they could not go on here is told, and nothing is made that reaches the host", async () => {
+  const made: string[] = [];
+  const disposed: string[] = [];
+  const device = (kind: string, contained: boolean) =>
+    defineDevice({
+      kind,
+      version: 1,
+      contained,
+      config: (values) => ({ port: values.number("port", { max: 0xffff }) }),
+      create({ id, config }) {
+        made.push(id);
+        return {
+          ports: [{ first: config.port, count: 1 }],
+          dump: () => ({}),
+          dispose: () => void disposed.push(id),
+        };
+      },
+    });
+  const [tame, wild] = [device("tame", true), device("wild", false)];
+  const record = (id: string, kind: string): DeviceRecord => ({
+    id,
+    kind,
+    version: 1,
+    specifier: null,
+    config: [],
+  });
+  const section = toSection(
+    { id: "devices", kind: devicesState.kind, version: devicesState.version },
+    {
+      devices: [
+        record("a", "tame"),
+        record("b", "tame"),
+        record("c", "tame"),
+        record("d", "wild"),
+        record("e", "gone"),
+      ],
+    },
+  );
+  const wrong = await misfitDevices([section], [
+    tame({ port: 5 }, { id: "a" }),
+    tame({ port: 5 }, { id: "b" }),
+    tame({ port: 70000 }, { id: "c" }),
+    wild({ port: 1, colour: "red" }, { id: "d" }),
+    wild({ port: 1 }, { id: "x" }),
+  ]);
+  assertEquals(wrong.map(({ message }) => message), [
+    'Cannot restore with a device "x" of kind wild: the image has "a" of kind tame, "b" of kind tame, "c" of kind tame, "d" of kind wild, "e" of kind gone',
+    'Cannot configure device "c": "port" is 70000, must be a whole number from 0 to 65535',
+    'Cannot configure device "d": there is no "colour"; known are id, port',
+    'Cannot restore device "e" of kind gone from a script: it must be named',
+    'Cannot attach "b": 0x5+0x1 overlaps a range of "a"',
+  ]);
+  assertEquals(made, ["a", "b"]);
+  assertEquals(disposed.toSorted(), ["a", "b"]);
+  const all = ["a", "b", "c"].map((id, i) => tame({ port: i + 9 }, { id }));
+  const named = [record("a", "tame"), record("b", "tame"), record("c", "tame")];
+  const fits = toSection(
+    { id: "devices", kind: devicesState.kind, version: devicesState.version },
+    { devices: named },
+  );
+  assertEquals(await misfitDevices([fits], all), []);
 });

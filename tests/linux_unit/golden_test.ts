@@ -141,7 +141,7 @@ Deno.test("golden: devices.image is read whole, and its devices are as they were
   const pipe = tableOf(saved).pipes[0];
   assertEquals(new TextDecoder().decode(pipe.content), "piped");
   using paths = new HostPaths({ read: [], write: [] });
-  using files = checkFiles(saved.files, {
+  using files = await checkFiles(saved.files, {
     paths,
     console: new ScriptConsole({}),
     policy: "check",

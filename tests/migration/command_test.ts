@@ -6,78 +6,24 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { delay, guest, Scratch } from "../support.ts";
+import { delay, Scratch } from "../support.ts";
+import { assertTidy, run, vmWords } from "../cli/command.ts";
 import {
-  assertTidy,
-  run,
-  type Running,
-  start,
-  vmWords,
-} from "../cli/command.ts";
+  finish,
+  IN_TRANSFER,
+  passed,
+  prepared,
+  receiving,
+  running,
+} from "./command_sides.ts";
 import { FrameProxy } from "./frame_proxy.ts";
-
-/** The folder, and the program that waits for lines. */
-async function prepared(scratch: Scratch): Promise<string> {
-  const [program] = await guest("blocked_read");
-  for (const name of ["here", "there"]) Deno.mkdirSync(scratch.file(name));
-  return program;
-}
-
-/** A `vm receive` that listens, and where. */
-async function receiving(
-  scratch: Scratch,
-  ...options: string[]
-): Promise<Running & { readonly url: string }> {
-  const words = vmWords("receive", ...options, "tcp://127.0.0.1:0");
-  const running = start(words, { cwd: scratch.file("there"), isFed: true });
-  await running.until("\n");
-  const [url] = /tcp:\S+/.exec(running.printed.stderr)!;
-  return { ...running, url };
-}
-
-/** A program that waits for lines, and moves to `url` at SIGUSR2. */
-async function running(
-  scratch: Scratch,
-  program: string,
-  url: string,
-): Promise<Running> {
-  const words = vmWords("run", "--memory=64M", `--on-save=${url}`, program);
-  const source = start(words, { cwd: scratch.file("here"), isFed: true });
-  await source.until("ready");
-  return source;
-}
-
-/** Gives a program its last line, and what came of it. */
-async function finish({ child, outcome }: Running, line: string) {
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(line)).catch(() => {});
-  await writer.close().catch(() => {});
-  return await outcome;
-}
-
-/** Resolves once a proxy has passed a frame of this name. */
-function passed(proxy: FrameProxy, name: string): Promise<void> {
-  return new Promise((resolve) => {
-    proxy.onFrame = (frame) => {
-      if (frame.name === name) resolve();
-    };
-  });
-}
-
-/** Stands still once the destination has said that it can take the VM. */
-const IN_TRANSFER = {
-  from: "source",
-  index: 2,
-  passedBytes: 100,
-  stalls: true,
-} as const;
 
 kvmTest(
   "vm receive: --count 2 takes two programs, and each goes on to its end",
   async () => {
     await using scratch = new Scratch();
     const program = await prepared(scratch);
-    const there = await receiving(scratch, "--count=2");
+    const there = await receiving(scratch, ["--count=2"]);
     for (let i = 0; i < 2; i++) {
       const here = await running(scratch, program, there.url);
       here.child.kill("SIGUSR2");
@@ -127,7 +73,7 @@ kvmTest(
   async () => {
     await using scratch = new Scratch();
     const program = await prepared(scratch);
-    const there = await receiving(scratch, "--forever");
+    const there = await receiving(scratch, ["--forever"]);
     await using proxy = new FrameProxy(there.url);
     proxy.cut = IN_TRANSFER;
     for (const [signal, code] of [["SIGKILL", 137], ["SIGINT", 130]] as const) {

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { migrate, MigrationError, type Vm } from "../../mod.ts";
-import { FRAME } from "../../src/migration/frames.ts";
+import { FRAME, FRAME_HEADER } from "../../src/migration/frames.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { Scratch, seeded } from "../support.ts";
 import { RawPeer } from "./raw_peer.ts";
@@ -71,24 +71,27 @@ kvmTest(
             await reach(peer, state);
             await peer.send(type, { reason: "no more room" });
           }, keep);
-          // An image that it does not want may be sent before that is seen.
           if (type === FRAME.failed) {
             assertEquals(error.code, "MIGRATION_FAILED");
             assertMatch(error.message, /failed: no more room$/);
           } else {
-            const { code } = error;
-            const isEnd = type === FRAME.alive || state === "transfer";
-            assert(code === "MIGRATION_PROTOCOL" || isEnd, error.message);
+            const code = type === FRAME.alive
+              ? "MIGRATION_DROPPED"
+              : "MIGRATION_PROTOCOL";
+            assertEquals(error.code, code, `${state} ${type}: ${error}`);
           }
           assertEquals(vm.state, "running", `${state} ${type}`);
         }
         for (let round = 0; round < 5; round++) {
           const bytes = new Uint8Array(random() * 500)
             .map(() => random() * 256);
-          await against(vm, async (peer) => {
+          const error = await against(vm, async (peer) => {
             await reach(peer, state);
             await peer.bytes(bytes);
           }, keep);
+          const isHeader = bytes.length >= FRAME_HEADER.sizeBytes;
+          const code = isHeader ? "MIGRATION_PROTOCOL" : "MIGRATION_DROPPED";
+          assertEquals(error.code, code, error.message);
           assertEquals(vm.state, "running");
         }
       }

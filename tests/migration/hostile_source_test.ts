@@ -12,15 +12,21 @@ import {
   type Phase,
   type ReceiveOptions,
 } from "../../mod.ts";
-import { FRAME, MAX_PAYLOAD_BYTES } from "../../src/migration/frames.ts";
+import {
+  FRAME,
+  MAX_DATA_BYTES,
+  MAX_PAYLOAD_BYTES,
+} from "../../src/migration/frames.ts";
 import {
   ARCHITECTURE,
   decodePayload,
   FORMAT_VERSION,
 } from "../../src/state/mod.ts";
+import { kvmTest } from "../kvm_gate.ts";
 import { Scratch, seeded } from "../support.ts";
-import { dial, RawPeer } from "./raw_peer.ts";
+import { dial, type RawFrame, RawPeer } from "./raw_peer.ts";
 import { tidily } from "./tidy.ts";
+import { waiting } from "./two_sides.ts";
 
 const NONCE = new Uint8Array(16).fill(7);
 const HELLO = { lowest: 1, highest: 1, creator: "a peer", nonce: NONCE };
@@ -330,6 +336,53 @@ Deno.test("receive: an image that is none, or shorter than was said, gives no VM
     }
   });
 });
+
+kvmTest(
+  "receive: an image whose digest is not what the source says gives no VM",
+  async () => {
+    await using scratch = new Scratch();
+    const path = scratch.file("vm.img");
+    let offer: Record<string, unknown> = {};
+    let right = "";
+    {
+      await using test = await waiting(scratch);
+      offer = { ...await test.vm.freeze((frozen) => frozen.offer()) };
+      right = (await test.vm.save(path, { stop: true })).digest;
+    }
+    const image = Deno.readFileSync(path);
+    await tidily(async () => {
+      // The right one last: it is what is said that was wrong.
+      for (const digest of ["0".repeat(64), right.toUpperCase(), right]) {
+        let last: RawFrame | undefined;
+        const { result, phase } = await against(async (peer) => {
+          const nonce = await reach(peer, "preflight");
+          await peer.send(FRAME.offer, offerTo(nonce, offer));
+          assertEquals((await peer.value(FRAME.answer)).reasons, []);
+          for (let done = 0; done < image.length; done += MAX_DATA_BYTES) {
+            const piece = image.subarray(done, done + MAX_DATA_BYTES);
+            await peer.send(FRAME.data, piece);
+          }
+          const totalBytes = image.length;
+          await peer.send(FRAME.end, { totalBytes, digest });
+          last = await peer.receive();
+        });
+        if (digest === right) {
+          assertEquals(last?.type, FRAME.prepared);
+          assertFailed(result, "MIGRATION_DROPPED", /was lost/);
+          assertEquals(phase, "commit");
+        } else {
+          assertEquals(last?.type, FRAME.failed);
+          assertFailed(
+            result,
+            "MIGRATION_PROTOCOL",
+            /it sent an image with digest [0-9a-f]{64}, and says that it is /,
+          );
+          assertEquals(phase, "transfer");
+        }
+      }
+    });
+  },
+);
 
 Deno.test("receive: random bytes in any state are refused, and hold nothing", async () => {
   const random = seeded("receive");

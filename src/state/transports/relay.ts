@@ -48,19 +48,24 @@ export class Relay {
    */
   static async create(outer: Deno.Conn): Promise<Relay> {
     const { connect }: typeof Net = process.getBuiltinModule("node:net");
+    let socket: Socket | undefined;
+    let inner: Deno.Conn | undefined;
     try {
       // Only its owner may enter a temporary folder, and it goes at once.
       const folder = await Deno.makeTempDir({ prefix: "image-" });
       try {
         const path = `${folder}/s`;
         using listener = Deno.listen({ transport: "unix", path });
-        const socket = connect({ path, allowHalfOpen: true });
+        socket = connect({ path, allowHalfOpen: true });
         socket.on("error", () => {});
-        return new Relay(outer, await listener.accept(), socket);
+        inner = await accepted(listener, socket);
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
+      return new Relay(outer, inner, socket);
     } catch (error) {
+      inner?.close();
+      socket?.destroy();
       outer.close();
       throw error;
     }
@@ -108,5 +113,26 @@ export class Relay {
         done += await to.write(buffer.subarray(done, count));
       }
     }
+  }
+}
+
+/** What connects to a listener, unless it cannot. @throws why */
+async function accepted(
+  listener: Deno.Listener,
+  socket: Socket,
+): Promise<Deno.Conn> {
+  const failed = (error: unknown) => {
+    failure = error;
+    // Nobody comes any more.
+    listener.close();
+  };
+  let failure: unknown;
+  socket.once("error", failed);
+  try {
+    return await listener.accept();
+  } catch (error) {
+    throw failure ?? error;
+  } finally {
+    socket.off("error", failed);
   }
 }

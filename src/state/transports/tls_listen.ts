@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Server, TLSSocket } from "node:tls";
+import type { TlsOptions, TLSSocket } from "node:tls";
 import { checkedKeyPair } from "./certificates.ts";
 import { endError, TransportError } from "./errors.ts";
 import { Guard } from "./guard.ts";
@@ -18,6 +18,12 @@ import { nodeTls } from "./tls.ts";
 
 /** For how long one that is turned away may go on sending, in milliseconds. */
 const REFUSAL_MS = 1000;
+
+/**
+ * How many connections are taken whose TLS is not set up, or that nobody has
+ * asked for yet: one that is silent holds no other up, and many cost little.
+ */
+const MAX_HELD = 8;
 
 /** How long Node may take for what a client sent last, in milliseconds. */
 const LEFT_MS = 500;
@@ -47,12 +53,20 @@ interface Secured {
 class TlsAcceptor implements Acceptor {
   readonly name: string;
   readonly #tcp: Deno.TcpListener;
-  /** Sets TLS up; it listens to nothing itself. */
-  readonly #server: Server;
+  readonly #server: TlsOptions;
   readonly #asks: boolean;
   readonly #options: ListenOptions;
-  /** The connection whose TLS is being set up. */
-  #greeting: Relay | undefined;
+  /** The connections whose TLS is being set up. */
+  readonly #greeting = new Set<Relay>();
+  /** What is under way, from the kernel's connection on. */
+  readonly #tasks = new Set<Promise<void>>();
+  /** What was set up and not asked for yet. */
+  readonly #ready: Link[] = [];
+  /** Whether the next connection is waited for. */
+  #isTaking = false;
+  /** Why none could be taken from the kernel. */
+  #failure: { readonly cause: unknown } | undefined;
+  #changed = Promise.withResolvers<void>();
   #isClosed = false;
 
   constructor(tcp: Deno.TcpListener, name: string, options: ListenOptions) {
@@ -69,36 +83,29 @@ class TlsAcceptor implements Acceptor {
     this.#tcp = tcp;
     this.#options = options;
     this.#asks = (tls.caCerts?.length ?? 0) > 0;
-    this.#server = nodeTls().createServer({
+    this.#server = {
       ...pair,
       ca: this.#asks ? [...tls.caCerts!] : undefined,
       requestCert: this.#asks,
       // Turned away by us, who say why: Node would only drop the connection.
       rejectUnauthorized: false,
       allowHalfOpen: true,
-    });
+    };
+    // What makes no sense is found at once.
+    nodeTls().createServer(this.#server);
   }
 
   async accept(): Promise<Link | undefined> {
     while (!this.#isClosed) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#tcp.accept();
-      } catch (error) {
-        if (this.#isClosed) break;
-        throw error;
+      const link = this.#ready.shift();
+      if (link) return link;
+      if (this.#failure) {
+        const { cause } = this.#failure;
+        this.#failure = undefined;
+        throw cause;
       }
-      try {
-        conn.setNoDelay(true);
-        const link = await this.#greet(await Relay.create(conn));
-        if (!this.#isClosed && link) return link;
-        await link?.close();
-      } catch (error) {
-        // One client's failure is no other's.
-        if (!this.#isClosed) {
-          this.#options.onRefused?.(endError(this.name, "read", error));
-        }
-      }
+      this.#takeNext();
+      await this.#changed.promise;
     }
     return undefined;
   }
@@ -107,15 +114,64 @@ class TlsAcceptor implements Acceptor {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#tcp.close();
-    await this.#greeting?.close();
+    this.#wake();
+    const held = [...this.#greeting, ...this.#ready.splice(0)];
+    await Promise.all(held.map((one) => one.close()));
+    await Promise.all(this.#tasks);
+  }
+
+  /** Has all that wait look again. */
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Waits for one more connection, if there is room for it. */
+  #takeNext(): void {
+    if (this.#isTaking) return;
+    if (this.#tasks.size + this.#ready.length >= MAX_HELD) return;
+    this.#isTaking = true;
+    const task = this.#take().then(() => {
+      this.#tasks.delete(task);
+      this.#wake();
+    });
+    this.#tasks.add(task);
+  }
+
+  /** Takes a connection, and sets its TLS up. */
+  async #take(): Promise<void> {
+    let conn: Deno.TcpConn;
+    try {
+      conn = await this.#tcp.accept();
+    } catch (cause) {
+      if (!this.#isClosed) this.#failure = { cause };
+      return;
+    } finally {
+      this.#isTaking = false;
+      // Another may come while this one's TLS is set up.
+      this.#wake();
+    }
+    try {
+      conn.setNoDelay(true);
+      const link = await this.#greet(await Relay.create(conn));
+      if (this.#isClosed) await link?.close();
+      else if (link) this.#ready.push(link);
+    } catch (error) {
+      // One client's failure is no other's.
+      if (!this.#isClosed) {
+        this.#options.onRefused?.(endError(this.name, "read", error));
+      }
+    }
   }
 
   async #greet(relay: Relay): Promise<Link | undefined> {
-    this.#greeting = relay;
-    const { timeoutMs } = this.#options;
-    using guard = new Guard(this.name, { timeoutMs });
-    guard.onCancel(() => void relay.close());
+    this.#greeting.add(relay);
     try {
+      // Closed before this one was there to be closed with it.
+      if (this.#isClosed) return void await relay.close();
+      const { timeoutMs } = this.#options;
+      using guard = new Guard(this.name, { timeoutMs });
+      guard.onCancel(() => void relay.close());
       const { socket, link } = await guard.wait("read", this.#secured(relay));
       if (link) return link;
       await this.#turnAway(socket, relay);
@@ -124,13 +180,14 @@ class TlsAcceptor implements Acceptor {
       await relay.close();
       throw error;
     } finally {
-      this.#greeting = undefined;
+      this.#greeting.delete(relay);
     }
   }
 
   /** Sets TLS up; without a link if the certificate is not right. */
   async #secured(relay: Relay): Promise<Secured> {
-    const server = this.#server;
+    // Its own: which socket is whose is plain then. It listens to nothing.
+    const server = nodeTls().createServer(this.#server);
     const { promise, resolve, reject } = Promise.withResolvers<Secured>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isOver = false;
