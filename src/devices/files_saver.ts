@@ -25,6 +25,7 @@ import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
+import { VirtualFile } from "./virtual_file.ts";
 import {
   filesState,
   type FilesTable,
@@ -195,6 +196,10 @@ function describe(
   }
   if (file instanceof DeviceFile) {
     return { type: "device", flags, path: file.path };
+  }
+  if (file instanceof VirtualFile) {
+    const { path, mode, content, sizeBytes, offset: position } = file;
+    return { type: "virtual", flags, path, mode, content, sizeBytes, position };
   }
   if (file instanceof HostFile) return describeHostFile(file, how);
   return `an open file of type "${file.type}" cannot be saved`;

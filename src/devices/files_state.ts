@@ -10,6 +10,7 @@ import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
+import { MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -30,13 +31,25 @@ const hostFile = v.object({
   /** Whether its content is in the parts that follow. */
   isCarried: v.boolean(),
 });
+const virtualFile = v.object({
+  type: v.literal("virtual"),
+  flags,
+  /** Path without links, a character a byte. */
+  path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+  /** Type and permissions, as st_mode has them. */
+  mode: v.pipe(count, v.maxValue(0o177777)),
+  /** What it held when it was opened. */
+  content: bytes(MAX_VIRTUAL_BYTES),
+  sizeBytes: count,
+  position: count,
+});
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
 
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 2,
+  version: 3,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -65,6 +78,7 @@ export const filesState = {
           }),
           v.object({ type: v.literal("device"), flags, path: v.string() }),
           pluginFile,
+          virtualFile,
         ])),
         v.maxLength(MAX_DESCRIPTORS),
       ),
@@ -92,21 +106,22 @@ export const filesState = {
       zeroBytes: count,
     }),
   ]),
-  // Version 2 added open files of devices that are plugins.
-  upgrades: { 1: (old: unknown) => old },
+  // Version 2 added open files of devices that are plugins, version 3 those of
+  // /proc and /sys.
+  upgrades: { 1: (old: unknown) => old, 2: (old: unknown) => old },
 } satisfies StateSchema<unknown>;
 
-/** A part of the state of the descriptors, version 2. */
-export type FilesStateV2 = v.InferOutput<typeof filesState.schema>;
+/** A part of the state of the descriptors, version 3. */
+export type FilesStateV3 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV2, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV3, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV2;
+  readonly state: FilesStateV3;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

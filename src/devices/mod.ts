@@ -46,7 +46,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV2,
+  type FilesStateV3,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -58,6 +58,7 @@ export {
   fstatat,
   ftruncate,
   mkdirat,
+  open as openHost,
   pread,
   preadv,
   readlinkat,
@@ -101,6 +102,14 @@ export {
   pendingState,
   type PendingStateV1,
 } from "./pending.ts";
+export {
+  folderContent,
+  MAX_VIRTUAL_BYTES,
+  type VirtualEntry,
+  VirtualFile,
+  virtualInode,
+  type VirtualParts,
+} from "./virtual_file.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
 export type { FilesPolicy } from "./reopen.ts";

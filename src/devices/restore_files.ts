@@ -19,6 +19,7 @@ import {
   type RestoreFilesOptions,
   UnlinkedFiles,
 } from "./reopen.ts";
+import { VirtualFile } from "./virtual_file.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
 /**
@@ -183,6 +184,8 @@ function check(
         throw malformed(`${state.path} is no device file`);
       }
       return asItIs(new DeviceFile(state.path, state.flags));
+    case "virtual":
+      return asItIs(new VirtualFile(state, state.flags, state.position));
     case "plugin": {
       const file = options.reopen?.(state);
       if (file) return asItIs(file);

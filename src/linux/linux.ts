@@ -82,6 +82,8 @@ export interface LinuxParts {
   readonly devices: Devices;
   /** Its user and group. */
   readonly ids: { readonly uid: number; readonly gid: number };
+  /** What CPUID tells it: a `struct kvm_cpuid2`. */
+  readonly cpuid: () => Uint8Array;
 }
 
 /** What a user chooses about the personality. */
@@ -113,6 +115,8 @@ export class Linux implements Personality {
   readonly paths: HostPaths;
   readonly devices: Devices;
   readonly ids: { readonly uid: number; readonly gid: number };
+  /** What CPUID tells the program: a `struct kvm_cpuid2`. */
+  readonly cpuid: () => Uint8Array;
   /** The program's memory, by its own addresses. */
   readonly user: UserMemory;
   /** The program's registers. */
@@ -139,6 +143,7 @@ export class Linux implements Personality {
     this.paths = parts.paths;
     this.devices = parts.devices;
     this.ids = parts.ids;
+    this.cpuid = parts.cpuid;
     this.user = new UserMemory(parts.memory, parts.space);
     this.registers = new Registers(parts.run);
     this.#options = options;

@@ -113,6 +113,7 @@ export class Vm {
       memory: hardware.memory,
       run: hardware.vcpu.run,
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
+      cpuid: () => hardware.vcpu.getCpuid(),
     }, {
       tracer: options.tracer,
       strict: options.strict,

@@ -10,7 +10,6 @@ import {
   HostPaths,
   mkdirat,
   O,
-  pathOf,
   readlinkat,
   renameat2,
   unlinkat,
@@ -18,6 +17,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import { resolveVirtual } from "../proc/mod.ts";
 import type { SyscallTable } from "./mod.ts";
 import { following, LOOK, mayRead, naming, userPath, WRITE } from "./paths.ts";
 
@@ -110,8 +110,11 @@ function readlinkAt(
     const length = Math.min(bytes.length, lengthBytes);
     return linux.user.write(bufferVa, bytes, length) ? length : -ERRNO.EFAULT;
   };
-  if (where.path === "/proc/self/exe") {
-    return give(pathOf(linux.process.state.executable));
+  const found = resolveVirtual(linux, where, false);
+  if (typeof found === "number") return found;
+  if (found?.kind === "node") {
+    if (found.node.kind !== "link") return -ERRNO.EINVAL;
+    return give(found.node.target(linux) ?? "");
   }
   return naming(linux, where, LOOK, (fd, name) => {
     const target = readlinkat(fd, name);

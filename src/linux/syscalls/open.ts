@@ -8,10 +8,8 @@ import {
   type Access,
   AT_FDCWD,
   close,
-  DeviceFile,
   HostFile,
   HostPaths,
-  isDeviceFile,
   O,
   pathText,
 } from "../../devices/mod.ts";
@@ -20,6 +18,7 @@ import type { Linux } from "../linux.ts";
 import { hasDescriptorLeft, install } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 import { userPath } from "./paths.ts";
+import { openAgain, openNode, resolveVirtual } from "../proc/mod.ts";
 
 /** Flags that open does not know on purpose are ignored, as Linux does. */
 const O_KNOWN = 0o17777703 | O.temporary;
@@ -34,7 +33,7 @@ function openAt(
   flagsArgument: number,
   mode: number,
 ): number {
-  const where = userPath(linux, dirfd, pathVa);
+  let where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
   // With O_PATH hardly any other flag means something. Linux adds O_LARGEFILE
   // for every 64-bit program.
@@ -48,9 +47,6 @@ function openAt(
   const status = flags &
     ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
       O.closeOnExec);
-  if (isDeviceFile(where.path)) {
-    return install(linux, new DeviceFile(where.path, status), closeOnExec);
-  }
   if (linux.devices.has(where.path)) {
     if (flags & O.directory) return -ERRNO.ENOTDIR;
     const both = O.create | O.exclusive;
@@ -58,6 +54,18 @@ function openAt(
     const file = linux.devices.open(where.path, status);
     return typeof file === "number" ? file : install(linux, file, closeOnExec);
   }
+  const follow = (flags & O.noFollow) === 0;
+  const found = resolveVirtual(linux, where, follow);
+  if (typeof found === "number") return found;
+  if (found?.kind === "node") {
+    const file = openNode(linux, found.path, found.node, flags, status);
+    return typeof file === "number" ? file : install(linux, file, closeOnExec);
+  }
+  if (found?.kind === "file") {
+    const file = openAgain(linux, found.file, flags, status);
+    return typeof file === "number" ? file : install(linux, file, closeOnExec);
+  }
+  if (found) where = { cwd: "/", path: found.path };
   const accessMode = flags & O.accessMode;
   const creates = (flags & (O.create | O.truncate)) !== 0 ||
     (flags & O.temporary) === O.temporary;

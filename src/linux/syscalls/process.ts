@@ -8,6 +8,7 @@ import { fillRandom } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux, SyscallHandler } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
+import { UTS } from "../uts.ts";
 import { limitOf, RLIM_COUNT } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
@@ -28,16 +29,6 @@ const BASE_END = 0x7fff_ffff_f000n;
 
 /** Length of each field of `struct new_utsname` (linux/utsname.h). */
 const UTS_FIELD_BYTES = 65;
-
-/** What uname answers: the release is the interface that is imitated. */
-const UTS = [
-  "Linux",
-  "scratchvm",
-  "6.1.0-scratchvm",
-  "#1 ScratchVM",
-  "x86_64",
-  "(none)",
-];
 
 /** Size, alignment and flag of a `struct rseq` (rseq(2)). */
 const RSEQ = { bytes: 32, unregister: 1 } as const;
@@ -204,8 +195,9 @@ export const processCalls: SyscallTable = {
     return linux.user.writeStruct(args.u64(1), view);
   },
   uname(linux, args) {
-    const bytes = new Uint8Array(UTS.length * UTS_FIELD_BYTES);
-    UTS.forEach((text, i) =>
+    const fields = Object.values(UTS);
+    const bytes = new Uint8Array(fields.length * UTS_FIELD_BYTES);
+    fields.forEach((text, i) =>
       bytes.set(encoder.encode(text), i * UTS_FIELD_BYTES)
     );
     return linux.user.write(args.u64(0), bytes) ? 0 : -ERRNO.EFAULT;
