@@ -10,6 +10,7 @@ import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
 import type { FdTable } from "./fd_table.ts";
+import { MAX_LOCKS } from "./file_locks.ts";
 import {
   digestOnce,
   type Digests,
@@ -101,6 +102,13 @@ export class FilesSaver implements Component {
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }
+    const locks = this.#fds.locks.dump(files);
+    if (locks.length > MAX_LOCKS) {
+      return {
+        answer: "cannot",
+        why: `${locks.length} locks are held on files, must be <= ${MAX_LOCKS}`,
+      };
+    }
     const table: FilesTable = {
       part: "table",
       descriptors: [...this.#fds.entries()].map(([fd, descriptor]) => ({
@@ -115,6 +123,7 @@ export class FilesSaver implements Component {
         writeEndOpen: pipe.open.write,
         content: pipe.content(),
       })),
+      locks,
       consoleInput,
       consoleEnded: this.#console?.ended ?? false,
     };

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { bytes, count, type StateSchema, u64 } from "../state/mod.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
+import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
@@ -92,6 +93,8 @@ export const filesState = {
         })),
         v.maxLength(MAX_DESCRIPTORS),
       ),
+      /** Locks on host files. */
+      locks: v.optional(v.pipe(v.array(lockState), v.maxLength(MAX_LOCKS)), []),
       /** Input that a script gave and the program has not read. */
       consoleInput: bytes(MAX_CONSOLE_INPUT_BYTES),
       consoleEnded: v.boolean(),
@@ -107,7 +110,7 @@ export const filesState = {
     }),
   ]),
   // Version 2 added open files of devices that are plugins, version 3 those of
-  // /proc and /sys.
+  // /proc and /sys, and locks.
   upgrades: { 1: (old: unknown) => old, 2: (old: unknown) => old },
 } satisfies StateSchema<unknown>;
 

@@ -41,6 +41,26 @@ export {
 } from "./device_handle.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
+export {
+  F_LCK,
+  type LockState,
+  MAX_LOCKS,
+  ProcessLocks,
+} from "./file_locks.ts";
+export { F_OFD, flock, FLOCK_BYTES, recordLock } from "./lock_calls.ts";
+export {
+  copyFileRange,
+  fallocate,
+  fstatfs,
+  getxattr,
+  listxattr,
+  memfdWithFlags,
+  mknodat,
+  removexattr,
+  setxattr,
+  syncFileRange,
+  syncfs,
+} from "./space_calls.ts";
 export { FilesError, type FilesErrorCode } from "./errors.ts";
 export { FilesSaver } from "./files_saver.ts";
 export {

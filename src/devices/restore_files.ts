@@ -58,6 +58,13 @@ export class CheckedFiles implements Disposable {
       throw error;
     }
     const fds = new FdTable();
+    try {
+      fds.locks.restore(this.#table.locks, files);
+    } catch (error) {
+      for (const file of files) fds.locks.closed(file);
+      for (const file of files) file.close();
+      throw error;
+    }
     for (const { fd, file, closeOnExec } of this.#table.descriptors) {
       fds.installAt(fd, files[file], closeOnExec);
     }

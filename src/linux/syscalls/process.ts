@@ -10,7 +10,7 @@ import type { Linux, SyscallHandler } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import { UTS } from "../uts.ts";
 import { limitOf, RLIM_COUNT } from "./limits.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 
 /** Codes of arch_prctl (asm/prctl.h). */
@@ -277,4 +277,12 @@ export const processCalls: SyscallTable = {
         return linux.unsupported(`prctl(${args.int(0)})`, -ERRNO.EINVAL);
     }
   },
+};
+
+/** What they lack. */
+export const processPartly: PartlyTable = {
+  prctl:
+    "all but PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE and PR_GET_NO_NEW_PRIVS",
+  getrusage: "all but the CPU time",
+  sysinfo: "loads, shared and buffered memory",
 };
