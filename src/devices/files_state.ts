@@ -47,6 +47,13 @@ const virtualFile = v.object({
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
 
+/** A part of version 2 as one of version 3: nothing was locked. */
+function withoutLocks(old: unknown): unknown {
+  const isTable = typeof old === "object" && old !== null && "part" in old &&
+    old.part === "table";
+  return isTable ? { ...old, locks: [] } : old;
+}
+
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
@@ -94,7 +101,7 @@ export const filesState = {
         v.maxLength(MAX_DESCRIPTORS),
       ),
       /** Locks on host files. */
-      locks: v.optional(v.pipe(v.array(lockState), v.maxLength(MAX_LOCKS)), []),
+      locks: v.pipe(v.array(lockState), v.maxLength(MAX_LOCKS)),
       /** Input that a script gave and the program has not read. */
       consoleInput: bytes(MAX_CONSOLE_INPUT_BYTES),
       consoleEnded: v.boolean(),
@@ -111,7 +118,7 @@ export const filesState = {
   ]),
   // Version 2 added open files of devices that are plugins, version 3 those of
   // /proc and /sys, and locks.
-  upgrades: { 1: (old: unknown) => old, 2: (old: unknown) => old },
+  upgrades: { 1: (old: unknown) => old, 2: withoutLocks },
 } satisfies StateSchema<unknown>;
 
 /** A part of the state of the descriptors, version 3. */
