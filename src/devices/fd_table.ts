@@ -5,6 +5,7 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
+import { ProcessLocks } from "./file_locks.ts";
 import type { OpenFile } from "./open_file.ts";
 
 /** Most descriptors a program may have (RLIMIT_NOFILE). */
@@ -20,6 +21,8 @@ export interface Descriptor {
 
 /** Descriptors by number, the lowest free one first. */
 export class FdTable {
+  /** The process's record locks. */
+  readonly locks = new ProcessLocks();
   readonly #slots: (Descriptor | undefined)[] = [];
   readonly #held = new Map<number, OpenFile>();
 
@@ -80,6 +83,7 @@ export class FdTable {
     const slot = this.#slots[fd];
     if (!slot) return -ERRNO.EBADF;
     this.#slots[fd] = undefined;
+    this.locks.closed(slot.file);
     if (--slot.file.references === 0) slot.file.close();
     return 0;
   }

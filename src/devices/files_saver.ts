@@ -10,6 +10,7 @@ import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
 import type { FdTable } from "./fd_table.ts";
+import { MAX_LOCKS } from "./file_locks.ts";
 import {
   digestOnce,
   type Digests,
@@ -25,6 +26,7 @@ import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
+import { VirtualFile } from "./virtual_file.ts";
 import {
   filesState,
   type FilesTable,
@@ -100,6 +102,13 @@ export class FilesSaver implements Component {
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }
+    const locks = this.#fds.locks.dump(files);
+    if (locks.length > MAX_LOCKS) {
+      return {
+        answer: "cannot",
+        why: `${locks.length} locks are held on files, must be <= ${MAX_LOCKS}`,
+      };
+    }
     const table: FilesTable = {
       part: "table",
       descriptors: [...this.#fds.entries()].map(([fd, descriptor]) => ({
@@ -118,6 +127,7 @@ export class FilesSaver implements Component {
         writeEndOpen: pipe.open.write,
         content: pipe.content(),
       })),
+      locks,
       consoleInput,
       consoleEnded: this.#console?.ended ?? false,
     };
@@ -199,6 +209,10 @@ function describe(
   }
   if (file instanceof DeviceFile) {
     return { type: "device", flags, path: file.path };
+  }
+  if (file instanceof VirtualFile) {
+    const { path, mode, content, sizeBytes, offset: position } = file;
+    return { type: "virtual", flags, path, mode, content, sizeBytes, position };
   }
   if (file instanceof HostFile) return describeHostFile(file, how);
   return `an open file of type "${file.type}" cannot be saved`;

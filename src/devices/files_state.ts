@@ -7,9 +7,11 @@
 import * as v from "valibot";
 import { bytes, count, type StateSchema, u64 } from "../state/mod.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
+import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
+import { MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -33,8 +35,27 @@ const hostFile = v.object({
   /** Whether its content is in the parts that follow. */
   isCarried: v.boolean(),
 });
+const virtualFile = v.object({
+  type: v.literal("virtual"),
+  flags,
+  /** Path without links, a character a byte. */
+  path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+  /** Type and permissions, as st_mode has them. */
+  mode: v.pipe(count, v.maxValue(0o177777)),
+  /** What it held when it was opened. */
+  content: bytes(MAX_VIRTUAL_BYTES),
+  sizeBytes: count,
+  position: count,
+});
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
+
+/** A part of version 2 as one of version 3: nothing was mapped or locked. */
+function upgrade2(old: unknown): unknown {
+  const isTable = typeof old === "object" && old !== null && "part" in old &&
+    old.part === "table";
+  return isTable ? { ...old, held: [], locks: [] } : old;
+}
 
 /** How descriptors travel. */
 export const filesState = {
@@ -68,6 +89,7 @@ export const filesState = {
           }),
           v.object({ type: v.literal("device"), flags, path: v.string() }),
           pluginFile,
+          virtualFile,
         ])),
         v.maxLength(MAX_DESCRIPTORS + MAX_HELD),
       ),
@@ -91,6 +113,8 @@ export const filesState = {
         })),
         v.maxLength(MAX_DESCRIPTORS),
       ),
+      /** Locks on host files. */
+      locks: v.pipe(v.array(lockState), v.maxLength(MAX_LOCKS)),
       /** Input that a script gave and the program has not read. */
       consoleInput: bytes(MAX_CONSOLE_INPUT_BYTES),
       consoleEnded: v.boolean(),
@@ -106,14 +130,8 @@ export const filesState = {
     }),
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
-  // are mapped.
-  upgrades: {
-    1: (old: unknown) => old,
-    2: (old: unknown) =>
-      (old as { part?: unknown })?.part === "table"
-        ? { ...old as object, held: [] }
-        : old,
-  },
+  // are mapped, those of /proc and /sys, and locks.
+  upgrades: { 1: (old: unknown) => old, 2: upgrade2 },
 } satisfies StateSchema<unknown>;
 
 /** A part of the state of the descriptors, version 3. */

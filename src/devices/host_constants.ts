@@ -61,6 +61,8 @@ export const S_IF = {
   fifo: 0o010000,
   character: 0o020000,
   directory: 0o040000,
+  block: 0o060000,
   regular: 0o100000,
   link: 0o120000,
+  socket: 0o140000,
 } as const;

@@ -47,6 +47,13 @@ export class HostFile extends OpenFile {
     return this.#fd;
   }
 
+  /** Whether no name leads to it any more, as far as the host knows. */
+  hasNoName(): boolean {
+    const stat = new Uint8Array(144);
+    if (fstat(this.#fd, stat) < 0) return true;
+    return new DataView(stat.buffer).getBigUint64(16, true) === 0n;
+  }
+
   override read(io: IoVector): number {
     return readv(this.#fd, io);
   }

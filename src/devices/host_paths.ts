@@ -417,6 +417,11 @@ export class HostPaths {
     return 0;
   }
 
+  /** From which number on the program gets no descriptor of the host's. */
+  get fdLimit(): number {
+    return HIGHEST_FD;
+  }
+
   /** The program's path of an open descriptor, a character a byte. */
   nameOf(fd: number): string | undefined {
     return this.root.nameOf(fd);

@@ -41,6 +41,26 @@ export {
 } from "./device_handle.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
+export {
+  F_LCK,
+  type LockState,
+  MAX_LOCKS,
+  ProcessLocks,
+} from "./file_locks.ts";
+export { F_OFD, flock, FLOCK_BYTES, recordLock } from "./lock_calls.ts";
+export {
+  copyFileRange,
+  fallocate,
+  fstatfs,
+  getxattr,
+  listxattr,
+  memfdWithFlags,
+  mknodat,
+  removexattr,
+  setxattr,
+  syncFileRange,
+  syncfs,
+} from "./space_calls.ts";
 export { FilesError, type FilesErrorCode } from "./errors.ts";
 export { FilesSaver } from "./files_saver.ts";
 export {
@@ -58,6 +78,7 @@ export {
   fstatat,
   ftruncate,
   mkdirat,
+  open as openHost,
   pread,
   preadv,
   readlinkat,
@@ -103,6 +124,14 @@ export {
   pendingState,
   type PendingStateV2,
 } from "./pending.ts";
+export {
+  folderContent,
+  MAX_VIRTUAL_BYTES,
+  type VirtualEntry,
+  VirtualFile,
+  virtualInode,
+  type VirtualParts,
+} from "./virtual_file.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
 export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
 export type { FilesPolicy } from "./reopen.ts";

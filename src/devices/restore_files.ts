@@ -22,6 +22,7 @@ import {
 } from "./reopen.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
 import { UnlinkedFiles } from "./unlinked_files.ts";
+import { VirtualFile } from "./virtual_file.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
 /**
@@ -65,6 +66,13 @@ export class CheckedFiles implements Disposable {
       throw error;
     }
     const fds = new FdTable();
+    try {
+      fds.locks.restore(this.#table.locks, files);
+    } catch (error) {
+      for (const file of files) fds.locks.closed(file);
+      for (const file of files) file.close();
+      throw error;
+    }
     for (const { fd, file, closeOnExec } of this.#table.descriptors) {
       fds.installAt(fd, files[file], closeOnExec);
     }
@@ -234,6 +242,8 @@ function* check(
         throw malformed(`${state.path} is no device file`);
       }
       return asItIs(new DeviceFile(state.path, state.flags));
+    case "virtual":
+      return asItIs(new VirtualFile(state, state.flags, state.position));
     case "plugin": {
       const file = options.reopen?.(state);
       if (file) return asItIs(file);

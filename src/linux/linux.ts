@@ -96,6 +96,8 @@ export interface LinuxParts {
   readonly nominalTscRate: NominalRate;
   /** Its user and group. */
   readonly ids: { readonly uid: number; readonly gid: number };
+  /** What CPUID tells it: a `struct kvm_cpuid2`. */
+  readonly cpuid: () => Uint8Array;
 }
 
 /** What a user chooses about the personality. */
@@ -129,6 +131,8 @@ export class Linux implements Personality {
   readonly paths: HostPaths;
   readonly devices: Devices;
   readonly ids: { readonly uid: number; readonly gid: number };
+  /** What CPUID tells the program: a `struct kvm_cpuid2`. */
+  readonly cpuid: () => Uint8Array;
   /** The program's memory, by its own addresses. */
   readonly user: UserMemory;
   /** The registers of the task that is on the vCPU. */
@@ -164,6 +168,7 @@ export class Linux implements Personality {
     this.paths = parts.paths;
     this.devices = parts.devices;
     this.ids = parts.ids;
+    this.cpuid = parts.cpuid;
     this.user = new UserMemory(parts.memory, parts.space);
     this.registers = new Registers(parts.vcpu.run);
     this.scheduler = new Scheduler(

@@ -115,6 +115,7 @@ export class Vm {
       vcpu: hardware.vcpu,
       nominalTscRate: () => nominalTscRate(hardware.vcpu),
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
+      cpuid: () => hardware.vcpu.getCpuid(),
     }, {
       tracer: options.tracer,
       strict: options.strict,

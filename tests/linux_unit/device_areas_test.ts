@@ -113,7 +113,7 @@ Deno.test("device areas: at a restore each must be within what a device claims",
   assertThrows(() => new AddressSpace(memory, state), VmError);
 });
 
-Deno.test("state: sections of version 1 load as they were", () => {
+Deno.test("state: sections of version 1 load as they were, without locks", () => {
   const space = {
     areas: [{ start: VA, end: VA + 4096, prot: 3, kind: "anonymous" }],
     blocks: [],
@@ -132,7 +132,7 @@ Deno.test("state: sections of version 1 load as they were", () => {
   for (
     const [schema, old, added] of [
       [addressSpaceState, space, { files: [] }],
-      [filesState, files, { held: [] }],
+      [filesState, files, { held: [], locks: [] }],
     ] as const
   ) {
     const { kind } = schema;

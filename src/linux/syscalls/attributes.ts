@@ -17,7 +17,7 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { following, followsLast, naming, userPath, WRITE } from "./paths.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Changes a file: by a descriptor that stands for it, or by folder and name. */
 interface Change {
@@ -95,6 +95,39 @@ function atDescriptor(
   return following(linux, where, WRITE, (fd) => change.byFd(fd));
 }
 
+/** `struct timespec[2]` of two pairs of seconds and microseconds; or an errno. */
+function fromMicroseconds(
+  linux: Linux,
+  va: number,
+): Uint8Array<ArrayBuffer> | null | number {
+  if (va === 0) return null;
+  const view = linux.user.readStruct(va, 32);
+  if (!view) return -ERRNO.EFAULT;
+  const times = new DataView(new ArrayBuffer(32));
+  for (const at of [0, 16]) {
+    const micros = view.getBigInt64(at + 8, true);
+    if (micros < 0n || micros >= 1_000_000n) return -ERRNO.EINVAL;
+    times.setBigInt64(at, view.getBigInt64(at, true), true);
+    times.setBigInt64(at + 8, micros * 1000n, true);
+  }
+  return new Uint8Array(times.buffer);
+}
+
+/** utimes, futimesat: as utimensat, in microseconds. */
+function timesAt(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  timesVa: number,
+): number {
+  const times = fromMicroseconds(linux, timesVa);
+  if (typeof times === "number") return times;
+  const change = changeTimes(times);
+  return pathVa === 0 && dirfd !== AT_FDCWD
+    ? atDescriptor(linux, dirfd, change)
+    : atPath(linux, dirfd, pathVa, 0, change);
+}
+
 /** Calls on permissions, owner and times. */
 export const attributeCalls: SyscallTable = {
   chmod(linux, args) {
@@ -124,6 +157,24 @@ export const attributeCalls: SyscallTable = {
     const change = changeOwner(args.int(2), args.int(3));
     return atPath(linux, args.int(0), args.u64(1), flags, change);
   },
+  utimes(linux, args) {
+    return timesAt(linux, AT_FDCWD, args.u64(0), args.u64(1));
+  },
+  futimesat(linux, args) {
+    return timesAt(linux, args.int(0), args.u64(1), args.u64(2));
+  },
+  utime(linux, args) {
+    let times: Uint8Array<ArrayBuffer> | null = null;
+    if (args.u64(1) !== 0) {
+      const view = linux.user.readStruct(args.u64(1), 16);
+      if (!view) return -ERRNO.EFAULT;
+      const both = new DataView(new ArrayBuffer(32));
+      both.setBigInt64(0, view.getBigInt64(0, true), true);
+      both.setBigInt64(16, view.getBigInt64(8, true), true);
+      times = new Uint8Array(both.buffer);
+    }
+    return atPath(linux, AT_FDCWD, args.u64(0), 0, changeTimes(times));
+  },
   utimensat(linux, args) {
     const flags = args.int(3);
     let times: Uint8Array<ArrayBuffer> | null = null;
@@ -139,4 +190,10 @@ export const attributeCalls: SyscallTable = {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -ERRNO.EINVAL;
     return atPath(linux, args.int(0), args.u64(1), flags, change);
   },
+};
+
+/** What they lack. */
+export const attributePartly: PartlyTable = {
+  fchmod: "files of the host alone",
+  fchown: "files of the host alone",
 };

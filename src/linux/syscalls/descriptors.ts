@@ -4,12 +4,20 @@
  * @module
  */
 
-import { O, PipeBuffer, PipeEnd, PluginFile, POLL } from "../../devices/mod.ts";
+import {
+  O,
+  PIPE_BYTES,
+  PipeBuffer,
+  PipeEnd,
+  PluginFile,
+  POLL,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { CallArguments } from "../trace.ts";
 import { descriptorLimit, install } from "./limits.ts";
-import type { SyscallTable } from "./mod.ts";
+import { fcntlLock, isLockCommand } from "./locks.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Commands of fcntl (asm-generic/fcntl.h, linux/fcntl.h). */
 const F = {
@@ -18,12 +26,23 @@ const F = {
   setFd: 2,
   getFl: 3,
   setFl: 4,
-  getLk: 5,
-  setLk: 6,
-  setLkW: 7,
   dupFdCloexec: 1030,
+  getLease: 1025,
+  setPipeSize: 1031,
   getPipeSize: 1032,
 } as const;
+
+/** What F_GETLEASE answers where there is none: F_UNLCK. */
+const UNLOCKED = 2;
+
+/** What fcntl does with a descriptor of O_PATH. */
+const PATH_COMMANDS: readonly number[] = [
+  F.dupFd,
+  F.dupFdCloexec,
+  F.getFd,
+  F.setFd,
+  F.getFl,
+];
 
 /** Status flags that F_SETFL may change (fcntl(2)). */
 const SETTABLE = O.append | O.nonBlock | O.direct | O.noAccessTime | 0o20000;
@@ -166,6 +185,9 @@ export const descriptorCalls: SyscallTable = {
     if (!descriptor) return -ERRNO.EBADF;
     const { file } = descriptor;
     const command = args.int(1);
+    if (file.flags & O.path && !PATH_COMMANDS.includes(command)) {
+      return -ERRNO.EBADF;
+    }
     switch (command) {
       case F.dupFd:
       case F.dupFdCloexec: {
@@ -186,13 +208,16 @@ export const descriptorCalls: SyscallTable = {
         return file.setStatusFlags(flags);
       }
       case F.getPipeSize:
-        return file.type === "pipe" ? 65536 : -ERRNO.EBADF;
-      case F.getLk:
-      case F.setLk:
-      case F.setLkW:
-        return linux.unsupported("fcntl record locks", -ERRNO.ENOLCK);
+        return file.type === "pipe" ? PIPE_BYTES : -ERRNO.EBADF;
+      case F.setPipeSize:
+        if (file.type !== "pipe") return -ERRNO.EBADF;
+        if (args.uint(2) <= PIPE_BYTES) return PIPE_BYTES;
+        return linux.unsupported("a pipe of more than 64 KiB", -ERRNO.EPERM);
+      case F.getLease:
+        return file.type === "host" ? UNLOCKED : -ERRNO.EINVAL;
       default:
-        return -ERRNO.EINVAL;
+        if (!isLockCommand(command)) return -ERRNO.EINVAL;
+        return fcntlLock(linux, args, file);
     }
   },
   pipe(linux, args) {
@@ -232,4 +257,13 @@ export const descriptorCalls: SyscallTable = {
     if (result < 0) return result;
     return linux.user.write(argument, buffer) ? result : -ERRNO.EFAULT;
   },
+};
+
+/** What they lack. */
+export const descriptorPartly: PartlyTable = {
+  fcntl:
+    "signals (F_SETOWN, F_SETSIG), leases, notifications, seals, pipes of more than 64 KiB",
+  pipe2: "O_DIRECT",
+  ioctl: "what is not of terminals, pipes or devices that are scripts",
+  close_range: "CLOSE_RANGE_UNSHARE has nothing to do",
 };

@@ -15,7 +15,7 @@ import { ERRNO } from "../../kvm/mod.ts";
 import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 import { raise } from "./signals.ts";
 
@@ -152,6 +152,27 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
   };
 }
 
+/** RWF_HIPRI and all flags of preadv2(2) (linux/fs.h). */
+const RWF = { highPriority: 1, all: 0x1f } as const;
+
+/** preadv2 and pwritev2: as preadv and pwritev, or readv and writev. */
+function flagged(into: boolean): SyscallHandler {
+  const atOffset = positioned(into, true);
+  const atOwn = vectored(into);
+  return (linux, args) => {
+    const flags = args.uint(5);
+    if (flags & ~RWF.highPriority) {
+      const isKnown = (flags & ~RWF.all) === 0;
+      return isKnown && linux.fds.file(args.int(0))
+        ? linux.unsupported("preadv2 with flags", -ERRNO.EOPNOTSUPP)
+        : linux.fds.file(args.int(0))
+        ? -ERRNO.EOPNOTSUPP
+        : -ERRNO.EBADF;
+    }
+    return args.i64(3) === -1 ? atOwn(linux, args) : atOffset(linux, args);
+  };
+}
+
 /** Calls that move bytes. */
 export const ioCalls: SyscallTable = {
   read: single(true),
@@ -162,6 +183,8 @@ export const ioCalls: SyscallTable = {
   pwrite64: positioned(false, false),
   preadv: positioned(true, true),
   pwritev: positioned(false, true),
+  preadv2: flagged(true),
+  pwritev2: flagged(false),
   lseek(linux, args) {
     const file = linux.fds.file(args.int(0));
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
@@ -214,4 +237,11 @@ export const ioCalls: SyscallTable = {
   fdatasync(linux, args) {
     return linux.fds.file(args.int(0))?.sync(true) ?? -ERRNO.EBADF;
   },
+};
+
+/** What they lack. */
+export const ioPartly: PartlyTable = {
+  fadvise64: "it is taken as advice",
+  preadv2: "flags other than RWF_HIPRI",
+  pwritev2: "flags other than RWF_HIPRI",
 };

@@ -15,7 +15,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import {
   following,
   followsLast,
@@ -106,4 +106,11 @@ export const linkCalls: SyscallTable = {
     const at = { from: args.int(0), to: args.int(2), ...paths };
     return linkAt(linux, at, args.int(4));
   },
+};
+
+/** What they lack. */
+export const linkPartly: PartlyTable = {
+  symlink: "targets that do not lead below the folder (EACCES)",
+  symlinkat: "as symlink",
+  linkat: "AT_EMPTY_PATH",
 };

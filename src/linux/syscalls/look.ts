@@ -12,12 +12,17 @@ import {
   DeviceFile,
   faccessat2,
   fstatat,
-  isDeviceFile,
   type OpenFile,
   statx,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import {
+  looked,
+  modeOf,
+  resolveVirtual,
+  type VirtualNode,
+} from "../proc/mod.ts";
 import type { SyscallTable } from "./mod.ts";
 import { following, followsLast, LOOK, naming, userPath } from "./paths.ts";
 
@@ -63,13 +68,15 @@ function lookAt(
     return file ? look.file(file) : -ERRNO.EBADF;
   }
   const path = String.fromCharCode(...bytes);
-  if (isDeviceFile(path) || linux.devices.has(path)) {
-    return look.file(new DeviceFile(path, 0));
-  }
+  if (linux.devices.has(path)) return look.file(new DeviceFile(path, 0));
   const where = bytes.length === 0 && flags & AT_EMPTY_PATH
     ? { cwd: linux.process.state.cwd, path: "." }
     : userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
+  const found = resolveVirtual(linux, where, followsLast(where, flags));
+  if (typeof found === "number") return found;
+  if (found?.kind === "file") return look.file(found.file);
+  if (found?.kind === "node") return look.file(looked(found.path, found.node));
   if (!followsLast(where, flags)) {
     return naming(
       linux,
@@ -86,6 +93,14 @@ function lookAt(
   );
 }
 
+/** access(2) of what is the VM's own. */
+function accessNode(linux: Linux, node: VirtualNode, mode: number): number {
+  const permissions = modeOf(node);
+  const isRoot = linux.ids.uid === 0;
+  if (mode & 1 && (permissions & 0o111) === 0) return -ERRNO.EACCES;
+  return mode & 2 && !isRoot && (permissions & 0o222) === 0 ? -ERRNO.EACCES : 0;
+}
+
 function accessAt(
   linux: Linux,
   dirfd: number,
@@ -96,7 +111,11 @@ function accessAt(
   if ((mode & ~7) !== 0) return -ERRNO.EINVAL;
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  if (isDeviceFile(where.path) || linux.devices.has(where.path)) {
+  if (linux.devices.has(where.path)) return mode & 1 ? -ERRNO.EACCES : 0;
+  const found = resolveVirtual(linux, where, followsLast(where, flags));
+  if (typeof found === "number") return found;
+  if (found?.kind === "node") return accessNode(linux, found.node, mode);
+  if (found?.kind === "file" && found.file.type !== "host") {
     return mode & 1 ? -ERRNO.EACCES : 0;
   }
   const access: Access = { read: true, write: (mode & 2) !== 0 };

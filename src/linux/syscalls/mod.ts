@@ -6,24 +6,48 @@
 
 import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
-import { attributeCalls } from "./attributes.ts";
-import { descriptorCalls } from "./descriptors.ts";
+import { attributeCalls, attributePartly } from "./attributes.ts";
+import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
-import { ioCalls } from "./io.ts";
-import { linkCalls } from "./links.ts";
+import { ioCalls, ioPartly } from "./io.ts";
+import { linkCalls, linkPartly } from "./links.ts";
+import { lockCalls, lockPartly } from "./locks.ts";
 import { lookCalls } from "./look.ts";
+import { memoryFileCalls, memoryFilePartly } from "./memory_file.ts";
 import { memoryCalls } from "./memory.ts";
-import { nameCalls } from "./names.ts";
-import { openCalls } from "./open.ts";
+import { nameCalls, namePartly } from "./names.ts";
+import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
-import { processCalls } from "./process.ts";
-import { signalCalls } from "./signals.ts";
+import { processCalls, processPartly } from "./process.ts";
+import { signalCalls, signalPartly } from "./signals.ts";
+import { spaceCalls, spacePartly } from "./space.ts";
 import { threadCalls } from "./threads.ts";
-import { timeCalls } from "./time.ts";
+import { timeCalls, timePartly } from "./time.ts";
+import { xattrCalls, xattrPartly } from "./xattr.ts";
 
 /** Handlers by name. */
 export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
+
+/** What a call that is there lacks, by name, in a few words: docs/linux.md. */
+export type PartlyTable = Partial<Record<SyscallName, string>>;
+
+/** What calls lack, of all of them. */
+export const PARTLY: PartlyTable = {
+  ...openPartly,
+  ...descriptorPartly,
+  ...linkPartly,
+  ...namePartly,
+  ...lockPartly,
+  ...spacePartly,
+  ...xattrPartly,
+  ...memoryFilePartly,
+  ...ioPartly,
+  ...attributePartly,
+  ...processPartly,
+  ...signalPartly,
+  ...timePartly,
+};
 
 /**
  * The number that SAVE() of guest/scratchvm.h passes: no system call of Linux,
@@ -38,6 +62,10 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...lookCalls,
     ...nameCalls,
     ...linkCalls,
+    ...lockCalls,
+    ...spaceCalls,
+    ...xattrCalls,
+    ...memoryFileCalls,
     ...folderCalls,
     ...attributeCalls,
     ...ioCalls,

@@ -9,16 +9,18 @@ import {
   ftruncate,
   HostPaths,
   mkdirat,
+  mknodat,
   O,
-  pathOf,
   readlinkat,
   renameat2,
+  S_IF,
   unlinkat,
   withoutUmask,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
-import type { SyscallTable } from "./mod.ts";
+import { resolveVirtual } from "../proc/mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { following, LOOK, mayRead, naming, userPath, WRITE } from "./paths.ts";
 
 /** unlinkat: remove a folder (fcntl.h). */
@@ -67,6 +69,40 @@ function mkdirAt(
   );
 }
 
+/** mknod: files and pipes; devices are the host's to make. */
+function mknodAt(
+  linux: Linux,
+  dirfd: number,
+  pathVa: number,
+  mode: number,
+): number {
+  const type = mode & S_IF.mask;
+  if (type === S_IF.directory) return -ERRNO.EPERM;
+  const known: readonly number[] = [
+    0,
+    S_IF.regular,
+    S_IF.fifo,
+    S_IF.character,
+    S_IF.block,
+    S_IF.socket,
+  ];
+  if (!known.includes(type)) return -ERRNO.EINVAL;
+  const where = userPath(linux, dirfd, pathVa);
+  if (typeof where === "number") return where;
+  const isDevice = type === S_IF.character || type === S_IF.block;
+  if (isDevice) return -ERRNO.EPERM;
+  const made = (mode & (S_IF.mask | 0o7777)) & ~linux.process.state.umask;
+  return naming(
+    linux,
+    where,
+    WRITE,
+    (fd, name) =>
+      name === "."
+        ? -ERRNO.EEXIST
+        : withoutUmask(true, () => mknodat(fd, name, made)),
+  );
+}
+
 function renameAt(
   linux: Linux,
   args: { from: number; fromVa: number; to: number; toVa: number },
@@ -110,8 +146,11 @@ function readlinkAt(
     const length = Math.min(bytes.length, lengthBytes);
     return linux.user.write(bufferVa, bytes, length) ? length : -ERRNO.EFAULT;
   };
-  if (where.path === "/proc/self/exe") {
-    return give(pathOf(linux.process.state.executable));
+  const found = resolveVirtual(linux, where, false);
+  if (typeof found === "number") return found;
+  if (found?.kind === "node") {
+    if (found.node.kind !== "link") return -ERRNO.EINVAL;
+    return give(found.node.target(linux) ?? "");
   }
   return naming(linux, where, LOOK, (fd, name) => {
     const target = readlinkat(fd, name);
@@ -169,6 +208,12 @@ export const nameCalls: SyscallTable = {
       args.int(3),
     );
   },
+  mknod(linux, args) {
+    return mknodAt(linux, AT_FDCWD, args.u64(0), args.uint(1));
+  },
+  mknodat(linux, args) {
+    return mknodAt(linux, args.int(0), args.u64(1), args.uint(2));
+  },
   truncate(linux, args) {
     const length = args.i64(1);
     if (length < 0) return -ERRNO.EINVAL;
@@ -183,4 +228,10 @@ export const nameCalls: SyscallTable = {
       O.writeOnly,
     );
   },
+};
+
+/** What they lack. */
+export const namePartly: PartlyTable = {
+  mknod: "devices (EPERM)",
+  mknodat: "devices (EPERM)",
 };

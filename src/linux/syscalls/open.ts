@@ -8,21 +8,25 @@ import {
   type Access,
   AT_FDCWD,
   close,
-  DeviceFile,
   HostFile,
   HostPaths,
-  isDeviceFile,
   O,
   pathText,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { PAGE_BYTES } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { hasDescriptorLeft, install } from "./limits.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { userPath } from "./paths.ts";
+import { openAgain, openNode, resolveVirtual } from "../proc/mod.ts";
 
 /** Flags that open does not know on purpose are ignored, as Linux does. */
 const O_KNOWN = 0o17777703 | O.temporary;
+
+/** Bytes of a `struct open_how`, and all of RESOLVE_* (linux/openat2.h). */
+const OPEN_HOW_BYTES = 24;
+const RESOLVE_ALL = 0x3fn;
 
 /** What open takes notice of beside O_PATH. */
 const O_PATH_KNOWN = O.path | O.directory | O.noFollow | O.closeOnExec;
@@ -34,7 +38,7 @@ function openAt(
   flagsArgument: number,
   mode: number,
 ): number {
-  const where = userPath(linux, dirfd, pathVa);
+  let where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
   // With O_PATH hardly any other flag means something. Linux adds O_LARGEFILE
   // for every 64-bit program.
@@ -48,9 +52,6 @@ function openAt(
   const status = flags &
     ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
       O.closeOnExec);
-  if (isDeviceFile(where.path)) {
-    return install(linux, new DeviceFile(where.path, status), closeOnExec);
-  }
   if (linux.devices.has(where.path)) {
     if (flags & O.directory) return -ERRNO.ENOTDIR;
     const both = O.create | O.exclusive;
@@ -58,6 +59,18 @@ function openAt(
     const file = linux.devices.open(where.path, status);
     return typeof file === "number" ? file : install(linux, file, closeOnExec);
   }
+  const follow = (flags & O.noFollow) === 0;
+  const found = resolveVirtual(linux, where, follow);
+  if (typeof found === "number") return found;
+  if (found?.kind === "node") {
+    const file = openNode(linux, found.path, found.node, flags, status);
+    return typeof file === "number" ? file : install(linux, file, closeOnExec);
+  }
+  if (found?.kind === "file") {
+    const file = openAgain(linux, found.file, flags, status);
+    return typeof file === "number" ? file : install(linux, file, closeOnExec);
+  }
+  if (found) where = { cwd: "/", path: found.path };
   const accessMode = flags & O.accessMode;
   const creates = (flags & (O.create | O.truncate)) !== 0 ||
     (flags & O.temporary) === O.temporary;
@@ -92,8 +105,38 @@ export const openCalls: SyscallTable = {
   openat(linux, args) {
     return openAt(linux, args.int(0), args.u64(1), args.int(2), args.uint(3));
   },
+  openat2(linux, args) {
+    const size = args.u64(3);
+    if (size < OPEN_HOW_BYTES) return -ERRNO.EINVAL;
+    if (size > PAGE_BYTES) return -ERRNO.E2BIG;
+    const how = linux.user.readStruct(args.u64(2), size);
+    if (!how) return -ERRNO.EFAULT;
+    for (let at = OPEN_HOW_BYTES; at < size; at++) {
+      if (how.getUint8(at) !== 0) return -ERRNO.E2BIG;
+    }
+    const flags = how.getBigUint64(0, true);
+    const mode = how.getBigUint64(8, true);
+    const resolve = how.getBigUint64(16, true);
+    if (flags & ~BigInt(O_KNOWN | O.path)) return -ERRNO.EINVAL;
+    if (resolve & ~RESOLVE_ALL) return -ERRNO.EINVAL;
+    const creates = Number(flags) & (O.create | O.temporary & ~O.directory);
+    if (creates ? mode > 0o7777n : mode !== 0n) return -ERRNO.EINVAL;
+    if (resolve !== 0n) {
+      // Answered so, a program falls back on what it did before openat2.
+      return linux.unsupported("openat2 with RESOLVE_*", -ERRNO.ENOSYS);
+    }
+    const [dirfd, pathVa] = [args.int(0), args.u64(1)];
+    return openAt(linux, dirfd, pathVa, Number(flags), Number(mode));
+  },
   creat(linux, args) {
     const flags = O.create | O.writeOnly | O.truncate;
     return openAt(linux, AT_FDCWD, args.u64(0), flags, args.uint(1));
   },
+};
+
+/** What they lack. */
+export const openPartly: PartlyTable = {
+  openat2: "RESOLVE_* flags (ENOSYS)",
+  open: "fifos, sockets and devices of the host",
+  openat: "as open",
 };

@@ -10,9 +10,11 @@ import {
   AT_SYMLINK_NOFOLLOW,
   close,
   O,
+  VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import { resolveVirtual } from "../proc/mod.ts";
 
 /** Reading a file or a folder. */
 export const READ: Access = { read: true };
@@ -32,6 +34,7 @@ function folderOf(linux: Linux, dirfd: number): string | number {
   if (dirfd === AT_FDCWD) return linux.process.state.cwd;
   const file = linux.fds.file(dirfd);
   if (!file) return -ERRNO.EBADF;
+  if (file instanceof VirtualFile && file.isFolder) return file.path;
   if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOTDIR;
   return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
 }
@@ -59,6 +62,26 @@ export function followsLast({ path }: UserPath, flags: number): boolean {
   return (flags & AT_SYMLINK_NOFOLLOW) === 0 || path.endsWith("/");
 }
 
+/**
+ * The host's path that a path leads to; a negative errno where it leads to what
+ * is the VM's own, which nobody can change.
+ */
+function hostPath(
+  linux: Linux,
+  where: UserPath,
+  access: Access,
+  follow: boolean,
+): UserPath | number {
+  const found = resolveVirtual(linux, where, follow);
+  if (found === undefined || typeof found === "number") return found ?? where;
+  if (found.kind === "host") return { cwd: "/", path: found.path };
+  if (found.kind === "file" && found.file.type === "host") {
+    const path = linux.paths.nameOf(found.file.hostFd!);
+    return path === undefined ? -ERRNO.ENOENT : { cwd: "/", path };
+  }
+  return access.write && linux.ids.uid === 0 ? -ERRNO.EPERM : -ERRNO.EACCES;
+}
+
 /** Runs `call` on a descriptor that stands for the path, links followed. */
 export function following(
   linux: Linux,
@@ -67,7 +90,9 @@ export function following(
   call: (fd: number) => number,
   flags: number = O.path,
 ): number {
-  const fd = linux.paths.open(where.cwd, where.path, flags, 0, access);
+  const host = hostPath(linux, where, access, true);
+  if (typeof host === "number") return host;
+  const fd = linux.paths.open(host.cwd, host.path, flags, 0, access);
   if (fd < 0) return fd;
   try {
     return call(fd);
@@ -83,7 +108,9 @@ export function naming(
   access: Access,
   call: (fd: number, name: string) => number,
 ): number {
-  const parent = linux.paths.openParent(where.cwd, where.path, access);
+  const host = hostPath(linux, where, access, false);
+  if (typeof host === "number") return host;
+  const parent = linux.paths.openParent(host.cwd, host.path, access);
   if (typeof parent === "number") return parent;
   try {
     return call(parent.fd, parent.name);

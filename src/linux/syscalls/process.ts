@@ -8,8 +8,9 @@ import { fillRandom } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux, SyscallHandler } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
+import { UTS } from "../uts.ts";
 import { limitOf, RLIM_COUNT } from "./limits.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 
 /** Codes of arch_prctl (asm/prctl.h). */
@@ -28,16 +29,6 @@ const BASE_END = 0x7fff_ffff_f000n;
 
 /** Length of each field of `struct new_utsname` (linux/utsname.h). */
 const UTS_FIELD_BYTES = 65;
-
-/** What uname answers: the release is the interface that is imitated. */
-const UTS = [
-  "Linux",
-  "scratchvm",
-  "6.1.0-scratchvm",
-  "#1 ScratchVM",
-  "x86_64",
-  "(none)",
-];
 
 /** Size, alignment and flag of a `struct rseq` (rseq(2)). */
 const RSEQ = { bytes: 32, unregister: 1 } as const;
@@ -192,8 +183,9 @@ export const processCalls: SyscallTable = {
     return linux.user.writeStruct(args.u64(1), view);
   },
   uname(linux, args) {
-    const bytes = new Uint8Array(UTS.length * UTS_FIELD_BYTES);
-    UTS.forEach((text, i) =>
+    const fields = Object.values(UTS);
+    const bytes = new Uint8Array(fields.length * UTS_FIELD_BYTES);
+    fields.forEach((text, i) =>
       bytes.set(encoder.encode(text), i * UTS_FIELD_BYTES)
     );
     return linux.user.write(args.u64(0), bytes) ? 0 : -ERRNO.EFAULT;
@@ -263,4 +255,12 @@ export const processCalls: SyscallTable = {
         return linux.unsupported(`prctl(${args.int(0)})`, -ERRNO.EINVAL);
     }
   },
+};
+
+/** What they lack. */
+export const processPartly: PartlyTable = {
+  prctl:
+    "all but PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE and PR_GET_NO_NEW_PRIVS",
+  getrusage: "all but the CPU time",
+  sysinfo: "loads, shared and buffered memory",
 };

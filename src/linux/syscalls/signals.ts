@@ -8,7 +8,7 @@
 import { ERRNO } from "../../kvm/mod.ts";
 import { SIGNAL, signalName } from "../faults.ts";
 import { LEFT, type Linux } from "../linux.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** SIG_IGN. */
 const IGNORE = 1n;
@@ -214,4 +214,12 @@ export const signalCalls: SyscallTable = {
       ? raise(linux, signal)
       : -ERRNO.ESRCH;
   },
+};
+
+/** What they lack. */
+export const signalPartly: PartlyTable = {
+  rt_sigaction: "handlers are not called",
+  kill: "handlers are not called",
+  tkill: "handlers are not called",
+  tgkill: "handlers are not called",
 };

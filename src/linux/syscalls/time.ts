@@ -6,7 +6,7 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Clocks (linux/time.h). */
 const CLOCK = {
@@ -172,4 +172,9 @@ export const timeCalls: SyscallTable = {
     }
     return Number(ticks(linux.clock.monotonicNs()));
   },
+};
+
+/** What they lack. */
+export const timePartly: PartlyTable = {
+  clock_nanosleep: "CPU clocks",
 };

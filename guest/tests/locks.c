@@ -1,0 +1,234 @@
+/*
+ * locks.c: flock and record locks, within one process and against another open
+ * file; extended attributes, space and other calls on files.
+ *
+ * With "held": holds a lock of each kind over a save. With "wait": waits for a
+ * lock on f.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "scratchvm.h"
+#include "show.h"
+
+static struct flock lock_of(int type, int whence, long start, long length)
+{
+	return (struct flock){ .l_type = type, .l_whence = whence,
+			       .l_start = start, .l_len = length };
+}
+
+#define LOCK(fd, command, type, whence, start, length)                        \
+	do {                                                                  \
+		struct flock l = lock_of(type, whence, start, length);        \
+		SHOW(fcntl(fd, command, &l));                                 \
+		printf("%d %d %ld %ld\n", l.l_type, l.l_whence,               \
+		       (long)l.l_start, (long)l.l_len);                       \
+	} while (0)
+
+static void flocks(int a, int b)
+{
+	SHOW(flock(a, LOCK_EX));
+	SHOW(flock(b, LOCK_EX | LOCK_NB));
+	SHOW(flock(b, LOCK_SH | LOCK_NB));
+	SHOW(flock(a, LOCK_SH));
+	SHOW(flock(b, LOCK_SH | LOCK_NB));
+	SHOW(flock(a, LOCK_EX | LOCK_NB));
+	SHOW(flock(b, LOCK_UN));
+	SHOW(flock(a, LOCK_UN));
+	SHOW(flock(a, 0));
+	SHOW(flock(a, 99));
+	SHOW(flock(99, LOCK_SH));
+	SHOW(flock(99, 99));
+	SHOW(flock(open("f", O_PATH), LOCK_SH));
+}
+
+static void records(int a, int b)
+{
+	int only = open("f", O_RDONLY), write = open("f", O_WRONLY);
+
+	LOCK(a, F_SETLK, F_WRLCK, SEEK_SET, 0, 10);
+	LOCK(b, F_SETLK, F_WRLCK, SEEK_SET, 5, 10);
+	LOCK(b, F_GETLK, F_WRLCK, SEEK_SET, 0, 0);
+	LOCK(b, F_OFD_SETLK, F_WRLCK, SEEK_SET, 5, 10);
+	LOCK(b, F_OFD_SETLK, F_WRLCK, SEEK_SET, 20, 10);
+	LOCK(a, F_OFD_SETLK, F_RDLCK, SEEK_SET, 20, 1);
+	LOCK(a, F_SETLK, F_WRLCK, SEEK_SET, 25, 1);
+	LOCK(b, F_OFD_SETLK, F_UNLCK, SEEK_SET, 0, 0);
+	LOCK(a, F_SETLK, F_UNLCK, SEEK_SET, 0, 0);
+	LOCK(a, F_SETLK, 9, SEEK_SET, 0, 0);
+	LOCK(a, F_GETLK, F_UNLCK, SEEK_SET, 0, 0);
+	LOCK(a, F_SETLK, F_RDLCK, 7, 0, 0);
+	LOCK(a, F_SETLK, F_RDLCK, SEEK_SET, -1, 0);
+	LOCK(a, F_SETLK, F_RDLCK, SEEK_SET, 5, -5);
+	LOCK(a, F_SETLK, F_RDLCK, SEEK_SET, 5, -6);
+	LOCK(only, F_SETLK, F_WRLCK, SEEK_SET, 0, 1);
+	LOCK(write, F_SETLK, F_RDLCK, SEEK_SET, 0, 1);
+	SHOW(fcntl(a, F_SETLK, (void *)8));
+	SHOW(lseek(a, 3, SEEK_SET));
+	LOCK(a, F_SETLKW, F_WRLCK, SEEK_CUR, 1, 2);
+	LOCK(b, F_OFD_SETLK, F_WRLCK, SEEK_SET, 4, 1);
+	/* Closing any descriptor of the file ends the process's locks. */
+	SHOW(close(only));
+	LOCK(b, F_OFD_SETLK, F_WRLCK, SEEK_SET, 4, 1);
+	SHOW(close(write));
+}
+
+static void attributes(int fd)
+{
+	char value[32];
+
+	/* Not every file system has them: compared all the same. */
+	SHOW(setxattr("f", "user.a", "one", 3, 0));
+	SHOW(setxattr("f", "user.a", "two", 3, XATTR_CREATE));
+	SHOW(fsetxattr(fd, "user.b", "three", 5, XATTR_CREATE));
+	SHOW(setxattr("f", "user.c", "x", 1, XATTR_REPLACE));
+	SHOW(setxattr("f", "user.c", "x", 1, 8));
+	SHOW(setxattr("f", "", "x", 1, 0));
+	SHOW(setxattr("none", "user.c", "x", 1, 0));
+	SHOW(getxattr("f", "user.a", value, sizeof value));
+	SHOW(getxattr("f", "user.a", value, 0));
+	SHOW(getxattr("f", "user.a", value, 2));
+	SHOW(getxattr("f", "user.none", value, 2));
+	SHOW(fgetxattr(99, "user.a", value, 2));
+	SHOW(lgetxattr("f", "user.b", value, sizeof value));
+	SHOW(getxattr("f", (char *)8, value, 2));
+	SHOW(removexattr("f", "user.a"));
+	SHOW(removexattr("f", "user.a"));
+	SHOW(fremovexattr(fd, "user.b"));
+}
+
+static void space(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+	long offset = 2;
+	int other = open("g", O_RDWR | O_CREAT, 0644);
+
+	SHOW(fallocate(fd, 0, 0, 100));
+	SHOW((fstat(fd, &st), st.st_size));
+	SHOW(fallocate(fd, FALLOC_FL_KEEP_SIZE, 100, 100));
+	SHOW((fstat(fd, &st), st.st_size));
+	SHOW(fallocate(fd, 0, -1, 100));
+	SHOW(fallocate(fd, 0, 0, 0));
+	SHOW(fallocate(99, 0, 0, 0));
+	SHOW(pwrite(fd, "0123456789", 10, 0));
+	SHOW(copy_file_range(fd, &offset, other, 0, 5, 0));
+	SHOW(offset);
+	SHOW(lseek(other, 0, SEEK_CUR));
+	SHOW(copy_file_range(fd, &offset, other, 0, 5, 1));
+	SHOW(copy_file_range(99, 0, other, 0, 5, 0));
+	offset = 8;
+	SHOW(sendfile(other, fd, &offset, 2));
+	SHOW(offset);
+	SHOW(lseek(other, 0, SEEK_CUR));
+	SHOW(sendfile(99, fd, 0, 2));
+	SHOW(statfs(".", &fs));
+	SHOW(fs.f_bsize);
+	SHOW(fstatfs(fd, &fs));
+	SHOW(fstatfs(99, &fs));
+	SHOW(statfs("none", &fs));
+	SHOW((statfs("/proc", &fs), fs.f_type));
+	SHOW(readahead(fd, 0, 100));
+	SHOW(readahead(99, 0, 100));
+	SHOW(sync_file_range(fd, 0, 0, 7));
+	SHOW(sync_file_range(fd, 0, 0, 8));
+	SHOW(syncfs(fd));
+	SHOW(syncfs(99));
+	struct iovec v = { &offset, 4 };
+
+	SHOW(syscall(SYS_preadv2, fd, &v, 1, 0l, 0l, 0));
+	SHOW(syscall(SYS_preadv2, fd, &v, 1, -1l, -1l, 0));
+	SHOW(syscall(SYS_preadv2, fd, &v, 1, 0l, 0l, 1 << 20));
+	SHOW(mknod("fifo", S_IFIFO | 0644, 0));
+	SHOW(mknod("fifo", S_IFIFO | 0644, 0));
+	SHOW(mknod("file", 0600, 0));
+	SHOW(mknod("x", S_IFDIR | 0600, 0));
+	SHOW(mknod("x", 0110000, 0));
+	struct timeval times[2] = { { 5, 1 }, { 6, 2 } };
+
+	SHOW(utimes("file", times));
+	SHOW((stat("file", &st), st.st_mtim.tv_sec * 10 + st.st_mtim.tv_nsec));
+	times[0].tv_usec = 1000000;
+	SHOW(utimes("file", times));
+	SHOW(futimesat(AT_FDCWD, "none", 0));
+}
+
+static void nameless(void)
+{
+	char text[8] = "";
+	int fd = memfd_create("name", 0);
+
+	SHOW(fd >= 0);
+	SHOW(write(fd, "memory", 6));
+	SHOW(fcntl(fd, F_GETFD));
+	SHOW(pread(fd, text, 8, 0));
+	SHOW(fcntl(memfd_create("", MFD_CLOEXEC), F_GETFD));
+	SHOW(memfd_create("x", 0x1000));
+	SHOW(memfd_create((char *)8, 0));
+	struct { unsigned long flags, mode, resolve, more; } how = { 0 };
+
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 24) >= 0);
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 32) >= 0);
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 23));
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", 8, 24));
+	how.mode = 1;
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 24));
+	how.mode = 0, how.more = 1;
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 32));
+	how.more = 0, how.flags = 1ul << 40;
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 24));
+	how.flags = 0, how.resolve = 1 << 20;
+	SHOW(syscall(SYS_openat2, AT_FDCWD, "f", &how, 24));
+}
+
+static int held(int fd)
+{
+	int memory = memfd_create("kept", 0);
+	char text[8] = "";
+
+	SHOW(write(memory, "kept", 4));
+	SHOW(flock(fd, LOCK_EX));
+	LOCK(fd, F_SETLK, F_WRLCK, SEEK_SET, 0, 10);
+	LOCK(fd, F_OFD_SETLK, F_RDLCK, SEEK_SET, 20, 0);
+	SHOW(SAVE() >= 0);
+	SHOW(pread(memory, text, 8, 0));
+	puts(text);
+	int other = open("f", O_RDWR);
+
+	SHOW(flock(other, LOCK_SH | LOCK_NB));
+	LOCK(other, F_OFD_SETLK, F_RDLCK, SEEK_SET, 9, 1);
+	LOCK(other, F_OFD_SETLK, F_RDLCK, SEEK_SET, 10, 5);
+	LOCK(other, F_OFD_SETLK, F_WRLCK, SEEK_SET, 99, 1);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int a = open("f", O_RDWR | O_CREAT, 0644), b = open("f", O_RDWR);
+
+	setbuf(stdout, 0);
+	if (argc > 1 && strcmp(argv[1], "held") == 0)
+		return held(a);
+	if (argc > 1 && strcmp(argv[1], "wait") == 0) {
+		puts("waits");
+		SHOW(flock(a, LOCK_EX));
+		return 0;
+	}
+	flocks(a, b);
+	records(a, b);
+	attributes(a);
+	space(a);
+	nameless();
+	return 0;
+}

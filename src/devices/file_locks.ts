@@ -1,0 +1,158 @@
+/**
+ * Locks on host files. They are the host's: whoever else uses the files sees
+ * them. Each is held by an open file of the host's, so that this process's other
+ * VMs are others.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { ERRNO } from "../kvm/mod.ts";
+import { count } from "../state/mod.ts";
+import { FilesError } from "./errors.ts";
+import { close, fstat, open } from "./host_calls.ts";
+import { O } from "./host_constants.ts";
+import { HostFile } from "./host_file.ts";
+import { F_OFD, flock, FLOCK_BYTES, recordLock } from "./lock_calls.ts";
+import type { OpenFile } from "./open_file.ts";
+
+/** Types of record locks (asm-generic/fcntl.h). */
+export const F_LCK = { read: 0, write: 1, unlock: 2 } as const;
+
+/** Operations of flock(2). */
+const LOCK = { shared: 1, exclusive: 2, doNotWait: 4 } as const;
+
+/** Most locks of one image. */
+export const MAX_LOCKS = 4096;
+
+/** How a lock travels. */
+export const lockState = v.object({
+  /** Index into `files`. */
+  file: count,
+  /** Whose it is: flock(2)'s, the open file's, or the process's. */
+  owner: v.picklist(["flock", "file", "process"]),
+  isExclusive: v.boolean(),
+  start: v.pipe(count),
+  /** 0: to the end of the file, however long it becomes. */
+  lengthBytes: count,
+});
+
+/** What an image says of a lock. */
+export type LockState = v.InferOutput<typeof lockState>;
+
+type HeldLock = Omit<LockState, "file">;
+
+/** Locks that an open file of the host's holds (proc_pid_fdinfo(5)). */
+function heldBy(fd: number, recordOwner: "file" | "process"): HeldLock[] {
+  let info: string;
+  try {
+    info = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
+  } catch {
+    return [];
+  }
+  const line =
+    /^lock:\s+\d+: (FLOCK|OFDLCK)\s+ADVISORY\s+(READ|WRITE)\s+\S+ \S+ (\d+) (\d+|EOF)$/gm;
+  return [...info.matchAll(line)].map(([, type, access, first, last]) => ({
+    owner: type === "FLOCK" ? "flock" : recordOwner,
+    isExclusive: access === "WRITE",
+    start: Number(first),
+    lengthBytes: last === "EOF" ? 0 : Number(last) - Number(first) + 1,
+  }));
+}
+
+/** Takes a lock; 0 or a negative errno. */
+function take(fd: number, lock: HeldLock): number {
+  const { owner, isExclusive, start, lengthBytes } = lock;
+  if (owner === "flock") {
+    const operation = isExclusive ? LOCK.exclusive : LOCK.shared;
+    return flock(fd, operation | LOCK.doNotWait);
+  }
+  const view = new DataView(new ArrayBuffer(FLOCK_BYTES));
+  view.setInt16(0, isExclusive ? F_LCK.write : F_LCK.read, true);
+  view.setBigInt64(8, BigInt(start), true);
+  view.setBigInt64(16, BigInt(lengthBytes), true);
+  return recordLock(fd, F_OFD.set, new Uint8Array(view.buffer));
+}
+
+/** Device and inode of a host descriptor. */
+function keyOf(fd: number): string {
+  const stat = new DataView(new ArrayBuffer(144));
+  if (fstat(fd, new Uint8Array(stat.buffer)) < 0) return "";
+  return `${stat.getBigUint64(0, true)}:${stat.getBigUint64(8, true)}`;
+}
+
+/**
+ * The locks of a program that belong to its process (fcntl(2)'s F_SETLK): those
+ * of one file are held by one open file of the VMM's own, whichever descriptor
+ * they were asked for with.
+ */
+export class ProcessLocks {
+  readonly #owners = new Map<string, number>();
+
+  /** The descriptor that holds the process's locks on a file; or an errno. */
+  ownerOf(file: HostFile): number {
+    const key = keyOf(file.hostFd);
+    const there = this.#owners.get(key);
+    if (there !== undefined) return there;
+    const path = `/proc/self/fd/${file.hostFd}`;
+    let fd: number = -ERRNO.EBADF;
+    for (const mode of [O.readWrite, O.readOnly, O.writeOnly]) {
+      fd = open(path, mode | O.closeOnExec | O.nonBlock);
+      if (fd >= 0) break;
+    }
+    if (fd >= 0) this.#owners.set(key, fd);
+    return fd;
+  }
+
+  /** A descriptor of the program's was closed: its file's locks are gone. */
+  closed(file: OpenFile): void {
+    if (this.#owners.size === 0 || !(file instanceof HostFile)) return;
+    const key = keyOf(file.hostFd);
+    const fd = this.#owners.get(key);
+    if (fd === undefined) return;
+    this.#owners.delete(key);
+    close(fd);
+  }
+
+  /** All locks of a program's open files. */
+  dump(files: readonly OpenFile[]): LockState[] {
+    const seen = new Set<string>();
+    return files.flatMap((file, index) => {
+      if (!(file instanceof HostFile)) return [];
+      const own = heldBy(file.hostFd, "file");
+      const key = this.#owners.size > 0 ? keyOf(file.hostFd) : "";
+      const owner = seen.has(key) ? undefined : this.#owners.get(key);
+      seen.add(key);
+      const process = owner === undefined ? [] : heldBy(owner, "process");
+      return [...own, ...process].map((lock) => ({ ...lock, file: index }));
+    });
+  }
+
+  /**
+   * Takes locks again.
+   *
+   * @throws {FilesError} when another has one
+   */
+  restore(locks: readonly LockState[], files: readonly OpenFile[]): void {
+    for (const { file: index, ...lock } of locks) {
+      const file = files[index];
+      if (!(file instanceof HostFile)) {
+        throw new FilesError(
+          "FILES_STATE",
+          `Cannot restore "fd-table": a lock is on file ${index}, which is no file of the host's`,
+        );
+      }
+      const fd = lock.owner === "process" ? this.ownerOf(file) : file.hostFd;
+      const result = fd < 0 ? fd : take(fd, lock);
+      if (result >= 0) continue;
+      const path = file.formerPath ?? Deno.readLinkSync(
+        `/proc/self/fd/${file.hostFd}`,
+      );
+      throw new FilesError(
+        "FILES_DENIED",
+        `Cannot restore the lock on ${path}: another holds one`,
+        { hint: "end what has locked the file, and restore again" },
+      );
+    }
+  }
+}

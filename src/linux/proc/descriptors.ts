@@ -1,0 +1,78 @@
+/**
+ * /proc/PID/fd and fdinfo: the program's descriptors.
+ *
+ * @module
+ */
+
+import {
+  DeviceFile,
+  O,
+  type OpenFile,
+  pathOf,
+  PipeEnd,
+  PluginFile,
+  VirtualFile,
+} from "../../devices/mod.ts";
+import type { Linux } from "../linux.ts";
+import { type FolderNode, text, type VirtualNode } from "./node.ts";
+
+/** What a link of /proc/PID/fd shows, a character a byte. */
+function shown(linux: Linux, fd: number, file: OpenFile): string {
+  if (file instanceof PipeEnd) return `pipe:[${file.pipe.inode}]`;
+  if (file instanceof VirtualFile) return file.path;
+  if (file instanceof DeviceFile) return file.path;
+  if (file instanceof PluginFile) return pathOf(file.path);
+  if (file.type === "host" && file.hostFd !== undefined) {
+    return linux.paths.nameOf(file.hostFd) ?? "/";
+  }
+  // The terminal or pipe of the VMM is not the program's to find.
+  if (file.type === "console") return `/dev/console`;
+  return `anon_inode:[${file.type}-${fd}]`;
+}
+
+/** The number that a name of a descriptor is; -1 when it is none. */
+function numberOf(name: string): number {
+  return /^(0|[1-9]\d{0,9})$/.test(name) ? Number(name) : -1;
+}
+
+function names(linux: Linux): string[] {
+  return [...linux.fds.entries()].map(([fd]) => `${fd}`);
+}
+
+/** /proc/PID/fd. */
+export const descriptorFolder: FolderNode = {
+  kind: "folder",
+  names,
+  find(linux, name): VirtualNode | undefined {
+    const fd = numberOf(name);
+    if (!linux.fds.file(fd)) return undefined;
+    return {
+      kind: "link",
+      target: () => {
+        const file = linux.fds.file(fd);
+        return file && shown(linux, fd, file);
+      },
+      file: () => linux.fds.file(fd),
+    };
+  },
+};
+
+/** /proc/PID/fdinfo. */
+export const descriptorInfoFolder: FolderNode = {
+  kind: "folder",
+  names,
+  find(linux, name): VirtualNode | undefined {
+    const fd = numberOf(name);
+    if (!linux.fds.file(fd)) return undefined;
+    return text(() => {
+      const descriptor = linux.fds.get(fd);
+      if (!descriptor) return "";
+      const { file, closeOnExec } = descriptor;
+      const flags = file.flags | (closeOnExec ? O.closeOnExec : 0);
+      const offset = file.flags & O.path ? 0 : Math.max(file.seek(0, 1), 0);
+      return `pos:\t${offset}\nflags:\t0${
+        flags.toString(8)
+      }\nmnt_id:\t1\nino:\t0\n`;
+    }, 0o400);
+  },
+};

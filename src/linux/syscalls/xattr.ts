@@ -1,0 +1,201 @@
+/**
+ * System calls on extended attributes.
+ *
+ * @module
+ */
+
+import {
+  type Access,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  getxattr,
+  HostFile,
+  listxattr,
+  O,
+  removexattr,
+  setxattr,
+} from "../../devices/mod.ts";
+import { ERRNO } from "../../kvm/mod.ts";
+import type { Linux, SyscallHandler } from "../linux.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
+import {
+  following,
+  followsLast,
+  naming,
+  READ,
+  userPath,
+  WRITE,
+} from "./paths.ts";
+
+/** Longest name with its zero, and largest value (linux/limits.h). */
+const NAME_BYTES = 256;
+const VALUE_BYTES = 65536;
+
+/** The two flags of setxattr(2). */
+const FLAGS = 3;
+
+/** How a file is named: by path, by path without following, by descriptor. */
+type Way = "path" | "link" | "descriptor";
+
+/** A call on the host's path of the file. */
+type Act = (path: string, follow: boolean) => number;
+
+function onFile(
+  linux: Linux,
+  way: Way,
+  argument: { int: number; va: number },
+  access: Access,
+  act: Act,
+): number {
+  const own = (fd: number) => `/proc/self/fd/${fd}`;
+  if (way === "descriptor") {
+    const file = linux.fds.file(argument.int);
+    if (!file || file.flags & O.path) return -ERRNO.EBADF;
+    if (!(file instanceof HostFile)) return -ERRNO.EOPNOTSUPP;
+    if (!access.write || file.isWritable) return act(own(file.hostFd), true);
+    const path = linux.paths.nameOf(file.hostFd);
+    if (path === undefined) return -ERRNO.ENOENT;
+    const where = { cwd: "/", path };
+    return following(linux, where, access, (fd) => act(own(fd), true));
+  }
+  const where = userPath(linux, AT_FDCWD, argument.va);
+  if (typeof where === "number") return where;
+  const flags = way === "link" ? AT_SYMLINK_NOFOLLOW : 0;
+  return followsLast(where, flags)
+    ? following(linux, where, access, (fd) => act(own(fd), true))
+    : naming(
+      linux,
+      where,
+      access,
+      (fd, name) => act(`${own(fd)}/${name}`, false),
+    );
+}
+
+/** The name of an attribute, a character a byte; or an errno. */
+function nameAt(linux: Linux, va: number): string | number {
+  const bytes = linux.user.readString(va, NAME_BYTES);
+  if (bytes === -ERRNO.ENAMETOOLONG) return -ERRNO.ERANGE;
+  if (typeof bytes === "number") return bytes;
+  return bytes.length === 0 ? -ERRNO.ERANGE : String.fromCharCode(...bytes);
+}
+
+/**
+ * Whether the program may change an attribute: those of other classes than
+ * `user.` give rights on the host.
+ */
+function mayChange(name: string): boolean {
+  return name.startsWith("user.");
+}
+
+/** Gives the program what the host gave. */
+function give(
+  linux: Linux,
+  va: number,
+  lengthBytes: number,
+  ask: (bytes: Uint8Array<ArrayBuffer>) => number,
+): number {
+  const bytes = new Uint8Array(Math.min(lengthBytes, VALUE_BYTES));
+  const length = ask(bytes);
+  if (length <= 0 || bytes.length === 0) return length;
+  return linux.user.write(va, bytes, length) ? length : -ERRNO.EFAULT;
+}
+
+function get(way: Way): SyscallHandler {
+  return (linux, args) =>
+    onFile(
+      linux,
+      way,
+      { int: args.int(0), va: args.u64(0) },
+      READ,
+      (path, follow) => {
+        const name = nameAt(linux, args.u64(1));
+        if (typeof name === "number") return name;
+        return give(
+          linux,
+          args.u64(2),
+          args.u64(3),
+          (bytes) => getxattr(path, name, bytes, follow),
+        );
+      },
+    );
+}
+
+function list(way: Way): SyscallHandler {
+  return (linux, args) =>
+    onFile(
+      linux,
+      way,
+      { int: args.int(0), va: args.u64(0) },
+      READ,
+      (path, follow) =>
+        give(
+          linux,
+          args.u64(1),
+          args.u64(2),
+          (bytes) => listxattr(path, bytes, follow),
+        ),
+    );
+}
+
+function set(way: Way): SyscallHandler {
+  return (linux, args) =>
+    onFile(
+      linux,
+      way,
+      { int: args.int(0), va: args.u64(0) },
+      WRITE,
+      (path, follow) => {
+        const flags = args.int(4);
+        if (flags & ~FLAGS) return -ERRNO.EINVAL;
+        const name = nameAt(linux, args.u64(1));
+        if (typeof name === "number") return name;
+        if (args.u64(3) > VALUE_BYTES) return -ERRNO.E2BIG;
+        const value = new Uint8Array(args.u64(3));
+        if (!linux.user.read(args.u64(2), value)) return -ERRNO.EFAULT;
+        if (!mayChange(name)) return -ERRNO.EPERM;
+        return setxattr(path, name, value, flags, follow);
+      },
+    );
+}
+
+function remove(way: Way): SyscallHandler {
+  return (linux, args) =>
+    onFile(
+      linux,
+      way,
+      { int: args.int(0), va: args.u64(0) },
+      WRITE,
+      (path, follow) => {
+        const name = nameAt(linux, args.u64(1));
+        if (typeof name === "number") return name;
+        if (!mayChange(name)) return -ERRNO.EPERM;
+        return removexattr(path, name, follow);
+      },
+    );
+}
+
+/** Calls on extended attributes. */
+export const xattrCalls: SyscallTable = {
+  getxattr: get("path"),
+  lgetxattr: get("link"),
+  fgetxattr: get("descriptor"),
+  setxattr: set("path"),
+  lsetxattr: set("link"),
+  fsetxattr: set("descriptor"),
+  listxattr: list("path"),
+  llistxattr: list("link"),
+  flistxattr: list("descriptor"),
+  removexattr: remove("path"),
+  lremovexattr: remove("link"),
+  fremovexattr: remove("descriptor"),
+};
+
+/** What they lack. */
+export const xattrPartly: PartlyTable = {
+  setxattr: "attributes other than user.* (EPERM)",
+  lsetxattr: "attributes other than user.* (EPERM)",
+  fsetxattr: "attributes other than user.* (EPERM)",
+  removexattr: "attributes other than user.* (EPERM)",
+  lremovexattr: "attributes other than user.* (EPERM)",
+  fremovexattr: "attributes other than user.* (EPERM)",
+};
