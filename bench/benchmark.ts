@@ -53,6 +53,8 @@ export interface Context {
 export interface Benchmark {
   /** What it is called on the command line. */
   readonly name: string;
+  /** Whether it makes VMs. */
+  readonly needsKvm: boolean;
   /** Its guest programs. */
   readonly guests: readonly string[];
   /** Measures. */

@@ -16,6 +16,7 @@ import { nativeSeconds, runGuest } from "./guest_run.ts";
 /** clock_gettime through the C library. */
 export const clock: Benchmark = {
   name: "clock",
+  needsKvm: true,
   guests: ["bench_clock"],
   async run(context: Context): Promise<Row[]> {
     const program = context.guest("bench_clock");

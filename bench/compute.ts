@@ -15,6 +15,7 @@ import { guestSeconds, nativeSeconds } from "./guest_run.ts";
 /** Compute speed at CPL3. */
 export const compute: Benchmark = {
   name: "compute",
+  needsKvm: true,
   guests: ["bench_compute"],
   async run(context: Context): Promise<Row[]> {
     const steps = context.quick ? 20_000_000 : 300_000_000;

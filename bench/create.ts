@@ -99,6 +99,7 @@ async function asProcess(context: Context): Promise<Row> {
 /** Creating a VM. */
 export const create: Benchmark = {
   name: "create",
+  needsKvm: true,
   guests: ["bench_first"],
   async run(context: Context): Promise<Row[]> {
     return [...await inProcess(context), await asProcess(context)];

@@ -47,6 +47,7 @@ function ours(count: number): number {
 /** The cost of one exit. */
 export const exitCost: Benchmark = {
   name: "exit",
+  needsKvm: true,
   guests: [],
   async run(context: Context): Promise<Row[]> {
     const count = context.quick ? 2000 : 10_000;

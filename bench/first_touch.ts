@@ -15,6 +15,7 @@ import { guestSeconds, nativeSeconds } from "./guest_run.ts";
 /** First touch of fresh memory. */
 export const firstTouch: Benchmark = {
   name: "touch",
+  needsKvm: true,
   guests: ["bench_touch"],
   async run(context: Context): Promise<Row[]> {
     const mib = context.quick ? 32 : 256;

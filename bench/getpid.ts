@@ -17,6 +17,7 @@ import { formatQuantity } from "./table.ts";
 /** A getpid round trip. */
 export const getpid: Benchmark = {
   name: "getpid",
+  needsKvm: true,
   guests: ["bench_getpid"],
   async run(context: Context): Promise<Row[]> {
     const count = context.quick ? 2000 : 10_000;

@@ -10,6 +10,7 @@ import { withWrittenVm } from "./written_vm.ts";
 /** The size of an idle VM's image. */
 export const idleImage: Benchmark = {
   name: "image",
+  needsKvm: true,
   guests: ["bench_written"],
   async run(context: Context): Promise<Row[]> {
     const path = `${context.folder}/idle.img`;

@@ -84,6 +84,7 @@ async function measure(
 /** Writing and reading through the guest. */
 export const io: Benchmark = {
   name: "io",
+  needsKvm: true,
   guests: ["bench_io"],
   async run(context: Context): Promise<Row[]> {
     const mib = context.quick ? 16 : 256;

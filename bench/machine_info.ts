@@ -14,7 +14,7 @@ export interface MachineInfo {
   readonly memoryBytes: number;
   /** Release of the kernel. */
   readonly kernel: string;
-  /** Which kind of KVM: "kvm_intel", "kvm_amd", "kvm_pvm". */
+  /** Which kind of KVM: "kvm_intel", "kvm_amd", "kvm_pvm", "no KVM". */
   readonly kvm: string;
   /** File system of the folder with the files that are written and read. */
   readonly fileSystem: string;
@@ -35,6 +35,11 @@ function read(path: string): string {
 }
 
 function kvmKind(): string {
+  try {
+    Deno.statSync("/dev/kvm");
+  } catch {
+    return "no KVM";
+  }
   for (const name of ["kvm_pvm", "kvm_intel", "kvm_amd"]) {
     try {
       Deno.statSync(`/sys/module/${name}`);

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { TextLineStream } from "./text_lines.ts";
 import { migrate as move } from "../mod.ts";
 import {
   type Benchmark,
@@ -13,52 +12,17 @@ import {
   type Row,
   secondsSince,
 } from "./benchmark.ts";
+import { ListeningProcess } from "./listening_process.ts";
 import { hasQemu, migrateQemu } from "./qemu.ts";
 import { sizesMib, withWrittenVm } from "./written_vm.ts";
 
 const MIB = 1024 * 1024;
 const CLI = new URL("../src/cli/main.ts", import.meta.url).pathname;
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
-
-/** A process that receives VMs, as `vm receive` does. */
-class ReceiverProcess implements AsyncDisposable {
-  private constructor(
-    readonly url: string,
-    readonly child: Deno.ChildProcess,
-    readonly reading: Promise<void>,
-  ) {}
-
-  static async start(): Promise<ReceiverProcess> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", "--config", CONFIG, CLI],
-        ...["receive", "--forever", "tcp://127.0.0.1:0"],
-      ],
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    const found = Promise.withResolvers<string>();
-    const reading = (async () => {
-      for await (const line of TextLineStream.of(child.stderr)) {
-        const [url] = /tcp:\S+/.exec(line) ?? [];
-        if (url) found.resolve(url);
-        else console.error(line);
-      }
-      found.reject(new Error("The receiver ended before it listened"));
-    })();
-    return new ReceiverProcess(await found.promise, child, reading);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGTERM");
-    await this.child.status;
-    await this.reading;
-  }
-}
 
 async function measure(context: Context, mib: number): Promise<Row> {
-  await using receiver = await ReceiverProcess.start();
+  await using receiver = await ListeningProcess.start(CLI, [
+    ...["receive", "--forever", "tcp://127.0.0.1:0"],
+  ]);
   const ours = async () => {
     let seconds = 0;
     await withWrittenVm(context, mib, async (vm) => {
@@ -93,6 +57,7 @@ async function measure(context: Context, mib: number): Promise<Row> {
 /** Moving. */
 export const migrate: Benchmark = {
   name: "migrate",
+  needsKvm: true,
   guests: ["bench_written"],
   async run(context: Context): Promise<Row[]> {
     const rows: Row[] = [];

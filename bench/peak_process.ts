@@ -1,6 +1,6 @@
 /**
- * One save or restore in a process of its own: prints how many bytes of memory
- * it took at most, beside the VM's own.
+ * One save or restore through zstd in a process of its own: prints how many
+ * bytes of memory it took at most, beside the VM's own.
  *
  *     peak_process.ts save PROGRAM MIB IMAGE
  *     peak_process.ts restore IMAGE MIB
@@ -8,7 +8,7 @@
  * @module
  */
 
-import { ScriptConsole, Vm } from "../mod.ts";
+import { ScriptConsole, Vm, zstdCompress, zstdDecompress } from "../mod.ts";
 
 const MIB = 1024 * 1024;
 
@@ -41,7 +41,7 @@ if (what === "save") {
       console.log(
         await peakOf(async () => {
           const file = await Deno.create(image);
-          await vm.save().pipeTo(file.writable);
+          await vm.save().pipeThrough(zstdCompress()).pipeTo(file.writable);
         }),
       );
       return "stop";
@@ -52,7 +52,8 @@ if (what === "save") {
   const [image, mib] = args;
   const bytes = await peakOf(async () => {
     const file = await Deno.open(image);
-    const vm = await Vm.restore(file.readable, { console: script });
+    const plain = file.readable.pipeThrough(zstdDecompress());
+    const vm = await Vm.restore(plain, { console: script });
     await vm[Symbol.asyncDispose]();
   });
   console.log(Math.max(0, bytes - Number(mib) * MIB));

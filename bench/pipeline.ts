@@ -1,10 +1,21 @@
 /**
- * The zstd stage against the zstd tool, on memory that packs as memory does.
+ * Stages of pipelines on the image of memory that packs as memory does; zstd and
+ * gzip against the tools of that name. Needs no KVM.
  *
  * @module
  */
 
-import { count, zstdCompress, zstdDecompress } from "../mod.ts";
+import {
+  decrypt,
+  encrypt,
+  gunzip,
+  gzip,
+  openOrigin,
+  type Stage,
+  zstdCompress,
+  zstdDecompress,
+} from "../mod.ts";
+import { readableImage } from "../src/state/mod.ts";
 import {
   type Benchmark,
   type Context,
@@ -13,101 +24,136 @@ import {
   secondsSince,
 } from "./benchmark.ts";
 import { runCommand } from "./c_programs.ts";
+import { WrittenMemory } from "./written_memory.ts";
 
 const MIB = 1024 * 1024;
 
-/** The level that saves use, as fast as there is. */
+/** The level of both tools and stages: that of saves, as fast as there is. */
 const LEVEL = 1;
 
-/** Bytes of which about a third is left. */
-function fill(bytes: Uint8Array): void {
-  let state = 1;
-  for (let i = 0; i < bytes.length; i++) {
-    state = Math.imul(state, 1103515245) + 12345 >>> 0;
-    // Runs of pointers and small numbers, with noise between.
-    bytes[i] = i % 16 < 11 ? i >> 10 & 0xff : state >>> 24;
-  }
+/** A stage both ways, and the tool that does the same. */
+interface Subject {
+  readonly name: string;
+  readonly forth: () => Stage;
+  readonly back: () => Stage;
+  /** Its options, when it is to use one thread. */
+  readonly tool?: readonly string[];
 }
 
-async function throughput(
-  path: string,
-  stage: ReadableWritablePair<Uint8Array, Uint8Array>,
-): Promise<number> {
-  const counted = count();
-  using file = await Deno.open(path);
-  const started = performance.now();
-  await file.readable.pipeThrough(stage).pipeThrough(counted)
-    .pipeTo(new WritableStream());
-  return secondsSince(started);
-}
+const KEY = new Uint8Array(32).fill(7);
 
-async function hasZstd(): Promise<boolean> {
+const SUBJECTS: readonly Subject[] = [
+  {
+    name: "zstd",
+    forth: () => zstdCompress({ level: LEVEL }),
+    back: () => zstdDecompress(),
+    tool: ["--single-thread"],
+  },
+  {
+    name: "gzip",
+    forth: () => gzip({ level: LEVEL }),
+    back: () => gunzip(),
+    tool: [],
+  },
+  {
+    name: "encrypt",
+    forth: () => encrypt({ key: KEY }),
+    back: () => decrypt({ key: KEY }),
+  },
+];
+
+/** Whether a tool is installed. */
+async function hasTool(name: string): Promise<boolean> {
   try {
-    await runCommand("zstd", ["--version"]);
+    await runCommand(name, ["--version"]);
     return true;
   } catch {
     return false;
   }
 }
 
-/** Packing and unpacking. */
+async function seconds(work: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return secondsSince(started);
+}
+
+async function measure(
+  { folder, quick }: Context,
+  memory: WrittenMemory,
+  mib: number,
+  { name, forth, back, tool }: Subject,
+): Promise<Row[]> {
+  const plain = `${folder}/pipeline.img`;
+  const packed = `${folder}/pipeline.${name === "gzip" ? "gz" : name}`;
+  const image = () => readableImage((sink) => memory.write(sink));
+  await image().pipeTo((await Deno.create(plain)).writable);
+  await image().pipeThrough(forth()).pipeTo(
+    (await Deno.create(packed)).writable,
+  );
+  const speed = async (time: Promise<number>) => mib * MIB / await time;
+  const ours = () =>
+    speed(
+      seconds(() => image().pipeThrough(forth()).pipeTo(new WritableStream())),
+    );
+  const oursBack = () =>
+    speed(seconds(async () => {
+      await using origin = await openOrigin(packed);
+      await origin.readable.pipeThrough(back()).pipeTo(new WritableStream());
+    }));
+  const isCompared = tool !== undefined && await hasTool(name);
+  // To standard output, which is thrown away: gzip knows no other way.
+  const native = (...args: string[]) => () =>
+    speed(seconds(async () => {
+      const { success } = await new Deno.Command(name, {
+        args,
+        stdin: "null",
+        stdout: "null",
+        stderr: "inherit",
+      }).output();
+      if (!success) throw new Error(`${name} ${args.join(" ")} failed`);
+    }));
+  const rounds = quick ? 2 : 7;
+  const notes = tool && !isCompared
+    ? [`the tool ${name} is not installed`]
+    : [];
+  const row = { quantity: "speed", against: "native", notes } as const;
+  const samples = isCompared
+    ? await interleave(rounds, {
+      ours,
+      native: native("-q", "-c", `-${LEVEL}`, ...tool, plain),
+    })
+    : await interleave(rounds, { ours });
+  const samplesBack = isCompared
+    ? await interleave(rounds, {
+      ours: oursBack,
+      native: native("-q", "-d", "-c", packed),
+    })
+    : await interleave(rounds, { ours: oursBack });
+  Deno.removeSync(plain);
+  Deno.removeSync(packed);
+  return [
+    { ...row, title: `${name} of ${mib} MiB in a pipeline`, samples },
+    {
+      ...row,
+      title: `${name} back to ${mib} MiB in a pipeline`,
+      samples: samplesBack,
+    },
+  ];
+}
+
+/** Packing, encrypting, and back. */
 export const pipeline: Benchmark = {
   name: "pipeline",
+  needsKvm: false,
   guests: [],
-  async run({ folder, quick }: Context): Promise<Row[]> {
-    const mib = quick ? 16 : 256;
-    const plain = `${folder}/pipeline.bin`;
-    const packed = `${folder}/pipeline.zst`;
-    const piece = new Uint8Array(MIB);
-    fill(piece);
-    {
-      using file = await Deno.create(plain);
-      for (let i = 0; i < mib; i++) {
-        // So that no piece is that before it.
-        piece[i % 4096] ^= i;
-        file.writeSync(piece);
-      }
+  async run(context: Context): Promise<Row[]> {
+    const mib = context.quick ? 16 : 256;
+    using memory = new WrittenMemory(mib, "packable");
+    const rows: Row[] = [];
+    for (const subject of SUBJECTS) {
+      rows.push(...await measure(context, memory, mib, subject));
     }
-    const speed = async (seconds: Promise<number>) => mib * MIB / await seconds;
-    const tool = await hasZstd();
-    const native = (args: string[]) => async () => {
-      const { seconds } = await runCommand("zstd", args);
-      return mib * MIB / seconds;
-    };
-    const ours = () => speed(throughput(plain, zstdCompress({ level: LEVEL })));
-    const rounds = quick ? 2 : 7;
-    const notes = tool ? [] : ["the zstd tool is not installed"];
-    const packing = tool
-      ? await interleave(rounds, {
-        ours,
-        native: native(["-q", "-f", `-${LEVEL}`, "--single-thread"].concat([
-          plain,
-          "-o",
-          "/dev/null",
-        ])),
-      })
-      : await interleave(rounds, { ours });
-    {
-      using from = await Deno.open(plain);
-      const to = await Deno.create(packed);
-      await from.readable.pipeThrough(zstdCompress({ level: LEVEL }))
-        .pipeTo(to.writable);
-    }
-    const back = () => speed(throughput(packed, zstdDecompress()));
-    const unpacking = tool
-      ? await interleave(rounds, {
-        ours: back,
-        native: native(["-q", "-f", "-d", packed, "-o", "/dev/null"]),
-      })
-      : await interleave(rounds, { ours: back });
-    const row = { quantity: "speed", against: "native", notes } as const;
-    return [
-      { ...row, title: `zstd of ${mib} MiB in a pipeline`, samples: packing },
-      {
-        ...row,
-        title: `zstd back to ${mib} MiB in a pipeline`,
-        samples: unpacking,
-      },
-    ];
+    return rows;
   },
 };

@@ -104,12 +104,14 @@ export async function migrateQemu(
   for (;;) {
     await source.send("info migrate");
     const [, status] = await source.find(/Migration status: (\w+)/);
-    if (status === "completed") break;
     if (status === "failed") throw new Error(`${QEMU} could not migrate`);
+    if (status === "completed") {
+      const [, ms] = await source.find(/total time: (\d+) ms/);
+      // It says that it is done before it has worked out how long it took.
+      if (Number(ms) > 0) return Number(ms) / 1000;
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  const [, ms] = await source.find(/total time: (\d+) ms/);
-  return Number(ms) / 1000;
 }
 
 /** Writes numbers that do not repeat, as the guest program does. */

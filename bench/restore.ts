@@ -164,6 +164,7 @@ function comparedWithSmallest(row: Row, index: number, rows: Row[]): Row {
 /** Restoring. */
 export const restore: Benchmark = {
   name: "restore",
+  needsKvm: true,
   guests: ["bench_written"],
   async run(context: Context): Promise<Row[]> {
     const rows: Row[] = [];

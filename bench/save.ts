@@ -50,6 +50,7 @@ async function measure(context: Context, mib: number): Promise<Row> {
 /** Saving. */
 export const save: Benchmark = {
   name: "save",
+  needsKvm: true,
   guests: ["bench_written"],
   async run(context: Context): Promise<Row[]> {
     const rows: Row[] = [];

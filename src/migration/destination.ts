@@ -12,7 +12,6 @@ import {
 } from "../linux/mod.ts";
 import {
   type Acceptor,
-  type ByteSource,
   type Connection,
   Guard,
   type Link,
@@ -25,7 +24,6 @@ import {
 import { MigrationError, type Phase } from "./errors.ts";
 import { FRAME } from "./frames.ts";
 import {
-  endMessage,
   helloMessage,
   MAX_REASONS,
   MAX_TEXT_LENGTH,
@@ -35,6 +33,7 @@ import {
 } from "./messages.ts";
 import { checkSession, checkVersions } from "./session.ts";
 import { Wire } from "./wire.ts";
+import { WireSource } from "./wire_source.ts";
 
 /** How to receive a VM. */
 export interface ReceiveOptions extends RestoreOptions, ListenOptions {
@@ -209,59 +208,4 @@ async function take(
   // It is ours, whether the source hears of it or not.
   await wire.sendLast(FRAME.done, session);
   return vm;
-}
-
-/** The bytes of an image in the frames of a wire. */
-class WireSource implements ByteSource {
-  readonly name = "the image";
-  readonly #wire: Wire;
-  /** Bytes that are left of the frame under way. */
-  #left = 0;
-  #totalBytes = 0;
-  #hasEnded = false;
-  #digest = "";
-
-  constructor(wire: Wire) {
-    this.#wire = wire;
-  }
-
-  /** What the source says that the image's digest is; empty before its end. */
-  get digest(): string {
-    return this.#digest;
-  }
-
-  /** @throws {MigrationError} when the frames are not what they must be */
-  async fill(target: Uint8Array): Promise<number> {
-    let done = 0;
-    while (done < target.length) {
-      if (this.#left === 0 && !await this.#nextFrame()) break;
-      const end = Math.min(target.length, done + this.#left);
-      await this.#wire.take(target.subarray(done, end));
-      this.#left -= end - done;
-      this.#totalBytes += end - done;
-      done = end;
-    }
-    return done;
-  }
-
-  /** Goes to the next frame with bytes; false when the image is complete. */
-  async #nextFrame(): Promise<boolean> {
-    if (this.#hasEnded) return false;
-    const next = await this.#wire.next(FRAME.data, FRAME.end);
-    if (next.type === FRAME.data) {
-      this.#left = next.lengthBytes;
-      return true;
-    }
-    const payload = new Uint8Array(next.lengthBytes);
-    await this.#wire.take(payload);
-    const end = this.#wire.read(endMessage, payload);
-    if (end.totalBytes !== this.#totalBytes) {
-      throw this.#wire.wrong(
-        `it sent ${this.#totalBytes} of ${end.totalBytes} bytes of the image`,
-      );
-    }
-    this.#digest = end.digest;
-    this.#hasEnded = true;
-    return false;
-  }
 }

@@ -9,7 +9,6 @@ import { nodeCrypto } from "../node_builtins.ts";
 import {
   ENCRYPTED_HEADER,
   ENCRYPTED_MAGIC,
-  frameCipher,
   SALT_BYTES,
   TAG_BYTES,
 } from "./encrypted_stream.ts";
@@ -22,6 +21,7 @@ import {
   MIN_ITERATIONS,
 } from "./encryption_key.ts";
 import { StageError, type StageErrorCode } from "./errors.ts";
+import { CipherOwner, type FrameCipher, frameCipher } from "./frame_cipher.ts";
 import { Deframer, type DeframerFormat, type FramePlace } from "./frames.ts";
 import { type Emit, makeStage, type Stage } from "./stage.ts";
 
@@ -50,10 +50,15 @@ export type DecryptOptions = EncryptionSecret;
 export function decrypt(options: DecryptOptions): Stage {
   const secret = checkSecret(options, "decrypt");
   return makeStage((emit) => {
-    const deframer = new Deframer(new EncryptedFormat(secret, emit));
+    const owner = new CipherOwner();
+    const deframer = new Deframer(new EncryptedFormat(secret, emit, owner));
     return {
       write: (chunk) => deframer.write(chunk),
-      close: () => deframer.close(),
+      close() {
+        deframer.close();
+        owner[Symbol.dispose]();
+      },
+      fail: () => owner[Symbol.dispose](),
     };
   }, { chunksAhead: 1 });
 }
@@ -66,12 +71,13 @@ class EncryptedFormat implements DeframerFormat {
   readonly overheadBytes = TAG_BYTES;
   readonly #secret: EncryptionSecret;
   readonly #emit: Emit;
-  #header: Uint8Array<ArrayBuffer> | undefined;
-  #key: CryptoKey | undefined;
+  readonly #owner: CipherOwner;
+  #cipher: FrameCipher | undefined;
 
-  constructor(secret: EncryptionSecret, emit: Emit) {
+  constructor(secret: EncryptionSecret, emit: Emit, owner: CipherOwner) {
     this.#secret = secret;
     this.#emit = emit;
+    this.#owner = owner;
   }
 
   notThis(): StageError {
@@ -117,8 +123,7 @@ class EncryptedFormat implements DeframerFormat {
         keyCheck,
       );
     }
-    this.#header = header;
-    this.#key = keys.key;
+    this.#cipher = this.#owner.own(await frameCipher(keys.key, header));
   }
 
   async frame(
@@ -126,13 +131,9 @@ class EncryptedFormat implements DeframerFormat {
     place: FramePlace,
     offset: number,
   ): Promise<void> {
-    let plain: ArrayBuffer;
+    let plain: Uint8Array;
     try {
-      plain = await crypto.subtle.decrypt(
-        frameCipher(this.#header!, place),
-        this.#key!,
-        body,
-      );
+      plain = await this.#cipher!.open(body, place);
     } catch (cause) {
       throw this.#error(
         "STAGE_TAMPERED",
@@ -141,7 +142,7 @@ class EncryptedFormat implements DeframerFormat {
         cause,
       );
     }
-    await this.#emit(new Uint8Array(plain));
+    await this.#emit(plain);
   }
 
   #error(

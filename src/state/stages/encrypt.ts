@@ -8,7 +8,6 @@ import { viewOf } from "../fields.ts";
 import {
   ENCRYPTED_HEADER,
   ENCRYPTED_MAGIC,
-  frameCipher,
   SALT_BYTES,
 } from "./encrypted_stream.ts";
 import {
@@ -20,6 +19,7 @@ import {
   MAX_ITERATIONS,
   MIN_ITERATIONS,
 } from "./encryption_key.ts";
+import { CipherOwner, type FrameCipher, frameCipher } from "./frame_cipher.ts";
 import {
   beginHeader,
   checkChunkBytes,
@@ -74,34 +74,34 @@ export function encrypt(options: EncryptOptions): Stage {
     );
   }
   return makeStage((emit) => {
+    const owner = new CipherOwner();
     let stream: EncryptedStream | undefined;
     const chunker = new Chunker(chunkBytes, async (chunk, place) => {
       if (!stream) {
         stream = await begin(secret, iterations, chunkBytes);
+        owner.own(stream.cipher);
         await emit(stream.header);
       }
-      const body = new Uint8Array(
-        await crypto.subtle.encrypt(
-          frameCipher(stream.header, place),
-          stream.key,
-          chunk,
-        ),
-      );
+      const body = await stream.cipher.seal(chunk, place);
       // Two chunks: one of both would be a large buffer more, which is slow.
       await emit(encodeFrameHeader(body, place.isFinal));
       await emit(body);
     });
     return {
       write: (chunk) => chunker.write(chunk),
-      close: () => chunker.close(),
+      async close() {
+        await chunker.close();
+        owner[Symbol.dispose]();
+      },
+      fail: () => owner[Symbol.dispose](),
     };
   }, { chunksAhead: 1 });
 }
 
-/** The header of a new stream, and its key. */
+/** The header of a new stream, and its cipher. */
 interface EncryptedStream {
   readonly header: Uint8Array<ArrayBuffer>;
-  readonly key: CryptoKey;
+  readonly cipher: FrameCipher;
 }
 
 async function begin(
@@ -124,5 +124,5 @@ async function begin(
   header.set(salt, ENCRYPTED_HEADER.salt);
   header.set(check, ENCRYPTED_HEADER.keyCheck);
   sealHeader(header);
-  return { header, key };
+  return { header, cipher: await frameCipher(key, header) };
 }

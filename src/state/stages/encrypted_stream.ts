@@ -29,19 +29,12 @@ export const SALT_BYTES = 32;
 /** Length of what AES-GCM adds to each frame. */
 export const TAG_BYTES = 16;
 
-/** How AES-GCM is called for a frame; the header is bound to each. */
-export function frameCipher(
-  header: Uint8Array<ArrayBuffer>,
-  { index, isFinal }: FramePlace,
-): AesGcmParams {
-  const iv = new Uint8Array(12);
-  const view = viewOf(iv);
-  view.setUint32(0, index, true);
-  iv[8] = isFinal ? 1 : 0;
-  return {
-    name: "AES-GCM",
-    iv,
-    additionalData: header,
-    tagLength: TAG_BYTES * 8,
-  };
+/** The nonce of a frame, 12 bytes: no two frames of a stream share one. */
+export function nonceOf({ index, isFinal }: FramePlace): Uint8Array<
+  ArrayBuffer
+> {
+  const nonce = new Uint8Array(12);
+  viewOf(nonce).setUint32(0, index, true);
+  nonce[8] = isFinal ? 1 : 0;
+  return nonce;
 }

@@ -1,0 +1,73 @@
+/**
+ * Moving guest memory over TCP on this machine, without a VM around it: the
+ * image of it is written, sent in the frames of a move, read and checked by the
+ * code that a move uses. Needs no KVM.
+ *
+ * @module
+ */
+
+import { FRAME } from "../src/migration/frames.ts";
+import { Wire } from "../src/migration/wire.ts";
+import { openConnection } from "../src/state/mod.ts";
+import {
+  type Benchmark,
+  type Context,
+  interleave,
+  type Row,
+  secondsSince,
+} from "./benchmark.ts";
+import { ListeningProcess } from "./listening_process.ts";
+import { WrittenMemory } from "./written_memory.ts";
+import { sizesMib } from "./written_vm.ts";
+
+const MIB = 1024 * 1024;
+const RECEIVER = new URL("receive_memory.ts", import.meta.url).pathname;
+
+/** Sends it, and waits until the receiver has checked it. */
+async function send(memory: WrittenMemory, url: string): Promise<void> {
+  await using wire = new Wire(await openConnection(url));
+  const { totalBytes, digest } = await wire.working(
+    memory.write({ write: (chunk) => wire.sendData(chunk) }),
+  );
+  await wire.send(FRAME.end, { totalBytes, digest });
+  await wire.receive(FRAME.prepared);
+}
+
+async function measure(context: Context, mib: number): Promise<Row> {
+  await using receiver = await ListeningProcess.start(RECEIVER);
+  using memory = new WrittenMemory(mib);
+  const ours = async () => {
+    // What the receiver is about to use.
+    await context.warmMemory(mib);
+    const started = performance.now();
+    await send(memory, receiver.url);
+    return mib * MIB / secondsSince(started);
+  };
+  const c = async () => {
+    await context.warmMemory(2 * mib);
+    const [ns] = await context.runC("migrate", mib);
+    return mib * MIB / (ns / 1e9);
+  };
+  const rounds = context.quick ? 2 : 9;
+  return {
+    title: `move ${mib} MiB of written memory over TCP, without a VM`,
+    quantity: "speed",
+    against: "c",
+    aim: 0.8,
+    samples: await interleave(rounds, { ours, c }),
+  };
+}
+
+/** Moving memory. */
+export const transfer: Benchmark = {
+  name: "transfer",
+  needsKvm: false,
+  guests: [],
+  async run(context: Context): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (const mib of await sizesMib(context)) {
+      rows.push(await measure(context, mib));
+    }
+    return rows;
+  },
+};
