@@ -36,6 +36,12 @@ const GOODBYE_MS = 1000;
 /** From so many bytes on a read goes straight to where they belong. */
 const DIRECT_BYTES = 64 * 1024;
 
+/**
+ * How much is read to learn what comes: a header, and a short payload. Were it
+ * much more, most of the image would be read with it, and copied.
+ */
+const LOOK_BYTES = 4096;
+
 /** A frame that came: its kind, and what it says. */
 export interface Frame {
   /** The kind. */
@@ -54,6 +60,7 @@ export class Wire implements AsyncDisposable {
   readonly #header = new DataView(new ArrayBuffer(FRAME_HEADER.sizeBytes));
   #sent = 0;
   #received = 0;
+  readonly #look = new Uint8Array(LOOK_BYTES);
   /** What came and was not taken. */
   #chunk: Uint8Array = new Uint8Array();
   /** The last write: frames must not mix. */
@@ -192,11 +199,14 @@ export class Wire implements AsyncDisposable {
     for (let done = 0; done < target.length;) {
       const rest = target.subarray(done);
       if (this.#chunk.length === 0) {
-        if (rest.length >= DIRECT_BYTES && this.#connection.link.readInto) {
+        const isDirect = this.#connection.link.readInto !== undefined;
+        if (isDirect && rest.length >= DIRECT_BYTES) {
           done += await this.#readInto(rest);
           continue;
         }
-        this.#chunk = await this.#read();
+        this.#chunk = isDirect
+          ? this.#look.subarray(0, await this.#readInto(this.#look))
+          : await this.#read();
       }
       const piece = this.#chunk.subarray(0, rest.length);
       rest.set(piece);
