@@ -143,7 +143,6 @@ static void space(int fd)
 	SHOW(readahead(99, 0, 100));
 	SHOW(sync_file_range(fd, 0, 0, 7));
 	SHOW(sync_file_range(fd, 0, 0, 8));
-	SHOW(syncfs(fd));
 	SHOW(syncfs(99));
 	struct iovec v = { &offset, 4 };
 
@@ -152,6 +151,7 @@ static void space(int fd)
 	SHOW(syscall(SYS_preadv2, fd, &v, 1, 0l, 0l, 1 << 20));
 	SHOW(mknod("fifo", S_IFIFO | 0644, 0));
 	SHOW(mknod("fifo", S_IFIFO | 0644, 0));
+	SHOW(unlink("fifo"));
 	SHOW(mknod("file", 0600, 0));
 	SHOW(mknod("x", S_IFDIR | 0600, 0));
 	SHOW(mknod("x", 0110000, 0));
