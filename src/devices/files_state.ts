@@ -10,6 +10,7 @@ import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
+import { TERMIOS_BYTES } from "./terminal.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -39,7 +40,7 @@ export type HostFileState = v.InferOutput<typeof hostFile>;
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 3,
+  version: 4,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -94,6 +95,10 @@ export const filesState = {
       /** Input that a script gave and the program has not read. */
       consoleInput: bytes(MAX_CONSOLE_INPUT_BYTES),
       consoleEnded: v.boolean(),
+      /** How the program has set its terminal: a struct termios. */
+      terminal: v.nullable(
+        v.pipe(bytes(TERMIOS_BYTES), v.length(TERMIOS_BYTES)),
+      ),
     }),
     v.object({
       part: v.literal("content"),
@@ -106,27 +111,32 @@ export const filesState = {
     }),
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
-  // are mapped.
+  // are mapped, version 4 the terminal.
   upgrades: {
     1: (old: unknown) => old,
-    2: (old: unknown) =>
-      (old as { part?: unknown })?.part === "table"
-        ? { ...old as object, held: [] }
-        : old,
+    2: (old: unknown) => withField(old, { held: [] }),
+    3: (old: unknown) => withField(old, { terminal: null }),
   },
 } satisfies StateSchema<unknown>;
 
-/** A part of the state of the descriptors, version 3. */
-export type FilesStateV3 = v.InferOutput<typeof filesState.schema>;
+/** The table of an older version with what it had not. */
+function withField(old: unknown, added: object): unknown {
+  return (old as { part?: unknown })?.part === "table"
+    ? { ...old as object, ...added }
+    : old;
+}
+
+/** A part of the state of the descriptors, version 4. */
+export type FilesStateV4 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV3, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV4, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV3;
+  readonly state: FilesStateV4;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FilesSaver, PendingSaver } from "../devices/mod.ts";
+import { FilesSaver, PendingSaver, terminalOf } from "../devices/mod.ts";
 import {
   AtomicFile,
   type ByteSource,
@@ -119,6 +119,7 @@ export class Vm {
       tracer: options.tracer,
       strict: options.strict,
       warn: options.warn,
+      console: options.console,
       onSave: onSave && (() => this.#answerSave(onSave)),
     });
     this.#machine = new Machine(
@@ -278,6 +279,7 @@ export class Vm {
     this.#machine.lifecycle.require("run", "created", "paused");
     if (this.#failure !== undefined) throw this.#failure;
     this.#linux.clock.start();
+    terminalOf(this.#options.console)?.enter();
     this.#machine.run().then(
       () => this.#onSettled(),
       (error) => this.#onFailed(error),
@@ -285,6 +287,7 @@ export class Vm {
   }
 
   #onSettled(): void {
+    terminalOf(this.#options.console)?.leave();
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
     this.#linux.clock.stop();
     if (!this.end) return;
@@ -299,6 +302,7 @@ export class Vm {
   }
 
   #onFailed(error: unknown): void {
+    terminalOf(this.#options.console)?.leave();
     this.#linux.clock.stop();
     this.#wantsRunning = false;
     this.#ended.promise.catch(() => {}); // whoever ran it has one of their own

@@ -283,14 +283,17 @@ export async function moved(
     folder,
     options.console.unread().slice(),
   );
+  // What the VMM itself says is no output of the program.
+  const said = /^(?:vm|hint|cause): (.*)\n/gm;
+  const warnings = [...rest.stderr.matchAll(said)].map(([, text]) => text);
   return {
     seen: {
       stdout: output.stdout + rest.stdout,
-      stderr: output.stderr + rest.stderr,
+      stderr: output.stderr + rest.stderr.replaceAll(said, ""),
       status: rest.status,
       folder: listFolder(folder),
     },
-    warnings: output.warnings,
+    warnings: [...output.warnings, ...warnings],
     frozen: 1,
     length: how.length,
   };

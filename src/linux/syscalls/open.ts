@@ -14,6 +14,7 @@ import {
   isDeviceFile,
   O,
   pathText,
+  TERMINAL_PATH,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -48,6 +49,10 @@ function openAt(
   const status = flags &
     ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
       O.closeOnExec);
+  if (where.path === TERMINAL_PATH) {
+    const file = linux.openTerminal(status);
+    return typeof file === "number" ? file : install(linux, file, closeOnExec);
+  }
   if (isDeviceFile(where.path)) {
     return install(linux, new DeviceFile(where.path, status), closeOnExec);
   }
