@@ -159,7 +159,11 @@ export class ScriptTerminal implements Terminal {
   #set: Uint8Array<ArrayBuffer> | undefined;
   #size: TerminalSize;
 
-  /** @param size how large it is */
+  /**
+   * A terminal as a new one is.
+   *
+   * @param size how large it is
+   */
   constructor(size: TerminalSize) {
     this.#size = size;
   }

@@ -16,7 +16,7 @@ const APPLETS: readonly (readonly [line: string, stdin?: string])[] = [
   ["crc32 lines"], ["cut -c 1-5,7 lines"], ["date -u -d 2020.02.02-02:02:02 +%F"],
   ["dc -e '2 100 ^ p'"], ["dd if=bytes of=out bs=1000 count=9 status=none"], ["diff lines other"],
   ["dirname /a/b/c"], ["dos2unix lines"], ["du -b tree"], ["echo some words"],
-  ["egrep ^(alpha|eta) lines"], ["env -i A=b /bin/true"], ["expand -t 4", "a\tb\n"],
+  ["egrep ^(alpha|eta) lines"], ["expand -t 4", "a\tb\n"],
   ["expr 6 * 7"], ["factor 1234567890"], ["false"], ["fgrep alpha lines"],
   ["find . -name t* -type f"], ["fold -w 20 lines"], ["grep -c beta lines"],
   ["gunzip -c z.gz"], ["gzip -c lines"], ["head -n 7 lines"], ["hexdump -C empty"],

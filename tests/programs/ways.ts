@@ -118,6 +118,11 @@ class Output {
   }
 }
 
+/** What a program may reach: the system and its folder. */
+function allowedOf({ reads = [] }: Program, folder: string) {
+  return { read: ["@system", folder, ...reads], write: [folder] };
+}
+
 function optionsOf(program: Program, folder: string): VmOptions {
   const [name, ...args] = program.argv;
   return {
@@ -126,7 +131,7 @@ function optionsOf(program: Program, folder: string): VmOptions {
     cwd: folder,
     environment: ENVIRONMENT,
     memoryBytes: (program.memoryMiB ?? 512) * 1024 ** 2,
-    allow: program.reads && { read: ["@system", folder, ...program.reads] },
+    allow: allowedOf(program, folder),
   };
 }
 
@@ -235,7 +240,7 @@ export async function frozen(
       if (end) break;
       await vm[Symbol.asyncDispose]();
       options = { ...output.options(), tracer: instants.tracer };
-      const { allow } = optionsOf(program, folder);
+      const allow = allowedOf(program, folder);
       vm = await Vm.restore(how.image, { ...options, allow });
       times++;
     }
@@ -273,11 +278,12 @@ export async function moved(
   if (end) {
     return { ...seenOf(output, end, folder), frozen: 0, length: how.length };
   }
-  const reads = ["@system", folder, ...program.reads ?? []];
+  const { read, write } = allowedOf(program, folder);
   const rest = await runProcess(
     vmWords(
       "restore",
-      `--allow-read=${reads.join(",")}`,
+      `--allow-read=${read.join(",")}`,
+      `--allow-write=${write.join(",")}`,
       how.image,
     ),
     folder,
