@@ -7,6 +7,7 @@
 import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls } from "./attributes.ts";
+import { capabilityCalls } from "./capabilities.ts";
 import { descriptorCalls } from "./descriptors.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
@@ -40,6 +41,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...linkCalls,
     ...folderCalls,
     ...attributeCalls,
+    ...capabilityCalls,
     ...ioCalls,
     ...descriptorCalls,
     ...pollCalls,
