@@ -51,8 +51,12 @@ export interface Terminal {
   adopt(attributes: Uint8Array<ArrayBuffer>): void;
   /** The program runs: what it set holds. */
   enter(): void;
-  /** The program stands, or has ended: what the terminal was before holds. */
-  leave(): void;
+  /**
+   * The program stands, or has ended: what the terminal was before holds.
+   *
+   * @param isOver whether it has ended, so that what it set is forgotten
+   */
+  leave(isOver?: boolean): void;
 }
 
 /** The VMM's own terminal, behind its standard streams. */
@@ -104,7 +108,8 @@ class HostTerminal implements Terminal {
     this.#before = { fd, attributes };
   }
 
-  leave(): void {
+  leave(isOver = false): void {
+    if (isOver) this.#attributes = undefined;
     if (!this.#before) return;
     const { fd, attributes } = this.#before;
     this.#before = undefined;

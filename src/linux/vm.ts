@@ -287,7 +287,7 @@ export class Vm {
   }
 
   #onSettled(): void {
-    terminalOf(this.#options.console)?.leave();
+    this.#leaveTerminal();
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
     this.#linux.clock.stop();
     if (!this.end) return;
@@ -302,7 +302,6 @@ export class Vm {
   }
 
   #onFailed(error: unknown): void {
-    terminalOf(this.#options.console)?.leave();
     this.#linux.clock.stop();
     this.#wantsRunning = false;
     this.#ended.promise.catch(() => {}); // whoever ran it has one of their own
@@ -314,6 +313,13 @@ export class Vm {
       this.#machine.lifecycle.enter("stopped");
     }
     if (this.state === "stopped") this.#linux.devices.end();
+    this.#leaveTerminal();
+  }
+
+  /** Gives the terminal back as it was, until the program runs again. */
+  #leaveTerminal(): void {
+    const isOver = this.state === "stopped";
+    terminalOf(this.#options.console)?.leave(isOver);
   }
 
   /** Stops between two instructions; nothing to do unless it is running. */

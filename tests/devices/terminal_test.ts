@@ -56,8 +56,11 @@ Deno.test("terminal: what a program set holds while it runs, and not after", asy
     hostTerminal.leave();
     hostTerminal.leave();
     seen.push(look());
+    hostTerminal.leave(true);
+    hostTerminal.enter();
+    seen.push(look());
     console.log(seen.join(" "));`);
-  assertEquals(printed, "1 0 1 0 1");
+  assertEquals(printed, "1 0 1 0 1 1");
 });
 
 Deno.test("terminal: what was set elsewhere is set here, but for the speed", async () => {
