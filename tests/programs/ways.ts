@@ -172,7 +172,6 @@ export async function straight(
   const output = new Output();
   const options = output.options();
   let calls = 0;
-  const began = performance.now();
   await using vm = await Vm.create({
     ...optionsOf(program, folder),
     ...options,
@@ -182,6 +181,7 @@ export async function straight(
   patience.vm = vm;
   options.console.push(inputOf(program));
   options.console.end();
+  const began = performance.now();
   const end = await vm.run();
   const length = { calls, ms: performance.now() - began };
   return { ...seenOf(output, end, folder), frozen: 0, length };
