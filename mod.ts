@@ -47,8 +47,11 @@ export {
   type SavedPart,
   ScriptConsole,
   type ScriptConsoleOptions,
+  ScriptTerminal,
   SYSTEM,
   SYSTEM_FOLDERS,
+  type Terminal,
+  type TerminalSize,
 } from "./src/devices/mod.ts";
 export {
   ERRNO,

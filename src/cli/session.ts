@@ -134,6 +134,15 @@ export class Saves {
   }
 }
 
+/** Stops this process, as the user wants, with the VM paused meanwhile. */
+async function standStill(vm: Vm): Promise<void> {
+  if (vm.state !== "running") return;
+  await vm.pause();
+  if (vm.end) return;
+  Deno.kill(Deno.pid, "SIGSTOP");
+  vm.run().catch(() => {}); // whoever ran it first is told
+}
+
 /**
  * Runs a VM to its end, and saves it when SIGUSR2 asks for it.
  *
@@ -151,6 +160,7 @@ export async function session(
   };
   let saving: Promise<unknown> = Promise.resolve();
   let isStopping = false;
+  let stopping: Promise<void> = Promise.resolve();
   const saveNow = async () => {
     // One that stops the VM is the last.
     if (vm.end || isStopping) return;
@@ -161,6 +171,11 @@ export async function session(
   signals.answer({
     SIGINT: stop(STATUS.interrupted),
     SIGTERM: stop(143),
+    SIGHUP: stop(129),
+    SIGTSTP: () => {
+      // The shell gets its terminal as it was; SIGCONT goes on behind this.
+      stopping = stopping.then(() => standStill(vm));
+    },
     SIGUSR2: () => {
       // One that is asked for while another is under way ends before that.
       const before = saving;

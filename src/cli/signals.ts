@@ -8,7 +8,14 @@
  * Those that are answered. Without a listener SIGXFSZ would end the VMM: a
  * write that is too long for `ulimit -f` is to fail with EFBIG.
  */
-const ANSWERED = ["SIGINT", "SIGTERM", "SIGUSR2", "SIGXFSZ"] as const;
+const ANSWERED = [
+  "SIGINT",
+  "SIGTERM",
+  "SIGUSR2",
+  "SIGXFSZ",
+  "SIGTSTP",
+  "SIGHUP",
+] as const;
 
 /** What is done about each signal. */
 export type Answers = Readonly<
@@ -27,7 +34,9 @@ export class Signals implements Disposable {
   readonly #listeners = ANSWERED.map((name): [Deno.Signal, () => void] => [
     name,
     () => {
-      if (name === "SIGINT" || name === "SIGTERM") this.wasInterrupted = true;
+      if (name === "SIGINT" || name === "SIGTERM" || name === "SIGHUP") {
+        this.wasInterrupted = true;
+      }
       const answer = this.#answers?.[name];
       if (answer) answer();
       else this.#early.add(name);

@@ -7,7 +7,6 @@
 import { ERRNO } from "../kvm/mod.ts";
 import {
   fstat,
-  ioctl,
   lseek,
   pollNow,
   pollUntil,
@@ -18,10 +17,21 @@ import {
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
+import {
+  hostTerminal,
+  hostTerminalNumber,
+  ScriptTerminal,
+  type Terminal,
+  type TerminalSize,
+  TTY,
+} from "./terminal.ts";
 import { Waiters } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
 const SAFE_WRITE_BYTES = 4096;
+
+/** Major number of pseudo-terminals (Documentation/admin-guide/devices.txt). */
+const PTS_MAJOR = 136;
 
 /** One of the VMM's own three descriptors. */
 export class HostStream extends OpenFile {
@@ -77,7 +87,12 @@ export class HostStream extends OpenFile {
   }
 
   override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
-    return ioctl(this.stream, request, argument);
+    return hostTerminal.ioctl(this.stream, request, argument);
+  }
+
+  /** Device control with a number: of a terminal. */
+  ioctlNumber(request: number, argument: number): number {
+    return hostTerminalNumber(this.stream, request, argument);
   }
 }
 
@@ -87,6 +102,8 @@ export interface ScriptConsoleOptions {
   readonly stdout?: (bytes: Uint8Array) => void;
   /** Called with each piece of standard error. */
   readonly stderr?: (bytes: Uint8Array) => void;
+  /** Makes it a terminal of this size; default: it is none. */
+  readonly terminal?: TerminalSize;
 }
 
 /** Standard input, output and error in the hands of a script. */
@@ -95,6 +112,8 @@ export class ScriptConsole {
   #ended = false;
   readonly #waiters = new Waiters();
   readonly #options: ScriptConsoleOptions;
+  /** The terminal that it is, if it is one. */
+  readonly terminal: ScriptTerminal | undefined;
 
   /**
    * A console without input.
@@ -103,6 +122,7 @@ export class ScriptConsole {
    */
   constructor(options: ScriptConsoleOptions = {}) {
     this.#options = options;
+    this.terminal = options.terminal && new ScriptTerminal(options.terminal);
   }
 
   /** Gives the program more to read. */
@@ -205,7 +225,8 @@ export class ScriptStream extends OpenFile {
 
   /** @param stream 0, 1 or 2 */
   constructor(script: ScriptConsole, stream: number) {
-    super(stream === 0 ? O.readOnly : O.writeOnly);
+    const access = stream === 0 ? O.readOnly : O.writeOnly;
+    super(script.terminal ? O.readWrite : access);
     this.stream = stream;
     this.#console = script;
   }
@@ -224,19 +245,61 @@ export class ScriptStream extends OpenFile {
   }
 
   override stat(stat: Uint8Array<ArrayBuffer>): number {
-    return writeSpecialStat(stat, S_IF.fifo | 0o600, 1 + this.stream);
+    if (!this.#console.terminal) {
+      return writeSpecialStat(stat, S_IF.fifo | 0o600, 1 + this.stream);
+    }
+    const mode = S_IF.character | 0o620;
+    return writeSpecialStat(stat, mode, 3, PTS_MAJOR << 8);
+  }
+
+  override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
+    const { terminal } = this.#console;
+    if (request === TTY.inputBytes) {
+      const view = new DataView(argument.buffer, argument.byteOffset);
+      view.setInt32(0, this.#console.unread().length, true);
+      return 0;
+    }
+    return terminal?.ioctl(request, argument) ?? -ERRNO.ENOTTY;
   }
 
   override poll(events: number): number {
-    const ready = this.stream !== 0
-      ? WRITABLE
-      : this.#console.isReadable
-      ? READABLE
-      : 0;
+    const reads = this.stream === 0 || this.#console.terminal !== undefined;
+    const writes = this.stream !== 0 || this.#console.terminal !== undefined;
+    const ready = (writes ? WRITABLE : 0) |
+      (reads && this.#console.isReadable ? READABLE : 0);
     return events & ready;
   }
 
   override wait(_events: number, signal: AbortSignal): Promise<void> {
     return this.#console.changed(signal);
   }
+}
+
+/** The path that opens the terminal of a program. */
+export const TERMINAL_PATH = "/dev/tty";
+
+/** The terminal that a VM's program has: a script's, if it is one, or ours. */
+export function terminalOf(script?: ScriptConsole): Terminal | undefined {
+  return script ? script.terminal : hostTerminal;
+}
+
+/**
+ * Opens the terminal of a program once more, as /dev/tty does.
+ *
+ * @param script whose it is; absent: the VMM's own
+ * @param flags O_* flags the program sees
+ * @returns -ENXIO where there is none
+ */
+export function openTerminal(
+  script: ScriptConsole | undefined,
+  flags: number,
+): OpenFile | number {
+  if (script) {
+    if (!script.terminal) return -ERRNO.ENXIO;
+    const file = new ScriptStream(script, 0);
+    file.flags = flags;
+    return file;
+  }
+  const { stream } = hostTerminal;
+  return stream < 0 ? -ERRNO.ENXIO : new HostStream(stream, flags);
 }

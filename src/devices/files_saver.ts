@@ -6,7 +6,12 @@
 
 import { errnoName } from "../kvm/mod.ts";
 import type { Component, Dump, Part } from "../state/mod.ts";
-import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
+import {
+  HostStream,
+  type ScriptConsole,
+  ScriptStream,
+  terminalOf,
+} from "./console.ts";
 import { DeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
 import type { FdTable } from "./fd_table.ts";
@@ -130,6 +135,7 @@ export class FilesSaver implements Component {
       locks,
       consoleInput,
       consoleEnded: this.#console?.ended ?? false,
+      terminal: terminalOf(this.#console)?.attributes ?? null,
     };
     return { answer: "many", parts: parts(table, files) };
   }

@@ -11,6 +11,7 @@ import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
+import { TERMIOS_BYTES } from "./terminal.ts";
 import { MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
 
 /** How much console input that was not read yet an image may hold. */
@@ -50,17 +51,10 @@ const virtualFile = v.object({
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
 
-/** A part of version 2 as one of version 3: nothing was mapped or locked. */
-function upgrade2(old: unknown): unknown {
-  const isTable = typeof old === "object" && old !== null && "part" in old &&
-    old.part === "table";
-  return isTable ? { ...old, held: [], locks: [] } : old;
-}
-
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 3,
+  version: 4,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -118,6 +112,10 @@ export const filesState = {
       /** Input that a script gave and the program has not read. */
       consoleInput: bytes(MAX_CONSOLE_INPUT_BYTES),
       consoleEnded: v.boolean(),
+      /** How the program has set its terminal: a struct termios. */
+      terminal: v.nullable(
+        v.pipe(bytes(TERMIOS_BYTES), v.length(TERMIOS_BYTES)),
+      ),
     }),
     v.object({
       part: v.literal("content"),
@@ -130,21 +128,32 @@ export const filesState = {
     }),
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
-  // are mapped, those of /proc and /sys, and locks.
-  upgrades: { 1: (old: unknown) => old, 2: upgrade2 },
+  // are mapped, those of /proc and /sys, and locks, version 4 the terminal.
+  upgrades: {
+    1: (old: unknown) => old,
+    2: (old: unknown) => withField(old, { held: [], locks: [] }),
+    3: (old: unknown) => withField(old, { terminal: null }),
+  },
 } satisfies StateSchema<unknown>;
 
-/** A part of the state of the descriptors, version 3. */
-export type FilesStateV3 = v.InferOutput<typeof filesState.schema>;
+/** The table of an older version with what it had not. */
+function withField(old: unknown, added: object): unknown {
+  return (old as { part?: unknown })?.part === "table"
+    ? { ...old as object, ...added }
+    : old;
+}
+
+/** A part of the state of the descriptors, version 4. */
+export type FilesStateV4 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV3, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV4, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV3;
+  readonly state: FilesStateV4;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

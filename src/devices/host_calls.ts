@@ -83,6 +83,12 @@ const SYMBOLS = {
   },
   // int fd, unsigned long request, void *
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  // int fd, unsigned long request, int
+  ioctlNumber: {
+    name: "ioctl",
+    parameters: ["i32", "u64", "i64"],
+    result: "i32",
+  },
   // int fd, int command, int argument
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
@@ -302,6 +308,13 @@ export const ioctl = (
   request: number,
   buffer: Uint8Array<ArrayBuffer>,
 ): number => result(c.ioctl(fd, request, buffer));
+
+/** ioctl(2) with a number. */
+export const ioctlNumber = (
+  fd: number,
+  request: number,
+  argument: number,
+): number => result(c.ioctlNumber(fd, request, argument));
 
 /** fcntl(2) with F_SETFL. */
 export const setFlags = (fd: number, flags: number): number =>

@@ -7,10 +7,22 @@
 export { Clock, clockState, type ClockStateV1 } from "./clock.ts";
 export {
   HostStream,
+  openTerminal,
   ScriptConsole,
   type ScriptConsoleOptions,
   ScriptStream,
+  TERMINAL_PATH,
+  terminalOf,
 } from "./console.ts";
+export {
+  ScriptTerminal,
+  setsAttributes,
+  type Terminal,
+  type TerminalSize,
+  TERMIOS_BYTES,
+  TTY,
+  WINSIZE_BYTES,
+} from "./terminal.ts";
 export {
   type ConfigInput,
   defineDevice,
@@ -66,7 +78,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV3,
+  type FilesStateV4,
   type FilesTable,
 } from "./files_state.ts";
 export {

@@ -5,7 +5,12 @@
  */
 
 import { CarriedFiles } from "./carried_files.ts";
-import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
+import {
+  HostStream,
+  type ScriptConsole,
+  ScriptStream,
+  terminalOf,
+} from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { FilesError } from "./errors.ts";
 import { FdTable } from "./fd_table.ts";
@@ -77,7 +82,8 @@ export class CheckedFiles implements Disposable {
       fds.installAt(fd, files[file], closeOnExec);
     }
     for (const { gpa, file } of this.#table.held) fds.hold(gpa, files[file]);
-    const { consoleInput, consoleEnded } = this.#table;
+    const { consoleInput, consoleEnded, terminal } = this.#table;
+    if (terminal) terminalOf(this.#script)?.adopt(terminal.slice());
     if (consoleInput.length > 0) this.#script?.push(consoleInput);
     if (consoleEnded) this.#script?.end();
     return fds;

@@ -5,12 +5,15 @@
  */
 
 import { ERRNO, type KvmVcpu } from "../kvm/mod.ts";
-import type {
-  Clock,
-  FdTable,
-  HostPaths,
-  PendingCall,
-  PendingStateV2,
+import {
+  type Clock,
+  type FdTable,
+  type HostPaths,
+  type OpenFile,
+  openTerminal,
+  type PendingCall,
+  type PendingStateV2,
+  type ScriptConsole,
 } from "../devices/mod.ts";
 import {
   type Memory,
@@ -110,6 +113,8 @@ export interface LinuxOptions {
   readonly warn?: (message: string) => void;
   /** Answers SAVE(); absent: it fails with ENOSYS. */
   readonly onSave?: () => Promise<SaveAnswer>;
+  /** Standard input, output and error; absent: those of this process. */
+  readonly console?: ScriptConsole;
 }
 
 /**
@@ -323,6 +328,11 @@ export class Linux implements Personality {
     }
     this.warnOnce(`system call ${name} is not supported: answered with ENOSYS`);
     return -ERRNO.ENOSYS;
+  }
+
+  /** Opens the program's terminal once more, or gives -ENXIO. */
+  openTerminal(flags: number): OpenFile | number {
+    return openTerminal(this.#options.console, flags);
   }
 
   /** Says that part of a call is not there; what the call then answers. */

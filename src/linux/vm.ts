@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FilesSaver, PendingSaver } from "../devices/mod.ts";
+import { FilesSaver, PendingSaver, terminalOf } from "../devices/mod.ts";
 import {
   AtomicFile,
   type ByteSource,
@@ -120,6 +120,7 @@ export class Vm {
       tracer: options.tracer,
       strict: options.strict,
       warn: options.warn,
+      console: options.console,
       onSave: onSave && (() => this.#answerSave(onSave)),
     });
     this.#machine = new Machine(
@@ -280,6 +281,7 @@ export class Vm {
     this.#machine.lifecycle.require("run", "created", "paused");
     if (this.#failure !== undefined) throw this.#failure;
     this.#linux.clock.start();
+    terminalOf(this.#options.console)?.enter();
     this.#machine.run().then(
       () => this.#onSettled(),
       (error) => this.#onFailed(error),
@@ -287,6 +289,7 @@ export class Vm {
   }
 
   #onSettled(): void {
+    this.#leaveTerminal();
     if (this.#failure !== undefined) return this.#onFailed(this.#failure);
     this.#linux.clock.stop();
     if (!this.end) return;
@@ -312,6 +315,13 @@ export class Vm {
       this.#machine.lifecycle.enter("stopped");
     }
     if (this.state === "stopped") this.#linux.devices.end();
+    this.#leaveTerminal();
+  }
+
+  /** Gives the terminal back as it was, until the program runs again. */
+  #leaveTerminal(): void {
+    const isOver = this.state === "stopped";
+    terminalOf(this.#options.console)?.leave(isOver);
   }
 
   /** Stops between two instructions; nothing to do unless it is running. */

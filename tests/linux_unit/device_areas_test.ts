@@ -132,7 +132,7 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
   for (
     const [schema, old, added] of [
       [addressSpaceState, space, { files: [] }],
-      [filesState, files, { held: [], locks: [] }],
+      [filesState, files, { held: [], locks: [], terminal: null }],
     ] as const
   ) {
     const { kind } = schema;

@@ -18,6 +18,7 @@ import type { CallArguments } from "../trace.ts";
 import { descriptorLimit, install } from "./limits.ts";
 import { fcntlLock, isLockCommand } from "./locks.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
+import { terminalAnswer, terminalIoctl } from "./terminal.ts";
 
 /** Commands of fcntl (asm-generic/fcntl.h, linux/fcntl.h). */
 const F = {
@@ -46,12 +47,6 @@ const PATH_COMMANDS: readonly number[] = [
 
 /** Status flags that F_SETFL may change (fcntl(2)). */
 const SETTABLE = O.append | O.nonBlock | O.direct | O.noAccessTime | 0o20000;
-
-/** Requests of ioctl_tty(2) and their sizes, bytes; the VMM passes them on. */
-const TERMINAL_REQUESTS = new Map([
-  [0x5401, 36], // TCGETS: struct termios of the kernel
-  [0x5413, 8], // TIOCGWINSZ: struct winsize
-]);
 
 /** Other requests that programs ask of files. */
 const FIONREAD = 0x541b;
@@ -123,7 +118,7 @@ function pluginIoctl(
 ): number {
   const request = args.int(1) >>> 0;
   const va = args.u64(2);
-  const terminal = TERMINAL_REQUESTS.get(request);
+  const terminal = terminalAnswer(request);
   const isOld = terminal === undefined && request >>> 16 === 0;
   const data = new Uint8Array(
     terminal ??
@@ -250,12 +245,7 @@ export const descriptorCalls: SyscallTable = {
         return linux.user.writeU32(argument, file.pipe.lengthBytes);
     }
     if (file instanceof PluginFile) return pluginIoctl(linux, args, file);
-    const lengthBytes = TERMINAL_REQUESTS.get(request);
-    if (lengthBytes === undefined) return -ERRNO.ENOTTY;
-    const buffer = new Uint8Array(lengthBytes);
-    const result = file.ioctl(request, buffer);
-    if (result < 0) return result;
-    return linux.user.write(argument, buffer) ? result : -ERRNO.EFAULT;
+    return terminalIoctl(linux, args, file);
   },
 };
 

@@ -7,6 +7,7 @@
 import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls, attributePartly } from "./attributes.ts";
+import { capabilityCalls } from "./capabilities.ts";
 import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
@@ -68,6 +69,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...memoryFileCalls,
     ...folderCalls,
     ...attributeCalls,
+    ...capabilityCalls,
     ...ioCalls,
     ...descriptorCalls,
     ...pollCalls,

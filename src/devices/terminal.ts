@@ -1,0 +1,237 @@
+/**
+ * The terminal that a program has: how it is set, how large it is.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../kvm/mod.ts";
+import { ioctl, ioctlNumber } from "./host_calls.ts";
+
+/** Requests of ioctl_tty(2) (asm-generic/ioctls.h). */
+export const TTY = {
+  getAttributes: 0x5401, // TCGETS
+  setAttributes: 0x5402, // TCSETS
+  setAttributesDrain: 0x5403, // TCSETSW
+  setAttributesFlush: 0x5404, // TCSETSF
+  sendBreak: 0x5409, // TCSBRK
+  flow: 0x540a, // TCXONC
+  flush: 0x540b, // TCFLSH
+  setControlling: 0x540e, // TIOCSCTTY
+  getForeground: 0x540f, // TIOCGPGRP
+  setForeground: 0x5410, // TIOCSPGRP
+  outputBytes: 0x5411, // TIOCOUTQ
+  getSize: 0x5413, // TIOCGWINSZ
+  setSize: 0x5414, // TIOCSWINSZ
+  inputBytes: 0x541b, // FIONREAD
+  giveUpControlling: 0x5422, // TIOCNOTTY
+  getSession: 0x5429, // TIOCGSID
+} as const;
+
+/** Length of the kernel's `struct termios` (asm-generic/termbits.h). */
+export const TERMIOS_BYTES = 36;
+
+/** Length of `struct winsize`: rows, columns, and pixels of both. */
+export const WINSIZE_BYTES = 8;
+
+/** Where c_cflag is, and how long: the line's speed and form. */
+const CFLAG = { offset: 8, bytes: 4 } as const;
+
+/** Whether a request sets attributes. */
+export function setsAttributes(request: number): boolean {
+  return request >= TTY.setAttributes && request <= TTY.setAttributesFlush;
+}
+
+/** What a VM knows of the terminal of its program. */
+export interface Terminal {
+  /**
+   * What the program set, a `struct termios`; absent while it has set nothing.
+   */
+  readonly attributes: Uint8Array<ArrayBuffer> | undefined;
+  /** Takes over what a program had set that goes on here. */
+  adopt(attributes: Uint8Array<ArrayBuffer>): void;
+  /** The program runs: what it set holds. */
+  enter(): void;
+  /**
+   * The program stands, or has ended: what the terminal was before holds.
+   *
+   * @param isOver whether it has ended, so that what it set is forgotten
+   */
+  leave(isOver?: boolean): void;
+}
+
+/** The VMM's own terminal, behind its standard streams. */
+class HostTerminal implements Terminal {
+  #attributes: Uint8Array<ArrayBuffer> | undefined;
+  /** What was before the program changed it, and the descriptor to set it by. */
+  #before: { fd: number; attributes: Uint8Array<ArrayBuffer> } | undefined;
+
+  get attributes(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#attributes;
+  }
+
+  /** The first standard stream that is a terminal; -1 when none is. */
+  get stream(): number {
+    const scratch = new Uint8Array(TERMIOS_BYTES);
+    return [0, 1, 2].find((fd) =>
+      ioctl(fd, TTY.getAttributes, scratch) === 0
+    ) ?? -1;
+  }
+
+  /** A request of the program, on one of the streams. */
+  ioctl(fd: number, request: number, argument: Uint8Array<ArrayBuffer>) {
+    if (!setsAttributes(request)) return ioctl(fd, request, argument);
+    const before = new Uint8Array(TERMIOS_BYTES);
+    const looked = ioctl(fd, TTY.getAttributes, before);
+    if (looked < 0) return looked;
+    const result = ioctl(fd, request, argument);
+    if (result < 0) return result;
+    this.#before ??= { fd, attributes: before };
+    this.#attributes = new Uint8Array(TERMIOS_BYTES);
+    ioctl(fd, TTY.getAttributes, this.#attributes);
+    return result;
+  }
+
+  adopt(attributes: Uint8Array<ArrayBuffer>): void {
+    this.#attributes = attributes.slice();
+  }
+
+  enter(): void {
+    if (!this.#attributes || this.#before) return;
+    const fd = this.stream;
+    const attributes = new Uint8Array(TERMIOS_BYTES);
+    if (fd < 0 || ioctl(fd, TTY.getAttributes, attributes) < 0) return;
+    const wanted = this.#attributes.slice();
+    // Speed and form of the line are this terminal's.
+    const line = attributes.subarray(CFLAG.offset, CFLAG.offset + CFLAG.bytes);
+    wanted.set(line, CFLAG.offset);
+    if (ioctl(fd, TTY.setAttributesDrain, wanted) < 0) return;
+    this.#before = { fd, attributes };
+  }
+
+  leave(isOver = false): void {
+    if (isOver) this.#attributes = undefined;
+    if (!this.#before) return;
+    const { fd, attributes } = this.#before;
+    this.#before = undefined;
+    ioctl(fd, TTY.setAttributesDrain, attributes);
+  }
+}
+
+/** The VMM's own terminal: there is one, however many VMs use it. */
+export const hostTerminal: HostTerminal = new HostTerminal();
+
+/** A request whose argument is a number, of the VMM's own terminal. */
+export function hostTerminalNumber(
+  fd: number,
+  request: number,
+  argument: number,
+): number {
+  return ioctlNumber(fd, request, argument);
+}
+
+/** How large a terminal is. */
+export interface TerminalSize {
+  /** Lines. */
+  readonly rows: number;
+  /** Characters in a line. */
+  readonly columns: number;
+}
+
+/**
+ * What a terminal is set to when nobody has changed it: cooked, 38400 baud, the
+ * usual control characters (tty_std_termios, drivers/tty/tty_io.c).
+ */
+function standardAttributes(): Uint8Array<ArrayBuffer> {
+  const attributes = new Uint8Array(TERMIOS_BYTES);
+  const view = new DataView(attributes.buffer);
+  view.setUint32(0, 0o2400, true); // ICRNL, IXON
+  view.setUint32(4, 0o5, true); // OPOST, ONLCR
+  view.setUint32(8, 0o277, true); // B38400, CS8, CREAD
+  view.setUint32(12, 0o105073, true); // ISIG … IEXTEN
+  attributes.set(
+    [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22],
+    17,
+  );
+  return attributes;
+}
+
+/**
+ * A terminal in the hands of a script. It does not edit lines nor echo: the
+ * script sends what a program is to read, and gets what it writes. How the
+ * program set it is kept, and can be asked for.
+ */
+export class ScriptTerminal implements Terminal {
+  #set: Uint8Array<ArrayBuffer> | undefined;
+  #size: TerminalSize;
+
+  /**
+   * A terminal as a new one is.
+   *
+   * @param size how large it is
+   */
+  constructor(size: TerminalSize) {
+    this.#size = size;
+  }
+
+  /** What the program set. */
+  get attributes(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#set;
+  }
+
+  /** How large it is; the program learns of a change by SIGWINCH. */
+  get size(): TerminalSize {
+    return this.#size;
+  }
+
+  set size(size: TerminalSize) {
+    this.#size = size;
+  }
+
+  /** Whether the program reads keys as they come: ICANON is off. */
+  get isRaw(): boolean {
+    const flags = this.#set ?? standardAttributes();
+    return (new DataView(flags.buffer).getUint32(12, true) & 0o2) === 0;
+  }
+
+  /**
+   * A request of the program.
+   *
+   * @internal
+   */
+  ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
+    const view = new DataView(argument.buffer, argument.byteOffset);
+    switch (request) {
+      case TTY.getAttributes:
+        argument.set(this.#set ?? standardAttributes());
+        return 0;
+      case TTY.getSize:
+        argument.fill(0);
+        view.setUint16(0, this.#size.rows, true);
+        view.setUint16(2, this.#size.columns, true);
+        return 0;
+      case TTY.setSize:
+        this.#size = {
+          rows: view.getUint16(0, true),
+          columns: view.getUint16(2, true),
+        };
+        return 0;
+      case TTY.outputBytes:
+        view.setInt32(0, 0, true);
+        return 0;
+    }
+    if (!setsAttributes(request)) return -ERRNO.ENOTTY;
+    this.#set = argument.slice();
+    return 0;
+  }
+
+  /** Takes over what a program had set. @internal */
+  adopt(attributes: Uint8Array<ArrayBuffer>): void {
+    this.#set = attributes.slice();
+  }
+
+  /** Nothing else uses it. @internal */
+  enter(): void {}
+
+  /** Nothing else uses it. @internal */
+  leave(): void {}
+}
