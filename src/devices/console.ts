@@ -18,7 +18,7 @@ import {
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
 const SAFE_WRITE_BYTES = 4096;
@@ -29,6 +29,7 @@ export class HostStream extends OpenFile {
   /** 0, 1 or 2. */
   readonly stream: number;
   readonly #canWait: boolean;
+  #moves = 0;
 
   /** @param stream 0, 1 or 2 @param flags O_* flags the program sees */
   constructor(stream: number, flags: number) {
@@ -44,7 +45,17 @@ export class HostStream extends OpenFile {
     return this.stream;
   }
 
+  override get isWatchable(): boolean {
+    return this.#canWait;
+  }
+
+  /** Who moved bytes may have emptied it, or filled: what holds then is new. */
+  override get edges(): number {
+    return this.#moves;
+  }
+
   override read(io: IoVector): number {
+    this.#moves++;
     if (this.#canWait && pollNow(this.stream, POLL.in) === 0) {
       return -ERRNO.EAGAIN;
     }
@@ -52,6 +63,7 @@ export class HostStream extends OpenFile {
   }
 
   override write(io: IoVector): number {
+    this.#moves++;
     if (!this.#canWait) return writev(this.stream, io);
     const done = writevNoWait(this.stream, io);
     if (done !== -ERRNO.EOPNOTSUPP) return done;
@@ -194,6 +206,15 @@ export class ScriptConsole {
   changed(signal: AbortSignal): Promise<void> {
     return this.#waiters.changed(signal);
   }
+
+  /**
+   * Calls `watcher` when there is more input.
+   *
+   * @internal
+   */
+  watch(watcher: Watcher): () => void {
+    return this.#waiters.watch(watcher);
+  }
 }
 
 /** One of the three streams of a {@linkcode ScriptConsole}. */
@@ -234,6 +255,15 @@ export class ScriptStream extends OpenFile {
       ? READABLE
       : 0;
     return events & ready;
+  }
+
+  override get isWatchable(): boolean {
+    return true;
+  }
+
+  override watch(watcher: Watcher): () => void {
+    if (this.stream !== 0) return super.watch(watcher);
+    return this.#console.watch(watcher);
   }
 
   override wait(_events: number, signal: AbortSignal): Promise<void> {

@@ -80,7 +80,7 @@ export class FdTable {
     const slot = this.#slots[fd];
     if (!slot) return -ERRNO.EBADF;
     this.#slots[fd] = undefined;
-    if (--slot.file.references === 0) slot.file.close();
+    if (--slot.file.references === 0) slot.file.release();
     return 0;
   }
 
@@ -114,7 +114,7 @@ export class FdTable {
     const file = this.#held.get(gpa);
     if (!file) return;
     this.#held.delete(gpa);
-    if (--file.references === 0) file.close();
+    if (--file.references === 0) file.release();
   }
 
   /** Every file that is held, by the gpa it is mapped at. */

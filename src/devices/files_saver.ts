@@ -8,7 +8,9 @@ import { errnoName } from "../kvm/mod.ts";
 import type { Component, Dump, Part } from "../state/mod.ts";
 import { HostStream, type ScriptConsole, ScriptStream } from "./console.ts";
 import { DeviceFile } from "./device_files.ts";
+import { EpollFile } from "./epoll_file.ts";
 import { FilesError } from "./errors.ts";
+import { EventFile } from "./event_file.ts";
 import type { FdTable } from "./fd_table.ts";
 import {
   digestOnce,
@@ -25,6 +27,8 @@ import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
+import { SocketEnd } from "./socket_end.ts";
+import { TimerFile } from "./timer_file.ts";
 import {
   filesState,
   type FilesTable,
@@ -96,7 +100,12 @@ export class FilesSaver implements Component {
       }
       const state = file instanceof PluginFile
         ? this.#plugins.get(file) ?? file.snapshot()
-        : describe(file, pipes, { root, carry: this.#carry, digests });
+        : describe(file, pipes, {
+          root,
+          carry: this.#carry,
+          digests,
+          files,
+        });
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }
@@ -116,6 +125,7 @@ export class FilesSaver implements Component {
         inode: pipe.inode,
         readEndOpen: pipe.open.read,
         writeEndOpen: pipe.open.write,
+        capacityBytes: pipe.capacityBytes,
         content: pipe.content(),
       })),
       consoleInput,
@@ -181,6 +191,8 @@ interface How {
   readonly root: RootFolder;
   readonly carry: boolean;
   readonly digests: Digests;
+  /** Every file that is saved, in order. */
+  readonly files: readonly OpenFile[];
 }
 
 /** What an image says of an open file; a text when it cannot be saved. */
@@ -201,6 +213,40 @@ function describe(
     return { type: "device", flags, path: file.path };
   }
   if (file instanceof HostFile) return describeHostFile(file, how);
+  if (file instanceof EventFile) {
+    const { value, isSemaphore } = file;
+    return { type: "eventfd", flags, value, isSemaphore };
+  }
+  if (file instanceof TimerFile) {
+    const { dueNs, intervalNs, ...state } = file.state();
+    return {
+      type: "timerfd",
+      flags,
+      clock: file.clockId,
+      ...state,
+      dueNs: dueNs === null ? null : BigInt(Math.round(dueNs)),
+      intervalNs: BigInt(intervalNs),
+    };
+  }
+  if (file instanceof SocketEnd) {
+    const { messages, ...state } = file.state();
+    return {
+      type: "socket",
+      flags,
+      kind: file.kind,
+      peer: file.peer ? how.files.indexOf(file.peer) : null,
+      wasConnected: file.hasPeer,
+      ...state,
+      messages: [...messages],
+    };
+  }
+  if (file instanceof EpollFile) {
+    const interests = file.interests().map(({ file: of, state }) => ({
+      file: how.files.indexOf(of),
+      ...state,
+    }));
+    return { type: "epoll", flags, interests };
+  }
   return `an open file of type "${file.type}" cannot be saved`;
 }
 

@@ -5,11 +5,14 @@
  */
 
 import * as v from "valibot";
-import { bytes, count, type StateSchema, u64 } from "../state/mod.ts";
+import { bytes, count, type StateSchema, u32, u64 } from "../state/mod.ts";
+import { MAX_INTERESTS } from "./epoll_file.ts";
+import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { fileIdentity } from "./file_identity.ts";
-import { PIPE_BYTES } from "./pipe.ts";
+import { MAX_PIPE_BYTES, MIN_PIPE_BYTES, PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
+import { MAX_SOCKET_BYTES } from "./socket_end.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -36,10 +39,82 @@ const hostFile = v.object({
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
 
+/** What the upgrade from version 3 looks at. */
+interface OldTable {
+  readonly part?: unknown;
+  readonly pipes?: object[];
+}
+
+const eventFile = v.object({
+  type: v.literal("eventfd"),
+  flags,
+  value: v.pipe(u64, v.maxValue(MAX_EVENT_VALUE)),
+  isSemaphore: v.boolean(),
+});
+
+const timerFile = v.object({
+  type: v.literal("timerfd"),
+  flags,
+  /** The number of its clock (linux/time.h). */
+  clock: v.pipe(count, v.maxValue(9)),
+  /** When it expires next, nanoseconds; null: it is not armed. */
+  dueNs: v.nullable(u64),
+  /** From one expiration to the next, nanoseconds; 0: there is one only. */
+  intervalNs: u64,
+  /** Whether `dueNs` is of the wall clock, and not of monotonic time. */
+  isWallClock: v.boolean(),
+  /** Expirations that were not read. */
+  expirations: count,
+});
+
+const socketEnd = v.object({
+  type: v.literal("socket"),
+  flags,
+  kind: v.picklist([1, 2, 5]),
+  inode: count,
+  /** Index of the other end into `files`; null: it was closed. */
+  peer: v.nullable(count),
+  /** Whether it was connected, of one whose other end was closed. */
+  wasConnected: v.boolean(),
+  /** Bits: 1 nothing more is received, 2 nothing is sent. */
+  shut: v.pipe(count, v.maxValue(3)),
+  /** The error that the next call gives; 0: none. */
+  error: v.pipe(count, v.maxValue(4095)),
+  /** SO_SNDBUF. */
+  sendBytes: v.pipe(count, v.maxValue(MAX_SOCKET_BYTES)),
+  /** SO_RCVBUF. */
+  receiveBytes: v.pipe(count, v.maxValue(MAX_SOCKET_BYTES)),
+  /** What was sent to it and not received, the oldest first. */
+  messages: v.pipe(v.array(bytes(MAX_SOCKET_BYTES)), v.maxLength(1024)),
+});
+
+const epollFile = v.object({
+  type: v.literal("epoll"),
+  flags,
+  /** Those that may be ready first, in their order. */
+  interests: v.pipe(
+    v.array(v.object({
+      /** The descriptor that it was added by. */
+      fd: count,
+      /** Index into `files`. */
+      file: count,
+      /** Events and flags. */
+      events: u32,
+      /** What the program is told with the events. */
+      data: u64,
+      /** Whether it is in the list of those that may be ready. */
+      isReady: v.boolean(),
+      /** What was last known to hold, of a timer. */
+      seen: v.pipe(count, v.maxValue(0xffff)),
+    })),
+    v.maxLength(MAX_INTERESTS * (MAX_DESCRIPTORS + MAX_HELD)),
+  ),
+});
+
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 3,
+  version: 4,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -68,6 +143,10 @@ export const filesState = {
           }),
           v.object({ type: v.literal("device"), flags, path: v.string() }),
           pluginFile,
+          eventFile,
+          timerFile,
+          socketEnd,
+          epollFile,
         ])),
         v.maxLength(MAX_DESCRIPTORS + MAX_HELD),
       ),
@@ -86,8 +165,14 @@ export const filesState = {
           inode: count,
           readEndOpen: v.boolean(),
           writeEndOpen: v.boolean(),
+          /** How many bytes it holds. */
+          capacityBytes: v.pipe(
+            count,
+            v.minValue(MIN_PIPE_BYTES),
+            v.maxValue(MAX_PIPE_BYTES),
+          ),
           /** Bytes written and not yet read. */
-          content: bytes(PIPE_BYTES),
+          content: bytes(MAX_PIPE_BYTES),
         })),
         v.maxLength(MAX_DESCRIPTORS),
       ),
@@ -106,27 +191,36 @@ export const filesState = {
     }),
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
-  // are mapped.
+  // are mapped, version 4 what can be waited for and how much a pipe holds.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) =>
       (old as { part?: unknown })?.part === "table"
         ? { ...old as object, held: [] }
         : old,
+    3: (old: unknown) => {
+      const { part, pipes } = (old ?? {}) as OldTable;
+      if (part !== "table" || !Array.isArray(pipes)) return old;
+      const grown = pipes.map((pipe) => ({
+        ...pipe,
+        capacityBytes: PIPE_BYTES,
+      }));
+      return { ...old as object, pipes: grown };
+    },
   },
 } satisfies StateSchema<unknown>;
 
-/** A part of the state of the descriptors, version 3. */
-export type FilesStateV3 = v.InferOutput<typeof filesState.schema>;
+/** A part of the state of the descriptors, version 4. */
+export type FilesStateV4 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV3, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV4, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV3;
+  readonly state: FilesStateV4;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

@@ -16,6 +16,7 @@ export const POLL = {
   readBand: 0x80,
   writeNormal: 0x100,
   writeBand: 0x200,
+  readHup: 0x2000,
 } as const;
 
 /** What holds where something can be read, or written. */
@@ -63,4 +64,5 @@ export const S_IF = {
   directory: 0o040000,
   regular: 0o100000,
   link: 0o120000,
+  socket: 0o140000,
 } as const;

@@ -41,12 +41,14 @@ export {
 } from "./device_handle.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
+export { EPOLL, EpollFile } from "./epoll_file.ts";
+export { EventFile, MAX_EVENT_VALUE } from "./event_file.ts";
 export { FilesError, type FilesErrorCode } from "./errors.ts";
 export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV3,
+  type FilesStateV4,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -103,7 +105,13 @@ export {
   type PendingStateV2,
 } from "./pending.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
-export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
+export {
+  MAX_PIPE_BYTES,
+  MIN_PIPE_BYTES,
+  PIPE_BYTES,
+  PipeBuffer,
+  PipeEnd,
+} from "./pipe.ts";
 export type { FilesPolicy } from "./reopen.ts";
 export {
   CheckedFiles,
@@ -111,4 +119,12 @@ export {
   misfits,
   restoreFiles,
 } from "./restore_files.ts";
+export {
+  MAX_SOCKET_BYTES,
+  MSG,
+  SOCKET_KIND,
+  SocketEnd,
+  type SocketKind,
+} from "./socket_end.ts";
+export { TimerFile, type TimerSetting } from "./timer_file.ts";
 export { Waits } from "./waits.ts";

@@ -18,7 +18,7 @@ import { O, POLL, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
 import { refusePromise } from "./promises.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters, type Watcher } from "./waiters.ts";
 
 /** Most bytes that one call moves; reads and writes may be cut. */
 export const MAX_CALL_BYTES = 256 * 1024;
@@ -345,6 +345,14 @@ export class PluginFile extends OpenFile {
 
   override async wait(_events: number, signal: AbortSignal): Promise<void> {
     if (this.#seen === this.#changes) await this.#waiters.changed(signal);
+  }
+
+  override get isWatchable(): boolean {
+    return true;
+  }
+
+  override watch(watcher: Watcher): () => void {
+    return this.#waiters.watch(watcher);
   }
 
   /** The physical address that a mapping leads to, or a negative errno. */

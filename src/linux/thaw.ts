@@ -168,6 +168,7 @@ export function thaw(
   const files = checkFiles(saved.files, {
     paths,
     console: options.console,
+    clock: saved.clock,
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
   });

@@ -4,7 +4,16 @@
  * @module
  */
 
-import { O, PipeBuffer, PipeEnd, PluginFile, POLL } from "../../devices/mod.ts";
+import {
+  MAX_PIPE_BYTES,
+  MIN_PIPE_BYTES,
+  O,
+  PipeBuffer,
+  PipeEnd,
+  PluginFile,
+  POLL,
+  SocketEnd,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { CallArguments } from "../trace.ts";
@@ -22,6 +31,7 @@ const F = {
   setLk: 6,
   setLkW: 7,
   dupFdCloexec: 1030,
+  setPipeSize: 1031,
   getPipeSize: 1032,
 } as const;
 
@@ -50,6 +60,16 @@ function freePipeInode(linux: Linux): number {
     if (file instanceof PipeEnd) inode = Math.max(inode, file.pipe.inode + 1);
   }
   return inode;
+}
+
+/** F_SETPIPE_SZ: the next power of two, as Linux has it. */
+function setPipeSize({ pipe }: PipeEnd, wantedBytes: number): number {
+  if (wantedBytes > 0x8000_0000) return -ERRNO.EINVAL;
+  let size = MIN_PIPE_BYTES;
+  while (size < wantedBytes) size *= 2;
+  // Linux lets a superuser have more.
+  if (size > MAX_PIPE_BYTES) return -ERRNO.EPERM;
+  return pipe.resize(size) ? size : -ERRNO.EBUSY;
 }
 
 function pipe(linux: Linux, va: number, flags: number): number {
@@ -186,7 +206,11 @@ export const descriptorCalls: SyscallTable = {
         return file.setStatusFlags(flags);
       }
       case F.getPipeSize:
-        return file.type === "pipe" ? 65536 : -ERRNO.EBADF;
+        return file instanceof PipeEnd ? file.pipe.capacityBytes : -ERRNO.EBADF;
+      case F.setPipeSize:
+        return file instanceof PipeEnd
+          ? setPipeSize(file, args.uint(2))
+          : -ERRNO.EBADF;
       case F.getLk:
       case F.setLk:
       case F.setLkW:
@@ -221,8 +245,13 @@ export const descriptorCalls: SyscallTable = {
         return file.setStatusFlags(flags);
       }
       case FIONREAD:
-        if (!(file instanceof PipeEnd)) break;
-        return linux.user.writeU32(argument, file.pipe.lengthBytes);
+        if (file instanceof PipeEnd) {
+          return linux.user.writeU32(argument, file.pipe.lengthBytes);
+        }
+        if (file instanceof SocketEnd) {
+          return linux.user.writeU32(argument, file.waitingBytes);
+        }
+        break;
     }
     if (file instanceof PluginFile) return pluginIoctl(linux, args, file);
     const lengthBytes = TERMINAL_REQUESTS.get(request);

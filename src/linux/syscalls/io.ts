@@ -10,6 +10,7 @@ import {
   type OpenFile,
   POLL,
   S_IF,
+  SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
@@ -61,7 +62,8 @@ function transfer(
   if (isStep && result === offered) return nextStep(linux, total);
   // A write to a file that can wait goes on until all is written.
   const more = !io.into && waits && result > 0 && total < wantedBytes &&
-    (file.type === "pipe" || file.type === "console") &&
+    (file.type === "pipe" || file.type === "console" ||
+      file instanceof SocketEnd && file.isStream) &&
     (result < offered || io.lengthBytes < offered);
   if (more) {
     return linux.waitFor({
@@ -73,7 +75,7 @@ function transfer(
 }
 
 /** A write that nobody will read. */
-function brokenPipe(linux: Linux, doneBytes: number): number {
+export function brokenPipe(linux: Linux, doneBytes: number): number {
   const raised = raise(linux, SIGNAL.SIGPIPE, "broken pipe");
   if (raised === LEFT) return LEFT;
   return doneBytes > 0 ? doneBytes : -ERRNO.EPIPE;

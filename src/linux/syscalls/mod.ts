@@ -8,6 +8,8 @@ import type { SyscallHandler } from "../linux.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls } from "./attributes.ts";
 import { descriptorCalls } from "./descriptors.ts";
+import { epollCalls } from "./epoll.ts";
+import { eventCalls } from "./events.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
 import { ioCalls } from "./io.ts";
@@ -19,6 +21,7 @@ import { openCalls } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls } from "./process.ts";
 import { signalCalls } from "./signals.ts";
+import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls } from "./time.ts";
 
@@ -43,6 +46,9 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...ioCalls,
     ...descriptorCalls,
     ...pollCalls,
+    ...epollCalls,
+    ...eventCalls,
+    ...socketCalls,
     ...memoryCalls,
     ...processCalls,
     ...threadCalls,
