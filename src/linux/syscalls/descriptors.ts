@@ -136,6 +136,7 @@ function pluginIoctl(
   const isRead = holdsData || terminal !== undefined ||
     (request & 0x8000_0000) !== 0;
   if (isWrite && !linux.user.read(va, data)) return -ERRNO.EFAULT;
+  file.caller = linux.task.tid;
   const result = file.ioctl(request, data, args.big(2));
   // It waits whatever O_NONBLOCK says: that is of reading and writing.
   if (result === -ERRNO.EAGAIN) {

@@ -8,6 +8,7 @@ import {
   type IoVector,
   O,
   type OpenFile,
+  PluginFile,
   POLL,
   S_IF,
   SocketEnd,
@@ -85,6 +86,7 @@ export function brokenPipe(linux: Linux, doneBytes: number): number {
 function checked(linux: Linux, fd: number, into: boolean): OpenFile | number {
   const file = linux.fds.file(fd);
   if (!file) return -ERRNO.EBADF;
+  if (file instanceof PluginFile) file.caller = linux.task.tid;
   if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
   return file;
 }
@@ -123,6 +125,7 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
     const file = linux.fds.file(args.int(0));
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (file.type === "pipe") return -ERRNO.ESPIPE;
+    if (file instanceof PluginFile) file.caller = linux.task.tid;
     if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
     const done = linux.resumed?.doneBytes ?? 0;
     const io = vector
