@@ -12,7 +12,7 @@ import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { MAX_PIPE_BYTES, MIN_PIPE_BYTES, PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
-import { MAX_SOCKET_BYTES } from "./socket_end.ts";
+import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -70,7 +70,13 @@ const timerFile = v.object({
 const socketEnd = v.object({
   type: v.literal("socket"),
   flags,
-  kind: v.picklist([1, 2, 5]),
+  kind: v.pipe(
+    count,
+    v.check(
+      (kind) => Object.values<number>(SOCKET_KIND).includes(kind),
+      "there is no such kind of socket",
+    ),
+  ),
   inode: count,
   /** Index of the other end into `files`; null: it was closed. */
   peer: v.nullable(count),

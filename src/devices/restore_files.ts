@@ -27,7 +27,7 @@ import {
   type RestoreFilesOptions,
   type SharedFiles,
 } from "./reopen.ts";
-import { SocketEnd } from "./socket_end.ts";
+import { SocketEnd, type SocketKind } from "./socket_end.ts";
 import { TimerFile } from "./timer_file.ts";
 import { UnlinkedFiles } from "./unlinked_files.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
@@ -310,7 +310,11 @@ function check(
     }
     case "socket":
       return asItIs(
-        new SocketEnd(state.kind, state.flags & O.nonBlock, state),
+        new SocketEnd(
+          state.kind as SocketKind,
+          state.flags & O.nonBlock,
+          state,
+        ),
       );
     case "epoll":
       return asItIs(new EpollFile());
