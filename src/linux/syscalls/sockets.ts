@@ -298,7 +298,7 @@ export const socketCalls: SyscallTable = {
     const flags = type & ~0xf;
     if (flags & ~TYPE_FLAGS) return -ERRNO.EINVAL;
     const family = args.int(0);
-    if (family !== AF_UNIX) return -ERRNO.EAFNOSUPPORT;
+    if (family !== AF_UNIX) return -ERRNO.EOPNOTSUPP;
     const given = type & 0xf;
     const kind = given === SOCK_RAW ? SOCKET_KIND.datagram : given;
     const protocol = args.int(2);
