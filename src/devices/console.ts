@@ -25,7 +25,7 @@ import {
   type TerminalSize,
   TTY,
 } from "./terminal.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
 const SAFE_WRITE_BYTES = 4096;
@@ -39,6 +39,7 @@ export class HostStream extends OpenFile {
   /** 0, 1 or 2. */
   readonly stream: number;
   readonly #canWait: boolean;
+  #moves = 0;
 
   /** @param stream 0, 1 or 2 @param flags O_* flags the program sees */
   constructor(stream: number, flags: number) {
@@ -54,7 +55,17 @@ export class HostStream extends OpenFile {
     return this.stream;
   }
 
+  override get isWatchable(): boolean {
+    return this.#canWait;
+  }
+
+  /** Who moved bytes may have emptied it, or filled: what holds then is new. */
+  override get edges(): number {
+    return this.#moves;
+  }
+
   override read(io: IoVector): number {
+    this.#moves++;
     if (this.#canWait && pollNow(this.stream, POLL.in) === 0) {
       return -ERRNO.EAGAIN;
     }
@@ -62,6 +73,7 @@ export class HostStream extends OpenFile {
   }
 
   override write(io: IoVector): number {
+    this.#moves++;
     if (!this.#canWait) return writev(this.stream, io);
     const done = writevNoWait(this.stream, io);
     if (done !== -ERRNO.EOPNOTSUPP) return done;
@@ -214,6 +226,15 @@ export class ScriptConsole {
   changed(signal: AbortSignal): Promise<void> {
     return this.#waiters.changed(signal);
   }
+
+  /**
+   * Calls `watcher` when there is more input.
+   *
+   * @internal
+   */
+  watch(watcher: Watcher): () => void {
+    return this.#waiters.watch(watcher);
+  }
 }
 
 /** One of the three streams of a {@linkcode ScriptConsole}. */
@@ -268,6 +289,15 @@ export class ScriptStream extends OpenFile {
     const ready = (writes ? WRITABLE : 0) |
       (reads && this.#console.isReadable ? READABLE : 0);
     return events & ready;
+  }
+
+  override get isWatchable(): boolean {
+    return true;
+  }
+
+  override watch(watcher: Watcher): () => void {
+    if (this.stream !== 0) return super.watch(watcher);
+    return this.#console.watch(watcher);
   }
 
   override wait(_events: number, signal: AbortSignal): Promise<void> {

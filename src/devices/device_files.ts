@@ -70,6 +70,10 @@ export class DeviceFile extends OpenFile {
     return this.write(io);
   }
 
+  override get isWatchable(): boolean {
+    return this.path.endsWith("random");
+  }
+
   override seek(): number {
     return 0;
   }

@@ -84,7 +84,7 @@ export class FdTable {
     if (!slot) return -ERRNO.EBADF;
     this.#slots[fd] = undefined;
     this.locks.closed(slot.file);
-    if (--slot.file.references === 0) slot.file.close();
+    if (--slot.file.references === 0) slot.file.release();
     return 0;
   }
 
@@ -118,7 +118,7 @@ export class FdTable {
     const file = this.#held.get(gpa);
     if (!file) return;
     this.#held.delete(gpa);
-    if (--file.references === 0) file.close();
+    if (--file.references === 0) file.release();
   }
 
   /** Every file that is held, by the gpa it is mapped at. */

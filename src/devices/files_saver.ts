@@ -13,7 +13,9 @@ import {
   terminalOf,
 } from "./console.ts";
 import { DeviceFile } from "./device_files.ts";
+import { EpollFile } from "./epoll_file.ts";
 import { FilesError } from "./errors.ts";
+import { EventFile } from "./event_file.ts";
 import type { FdTable } from "./fd_table.ts";
 import { MAX_LOCKS } from "./file_locks.ts";
 import {
@@ -31,6 +33,8 @@ import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
+import { SocketEnd } from "./socket_end.ts";
+import { TimerFile } from "./timer_file.ts";
 import { VirtualFile } from "./virtual_file.ts";
 import {
   filesState,
@@ -103,7 +107,12 @@ export class FilesSaver implements Component {
       }
       const state = file instanceof PluginFile
         ? this.#plugins.get(file) ?? file.snapshot()
-        : describe(file, pipes, { root, carry: this.#carry, digests });
+        : describe(file, pipes, {
+          root,
+          carry: this.#carry,
+          digests,
+          files,
+        });
       if (typeof state === "string") return { answer: "cannot", why: state };
       states.push(state);
     }
@@ -130,6 +139,7 @@ export class FilesSaver implements Component {
         inode: pipe.inode,
         readEndOpen: pipe.open.read,
         writeEndOpen: pipe.open.write,
+        capacityBytes: pipe.capacityBytes,
         content: pipe.content(),
       })),
       locks,
@@ -197,6 +207,8 @@ interface How {
   readonly root: RootFolder;
   readonly carry: boolean;
   readonly digests: Digests;
+  /** Every file that is saved, in order. */
+  readonly files: readonly OpenFile[];
 }
 
 /** What an image says of an open file; a text when it cannot be saved. */
@@ -221,6 +233,40 @@ function describe(
     return { type: "virtual", flags, path, mode, content, sizeBytes, position };
   }
   if (file instanceof HostFile) return describeHostFile(file, how);
+  if (file instanceof EventFile) {
+    const { value, isSemaphore } = file;
+    return { type: "eventfd", flags, value, isSemaphore };
+  }
+  if (file instanceof TimerFile) {
+    const { dueNs, intervalNs, ...state } = file.state();
+    return {
+      type: "timerfd",
+      flags,
+      clock: file.clockId,
+      ...state,
+      dueNs: dueNs === null ? null : BigInt(Math.round(dueNs)),
+      intervalNs: BigInt(intervalNs),
+    };
+  }
+  if (file instanceof SocketEnd) {
+    const { messages, ...state } = file.state();
+    return {
+      type: "socket",
+      flags,
+      kind: file.kind,
+      peer: file.peer ? how.files.indexOf(file.peer) : null,
+      wasConnected: file.hasPeer,
+      ...state,
+      messages: [...messages],
+    };
+  }
+  if (file instanceof EpollFile) {
+    const interests = file.interests().map(({ file: of, state }) => ({
+      file: how.files.indexOf(of),
+      ...state,
+    }));
+    return { type: "epoll", flags, interests };
+  }
   return `an open file of type "${file.type}" cannot be saved`;
 }
 

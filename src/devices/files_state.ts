@@ -5,12 +5,15 @@
  */
 
 import * as v from "valibot";
-import { bytes, count, type StateSchema, u64 } from "../state/mod.ts";
+import { bytes, count, type StateSchema, u32, u64 } from "../state/mod.ts";
+import { MAX_INTERESTS } from "./epoll_file.ts";
+import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
-import { PIPE_BYTES } from "./pipe.ts";
+import { MAX_PIPE_BYTES, MIN_PIPE_BYTES, PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
+import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
 import { TERMIOS_BYTES } from "./terminal.ts";
 import { MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
 
@@ -51,6 +54,84 @@ const virtualFile = v.object({
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
 
+/** What the upgrade from version 3 looks at. */
+interface OldTable {
+  readonly part?: unknown;
+  readonly pipes?: object[];
+}
+
+const eventFile = v.object({
+  type: v.literal("eventfd"),
+  flags,
+  value: v.pipe(u64, v.maxValue(MAX_EVENT_VALUE)),
+  isSemaphore: v.boolean(),
+});
+
+const timerFile = v.object({
+  type: v.literal("timerfd"),
+  flags,
+  /** The number of its clock (linux/time.h). */
+  clock: v.pipe(count, v.maxValue(9)),
+  /** When it expires next, nanoseconds; null: it is not armed. */
+  dueNs: v.nullable(u64),
+  /** From one expiration to the next, nanoseconds; 0: there is one only. */
+  intervalNs: u64,
+  /** Whether `dueNs` is of the wall clock, and not of monotonic time. */
+  isWallClock: v.boolean(),
+  /** Expirations that were not read. */
+  expirations: count,
+});
+
+const socketEnd = v.object({
+  type: v.literal("socket"),
+  flags,
+  kind: v.pipe(
+    count,
+    v.check(
+      (kind) => Object.values<number>(SOCKET_KIND).includes(kind),
+      "there is no such kind of socket",
+    ),
+  ),
+  inode: count,
+  /** Index of the other end into `files`; null: it was closed. */
+  peer: v.nullable(count),
+  /** Whether it was connected, of one whose other end was closed. */
+  wasConnected: v.boolean(),
+  /** Bits: 1 nothing more is received, 2 nothing is sent. */
+  shut: v.pipe(count, v.maxValue(3)),
+  /** The error that the next call gives; 0: none. */
+  error: v.pipe(count, v.maxValue(4095)),
+  /** SO_SNDBUF. */
+  sendBytes: v.pipe(count, v.maxValue(MAX_SOCKET_BYTES)),
+  /** SO_RCVBUF. */
+  receiveBytes: v.pipe(count, v.maxValue(MAX_SOCKET_BYTES)),
+  /** What was sent to it and not received, the oldest first. */
+  messages: v.pipe(v.array(bytes(MAX_SOCKET_BYTES)), v.maxLength(1024)),
+});
+
+const epollFile = v.object({
+  type: v.literal("epoll"),
+  flags,
+  /** Those that may be ready first, in their order. */
+  interests: v.pipe(
+    v.array(v.object({
+      /** The descriptor that it was added by. */
+      fd: count,
+      /** Index into `files`. */
+      file: count,
+      /** Events and flags. */
+      events: u32,
+      /** What the program is told with the events. */
+      data: u64,
+      /** Whether it is in the list of those that may be ready. */
+      isReady: v.boolean(),
+      /** What was last known to hold, of a timer. */
+      seen: v.pipe(count, v.maxValue(0xffff)),
+    })),
+    v.maxLength(MAX_INTERESTS * (MAX_DESCRIPTORS + MAX_HELD)),
+  ),
+});
+
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
@@ -84,6 +165,10 @@ export const filesState = {
           v.object({ type: v.literal("device"), flags, path: v.string() }),
           pluginFile,
           virtualFile,
+          eventFile,
+          timerFile,
+          socketEnd,
+          epollFile,
         ])),
         v.maxLength(MAX_DESCRIPTORS + MAX_HELD),
       ),
@@ -102,8 +187,14 @@ export const filesState = {
           inode: count,
           readEndOpen: v.boolean(),
           writeEndOpen: v.boolean(),
+          /** How many bytes it holds. */
+          capacityBytes: v.pipe(
+            count,
+            v.minValue(MIN_PIPE_BYTES),
+            v.maxValue(MAX_PIPE_BYTES),
+          ),
           /** Bytes written and not yet read. */
-          content: bytes(PIPE_BYTES),
+          content: bytes(MAX_PIPE_BYTES),
         })),
         v.maxLength(MAX_DESCRIPTORS),
       ),
@@ -128,11 +219,12 @@ export const filesState = {
     }),
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
-  // are mapped, those of /proc and /sys, and locks, version 4 the terminal.
+  // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
+  // can be waited for, and how much a pipe holds.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) => withField(old, { held: [], locks: [] }),
-    3: (old: unknown) => withField(old, { terminal: null }),
+    3: upgrade3,
   },
 } satisfies StateSchema<unknown>;
 
@@ -141,6 +233,13 @@ function withField(old: unknown, added: object): unknown {
   return (old as { part?: unknown })?.part === "table"
     ? { ...old as object, ...added }
     : old;
+}
+
+function upgrade3(old: unknown): unknown {
+  const { part, pipes } = (old ?? {}) as OldTable;
+  if (part !== "table" || !Array.isArray(pipes)) return old;
+  const grown = pipes.map((pipe) => ({ ...pipe, capacityBytes: PIPE_BYTES }));
+  return withField(old, { pipes: grown, terminal: null });
 }
 
 /** A part of the state of the descriptors, version 4. */

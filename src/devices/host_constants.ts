@@ -16,6 +16,7 @@ export const POLL = {
   readBand: 0x80,
   writeNormal: 0x100,
   writeBand: 0x200,
+  readHup: 0x2000,
 } as const;
 
 /** What holds where something can be read, or written. */

@@ -53,6 +53,8 @@ export {
 } from "./device_handle.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
+export { EPOLL, EpollFile } from "./epoll_file.ts";
+export { EventFile, MAX_EVENT_VALUE } from "./event_file.ts";
 export {
   F_LCK,
   type LockState,
@@ -145,7 +147,13 @@ export {
   type VirtualParts,
 } from "./virtual_file.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
-export { PIPE_BYTES, PipeBuffer, PipeEnd } from "./pipe.ts";
+export {
+  MAX_PIPE_BYTES,
+  MIN_PIPE_BYTES,
+  PIPE_BYTES,
+  PipeBuffer,
+  PipeEnd,
+} from "./pipe.ts";
 export type { FilesPolicy } from "./reopen.ts";
 export {
   CheckedFiles,
@@ -153,4 +161,12 @@ export {
   misfits,
   restoreFiles,
 } from "./restore_files.ts";
+export {
+  MAX_SOCKET_BYTES,
+  MSG,
+  SOCKET_KIND,
+  SocketEnd,
+  type SocketKind,
+} from "./socket_end.ts";
+export { TimerFile, type TimerSetting } from "./timer_file.ts";
 export { Waits } from "./waits.ts";

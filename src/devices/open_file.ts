@@ -7,6 +7,7 @@
 import { ERRNO } from "../kvm/mod.ts";
 import { O, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
+import type { Watcher } from "./waiters.ts";
 
 /**
  * An open file description (open(2)): what descriptors made by dup share.
@@ -20,6 +21,9 @@ export abstract class OpenFile {
   flags: number;
   /** How many descriptors point here; the last one to go closes it. */
   references = 0;
+  /** How many interests of epoll sets are in it. */
+  interestCount = 0;
+  #onRelease: Set<() => void> | undefined;
 
   /** @param flags O_* flags */
   constructor(flags: number) {
@@ -107,6 +111,32 @@ export abstract class OpenFile {
     });
   }
 
+  /** Whether an epoll set takes it (epoll_ctl(2): EPERM where not). */
+  get isWatchable(): boolean {
+    return false;
+  }
+
+  /**
+   * Calls `watcher` at each change that may make an event hold, until what is
+   * returned is called. One that cannot tell has {@linkcode edges} instead.
+   */
+  watch(_watcher: Watcher): () => void {
+    return () => {};
+  }
+
+  /**
+   * Of a file that changes without a word (see {@linkcode watch}): a number that
+   * differs when what holds may hold anew. `undefined` of all others.
+   */
+  get edges(): number | undefined {
+    return undefined;
+  }
+
+  /** Milliseconds until time alone makes an event hold; Infinity: never. */
+  leftMs(): number {
+    return Infinity;
+  }
+
   /** Directory entries, in getdents64's form. */
   getdents(_buffer: Uint8Array<ArrayBuffer>): number {
     return -ERRNO.ENOTDIR;
@@ -140,6 +170,19 @@ export abstract class OpenFile {
 
   /** Releases what it holds: the last descriptor is gone. */
   close(): void {}
+
+  /** Calls `forget` when the last descriptor goes, unless taken back before. */
+  onRelease(forget: () => void): () => void {
+    const all = this.#onRelease ??= new Set();
+    all.add(forget);
+    return () => all.delete(forget);
+  }
+
+  /** The last descriptor is gone: whoever watches it forgets it. */
+  release(): void {
+    for (const forget of [...this.#onRelease ?? []]) forget();
+    this.close();
+  }
 }
 
 /** A `struct stat` (144 bytes) of a file that is not on a disk. */
@@ -187,4 +230,19 @@ function writeDevice(statx: DataView, at: number, device: bigint): void {
   const minor = device & 0xffn | device >> 12n & ~0xffn;
   statx.setUint32(at, Number(BigInt.asUintN(32, major)), true);
   statx.setUint32(at + 4, Number(BigInt.asUintN(32, minor)), true);
+}
+
+/** A copy of the first bytes, at most `mostBytes`, of what is to be written. */
+export function gather(
+  io: IoVector,
+  mostBytes: number,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.min(io.lengthBytes, mostBytes));
+  let at = 0;
+  io.forEach((piece) => {
+    const part = piece.subarray(0, bytes.length - at);
+    bytes.set(part, at);
+    at += part.length;
+  });
+  return bytes;
 }

@@ -8,17 +8,22 @@ import { ERRNO } from "../kvm/mod.ts";
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How many bytes a pipe holds (pipe(7)). */
 export const PIPE_BYTES = 65536;
+
+/** The least and the most that F_SETPIPE_SZ sets (fcntl(2)). */
+export const MIN_PIPE_BYTES = 4096;
+/** See {@linkcode MIN_PIPE_BYTES}; pipe-max-size of proc(5). */
+export const MAX_PIPE_BYTES = 1024 * 1024;
 
 /** Writes up to this size are not split (pipe(7)'s PIPE_BUF). */
 const ATOMIC_BYTES = 4096;
 
 /** The bytes between a pipe's two ends: a ring. */
 export class PipeBuffer {
-  readonly #ring = new Uint8Array(PIPE_BYTES);
+  #ring: Uint8Array;
   #start = 0;
   /** How many bytes wait to be read. */
   lengthBytes = 0;
@@ -29,18 +34,49 @@ export class PipeBuffer {
   /** Calls waiting for the other end to move. */
   readonly #waiters = new Waiters();
 
-  /** @param inode what fstat shows @param content bytes that wait already */
-  constructor(inode: number, content: Uint8Array = new Uint8Array()) {
+  /**
+   * @param inode what fstat shows @param content bytes that wait already
+   * @param capacityBytes how much it holds
+   */
+  constructor(
+    inode: number,
+    content: Uint8Array = new Uint8Array(),
+    capacityBytes = PIPE_BYTES,
+  ) {
     this.inode = inode;
+    this.#ring = new Uint8Array(Math.max(capacityBytes, content.length));
     this.#ring.set(content);
     this.lengthBytes = content.length;
+  }
+
+  /** How many bytes it holds. */
+  get capacityBytes(): number {
+    return this.#ring.length;
+  }
+
+  /** How many more bytes find room. */
+  get roomBytes(): number {
+    return this.#ring.length - this.lengthBytes;
+  }
+
+  /**
+   * Makes it hold `capacityBytes`; returns whether what waits finds room then.
+   */
+  resize(capacityBytes: number): boolean {
+    if (this.lengthBytes > capacityBytes) return false;
+    const content = this.content();
+    this.#ring = new Uint8Array(capacityBytes);
+    this.#ring.set(content);
+    this.#start = 0;
+    this.wake(WRITABLE);
+    return true;
   }
 
   /** A copy of the bytes that wait, the oldest first. */
   content(): Uint8Array {
     const bytes = new Uint8Array(this.lengthBytes);
     for (let i = 0; i < bytes.length; i++) {
-      bytes[i] = this.#ring[(this.#start + i) % PIPE_BYTES];
+      bytes[i] = this.#ring[(this.#start + i) % this.#ring.length];
     }
     return bytes;
   }
@@ -48,34 +84,39 @@ export class PipeBuffer {
   /** Moves the oldest bytes into `io`; returns how many. */
   take(io: IoVector): number {
     let done = 0;
+    const { length } = this.#ring;
+    const wasFull = this.roomBytes < ATOMIC_BYTES;
     io.forEach((piece) => {
       while (piece.length > 0 && this.lengthBytes > 0) {
         const n = Math.min(
           piece.length,
           this.lengthBytes,
-          PIPE_BYTES - this.#start,
+          length - this.#start,
         );
         piece.set(this.#ring.subarray(this.#start, this.#start + n));
         piece = piece.subarray(n);
-        this.#start = (this.#start + n) % PIPE_BYTES;
+        this.#start = (this.#start + n) % length;
         this.lengthBytes -= n;
         done += n;
       }
     });
-    if (done > 0) this.wake();
+    // Of room where there was room before Linux says nothing.
+    const hasRoom = wasFull && this.roomBytes >= ATOMIC_BYTES;
+    if (done > 0) this.wake(hasRoom ? WRITABLE : undefined);
     return done;
   }
 
   /** Moves as many of `io`'s bytes in as there is room for; returns how many. */
   put(io: IoVector): number {
     let done = 0;
+    const { length } = this.#ring;
     io.forEach((piece) => {
-      while (piece.length > 0 && this.lengthBytes < PIPE_BYTES) {
-        const at = (this.#start + this.lengthBytes) % PIPE_BYTES;
+      while (piece.length > 0 && this.roomBytes > 0) {
+        const at = (this.#start + this.lengthBytes) % length;
         const n = Math.min(
           piece.length,
-          PIPE_BYTES - this.lengthBytes,
-          PIPE_BYTES - at,
+          this.roomBytes,
+          length - at,
         );
         this.#ring.set(piece.subarray(0, n), at);
         piece = piece.subarray(n);
@@ -83,13 +124,23 @@ export class PipeBuffer {
         done += n;
       }
     });
-    if (done > 0) this.wake();
+    if (done > 0) this.wake(READABLE);
     return done;
   }
 
-  /** Tells those who wait that something changed. */
-  wake(): void {
-    this.#waiters.wake();
+  /**
+   * Tells those who wait that something changed.
+   *
+   * @param events what those are told who watch: absent, nothing
+   */
+  wake(events?: number): void {
+    if (events === undefined) this.#waiters.wakeWaiting();
+    else this.#waiters.wake(events);
+  }
+
+  /** Calls `watcher` at each change, until what is returned is called. */
+  watch(watcher: Watcher): () => void {
+    return this.#waiters.watch(watcher);
   }
 
   /** Resolves at the next change, or when `signal` aborts. */
@@ -141,7 +192,7 @@ export class PipeEnd extends OpenFile {
 
   /** Whether a write of so many bytes, or its first part, finds room. */
   #hasRoom(lengthBytes: number): boolean {
-    const room = PIPE_BYTES - this.pipe.lengthBytes;
+    const room = this.pipe.roomBytes;
     return lengthBytes <= ATOMIC_BYTES ? room >= lengthBytes : room > 0;
   }
 
@@ -163,7 +214,7 @@ export class PipeEnd extends OpenFile {
       return (events & (pipe.lengthBytes > 0 ? READABLE : 0)) |
         (pipe.open.write ? 0 : POLL.hup);
     }
-    const room = PIPE_BYTES - pipe.lengthBytes >= ATOMIC_BYTES;
+    const room = pipe.roomBytes >= ATOMIC_BYTES;
     return (events & (room ? WRITABLE : 0)) | (pipe.open.read ? 0 : POLL.err);
   }
 
@@ -171,9 +222,20 @@ export class PipeEnd extends OpenFile {
     return this.pipe.changed(signal);
   }
 
+  override get isWatchable(): boolean {
+    return true;
+  }
+
+  override watch(watcher: Watcher): () => void {
+    const own = this.isReadable ? READABLE | POLL.hup : WRITABLE | POLL.err;
+    return this.pipe.watch((events) => {
+      if (events & own) watcher(events & own);
+    });
+  }
+
   override close(): void {
     if ((this.flags & O.accessMode) === O.readOnly) this.pipe.open.read = false;
     else this.pipe.open.write = false;
-    this.pipe.wake();
+    this.pipe.wake(READABLE | WRITABLE | POLL.err | POLL.hup);
   }
 }

@@ -18,7 +18,7 @@ import { O, POLL, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
 import { refusePromise } from "./promises.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters, type Watcher } from "./waiters.ts";
 
 /** Most bytes that one call moves; reads and writes may be cut. */
 export const MAX_CALL_BYTES = 256 * 1024;
@@ -31,8 +31,13 @@ type Operation = v.InferOutput<typeof operation>;
 /** Lowest result of a system call. */
 const LOWEST_RESULT = -4095;
 
+/** Most calls that were answered and not taken: one a task and operation. */
+const MAX_ANSWERS = 3 * 1024;
+
 const answered = v.object({
   operation,
+  /** The task whose call it is; 0: whoever makes it, of calls that do not wait. */
+  caller: v.optional(count, 0),
   /** Of an ioctl: its number. */
   request: u32,
   /** Where it reads or writes, if the file has an offset. */
@@ -62,7 +67,7 @@ export const pluginFile = v.object({
   /** What the device's own `dump` of this file gave; absent: it has none. */
   state: v.exactOptional(v.unknown()),
   /** Calls that were answered, and whose answer the program has not taken. */
-  answers: v.pipe(v.array(answered), v.maxLength(3)),
+  answers: v.pipe(v.array(answered), v.maxLength(MAX_ANSWERS)),
   /** Calls that were under way without an answer. */
   underWay: v.pipe(v.array(operation), v.maxLength(3)),
 });
@@ -73,6 +78,7 @@ export type PluginFileState = v.InferOutput<typeof pluginFile>;
 /** What a call is, so that one made again is known. */
 interface Call {
   readonly operation: Operation;
+  readonly caller: number;
   readonly request: number;
   readonly offset: number | null;
   readonly argument: Uint8Array;
@@ -116,12 +122,17 @@ export class PluginFile extends OpenFile {
   readonly type = "plugin";
   /** The path it was opened by. */
   readonly path: string;
+  /**
+   * The task that makes the next call: two that read at once get an answer each.
+   */
+  caller = 0;
   /** Aborts when it is closed, or the VM ends. */
   readonly signal: AbortSignal;
   readonly #owner: FileOwner;
   readonly #closing = new AbortController();
   readonly #waiters = new Waiters();
-  readonly #calls = new Map<Operation, HeldCall>();
+  /** By operation and caller, see {@linkcode keyOf}. */
+  readonly #calls = new Map<string, HeldCall>();
   readonly #again: Set<Operation>;
   #handle: DeviceHandle = {};
   #position: number;
@@ -215,6 +226,11 @@ export class PluginFile extends OpenFile {
     return this.#isSeekable ? this.#write(io, offset) : -ERRNO.ESPIPE;
   }
 
+  /** Whose call is made: nobody's own where a call is given up, not made again. */
+  get #caller(): number {
+    return (this.flags & O.nonBlock) !== 0 ? 0 : this.caller;
+  }
+
   get #isSeekable(): boolean {
     return this.#handle.size !== undefined;
   }
@@ -226,6 +242,7 @@ export class PluginFile extends OpenFile {
     const most = Math.min(io.lengthBytes, MAX_CALL_BYTES);
     const call: Call = {
       operation: "read",
+      caller: this.#caller,
       request: 0,
       offset,
       argument: NOTHING,
@@ -242,7 +259,7 @@ export class PluginFile extends OpenFile {
     // A stream was asked for more before than now: the rest is for later.
     if (done < answer.bytes.length && offset === null) {
       const rest = answer.bytes.subarray(done);
-      this.#hold(call, 0, { result: 0, bytes: rest });
+      this.#hold({ ...call, caller: 0 }, 0, { result: 0, bytes: rest });
     }
     return done;
   }
@@ -257,7 +274,13 @@ export class PluginFile extends OpenFile {
       argument.set(piece, at);
       at += piece.length;
     });
-    const call: Call = { operation: "write", request: 0, offset, argument };
+    const call: Call = {
+      operation: "write",
+      caller: this.#caller,
+      request: 0,
+      offset,
+      argument,
+    };
     const answer = this.#perform(call, 0, (how) =>
       later(
         handle.write!(argument.slice(), how),
@@ -288,6 +311,8 @@ export class PluginFile extends OpenFile {
     if (!handle.ioctl) return -ERRNO.ENOTTY;
     const call: Call = {
       operation: "ioctl",
+      // One of these waits whatever O_NONBLOCK says.
+      caller: this.caller,
       request,
       offset: null,
       argument: argument.slice(),
@@ -330,21 +355,42 @@ export class PluginFile extends OpenFile {
     if (handle.poll) {
       const given = this.#guarded("poll", () => handle.poll!(events));
       // What was answered already can be read, whatever the device says.
-      holds = given < 0
-        ? POLL.err
-        : given | (this.#calls.get("read")?.answer ? READABLE : 0);
+      holds = given < 0 ? POLL.err : given | (this.#hasAnswer() ? READABLE : 0);
     }
     return holds & (events | POLL.err | POLL.hup);
   }
 
   /** `events` unless a call of this kind would have to wait. */
   #free(operation: Operation, events: number): number {
-    const call = this.#calls.get(operation);
-    return call && !call.answer ? 0 : events;
+    return this.#isUnderWay(operation) ? 0 : events;
+  }
+
+  /** Whether a handler was called that has not answered. */
+  #isUnderWay(operation: Operation): boolean {
+    for (const call of this.#calls.values()) {
+      if (call.operation === operation && !call.answer) return true;
+    }
+    return false;
+  }
+
+  /** Whether what a read gave was not taken. */
+  #hasAnswer(): boolean {
+    for (const { operation, answer } of this.#calls.values()) {
+      if (operation === "read" && answer) return true;
+    }
+    return false;
   }
 
   override async wait(_events: number, signal: AbortSignal): Promise<void> {
     if (this.#seen === this.#changes) await this.#waiters.changed(signal);
+  }
+
+  override get isWatchable(): boolean {
+    return true;
+  }
+
+  override watch(watcher: Watcher): () => void {
+    return this.#waiters.watch(watcher);
   }
 
   /** The physical address that a mapping leads to, or a negative errno. */
@@ -365,7 +411,7 @@ export class PluginFile extends OpenFile {
   override close(): void {
     this.#closing.abort();
     this.#owner.forget(this);
-    for (const operation of [...this.#calls.keys()]) this.#drop(operation);
+    for (const key of [...this.#calls.keys()]) this.#drop(key);
     this.#guarded("close", () => {
       const given: unknown = this.#handle.close?.();
       // It is not waited for; but what it fails with must not get lost.
@@ -391,10 +437,14 @@ export class PluginFile extends OpenFile {
   ): CallAnswer | undefined {
     this.#seen = this.#changes;
     const { operation } = call;
-    const before = this.#calls.get(operation);
-    if (before) {
-      if (!before.answer) return undefined;
-      this.#drop(operation);
+    const key = keyOf(call);
+    // What nobody has for his own is for whoever asks first.
+    const before = this.#calls.get(key) ??
+      this.#calls.get(keyOf({ ...call, caller: 0 }));
+    // A handler is called again once it has answered, whoever asked.
+    if (!before?.answer && this.#isUnderWay(operation)) return undefined;
+    if (before?.answer) {
+      this.#drop(keyOf(before));
       // One that was given up (it was not to wait) is no answer to another.
       if (isSame(before, call)) return before.answer;
     }
@@ -423,7 +473,7 @@ export class PluginFile extends OpenFile {
     const own = this.#hold(call, mostBytes);
     answer.catch(failed).then((value) => {
       // Of a file that was closed nobody takes it.
-      if (this.#calls.get(operation) !== own) return;
+      if (this.#calls.get(key) !== own) return;
       own.answer = value;
       const spare = mostBytes - value.bytes.length;
       own.heldBytes -= spare;
@@ -438,15 +488,15 @@ export class PluginFile extends OpenFile {
     const heldBytes = call.argument.length +
       (answer?.bytes.length ?? mostBytes);
     const own: HeldCall = { ...call, answer, heldBytes };
-    this.#calls.set(call.operation, own);
+    this.#calls.set(keyOf(call), own);
     this.#owner.held(heldBytes);
     return own;
   }
 
   /** Keeps a call no longer. */
-  #drop(operation: Operation): void {
-    this.#owner.held(-(this.#calls.get(operation)?.heldBytes ?? 0));
-    this.#calls.delete(operation);
+  #drop(key: string): void {
+    this.#owner.held(-(this.#calls.get(key)?.heldBytes ?? 0));
+    this.#calls.delete(key);
   }
 
   /** What a handler gives at once; the errno when it fails or is async. */
@@ -459,6 +509,11 @@ export class PluginFile extends OpenFile {
       return this.#owner.errnoOf(`${what} of ${this.path}`, error);
     }
   }
+}
+
+/** What a call is kept by: one of each kind for each task. */
+function keyOf({ operation, caller }: Call): string {
+  return `${operation} ${caller}`;
 }
 
 /** Whether a call is the one that was made before. */

@@ -6,6 +6,7 @@
 
 import { ERRNO, errnoName } from "../kvm/mod.ts";
 import type { CarriedFiles } from "./carried_files.ts";
+import type { Clock } from "./clock.ts";
 import type { ScriptConsole } from "./console.ts";
 import { FilesError } from "./errors.ts";
 import { checkIdentity } from "./file_check.ts";
@@ -34,6 +35,8 @@ export interface RestoreFilesOptions {
   readonly paths: HostPaths;
   /** A script's console; absent: the VMM's own descriptors. */
   readonly console?: ScriptConsole;
+  /** The clock that timers go by; absent: there must be none. */
+  readonly clock?: Clock;
   /** What to do about files that changed. */
   readonly policy: FilesPolicy;
   /** Opens again a file of a plugin; `undefined` where there is none such. */

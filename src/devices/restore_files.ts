@@ -12,7 +12,14 @@ import {
   terminalOf,
 } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
+import {
+  EpollFile,
+  MAX_INTERESTS,
+  MAX_NESTS,
+  MAX_SET_INTERESTS,
+} from "./epoll_file.ts";
 import { FilesError } from "./errors.ts";
+import { EventFile } from "./event_file.ts";
 import { FdTable } from "./fd_table.ts";
 import { O } from "./host_constants.ts";
 import type { OpenFile } from "./open_file.ts";
@@ -25,6 +32,8 @@ import {
   type RestoreFilesOptions,
   type SharedFiles,
 } from "./reopen.ts";
+import { SocketEnd, type SocketKind } from "./socket_end.ts";
+import { TimerFile } from "./timer_file.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
 import { UnlinkedFiles } from "./unlinked_files.ts";
 import { VirtualFile } from "./virtual_file.ts";
@@ -70,6 +79,7 @@ export class CheckedFiles implements Disposable {
       for (const file of files) file.close();
       throw error;
     }
+    connect(this.#table, files);
     const fds = new FdTable();
     try {
       fds.locks.restore(this.#table.locks, files);
@@ -127,7 +137,7 @@ function* checkInSteps(
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
   const pipes = table.pipes.map((p) => {
-    const pipe = new PipeBuffer(p.inode, p.content);
+    const pipe = new PipeBuffer(p.inode, p.content, p.capacityBytes);
     pipe.open.read = p.readEndOpen;
     pipe.open.write = p.writeEndOpen;
     return pipe;
@@ -151,6 +161,7 @@ function* checkInSteps(
       }
       seen.add(fd);
     }
+    checkConnections(table);
     const held = new Set<number>();
     for (const { gpa, file } of table.held) {
       if (!checked[file] || held.has(gpa)) {
@@ -217,6 +228,71 @@ function descriptorOf(table: FilesTable, index: number): number {
   return fd;
 }
 
+/** Checks what files say of one another. @throws {FilesError} */
+function checkConnections({ files }: FilesTable): void {
+  const counts = new Map<number, number>();
+  for (const [index, state] of files.entries()) {
+    if (state.type === "socket" && state.peer !== null) {
+      const peer = files[state.peer];
+      const isMutual = peer?.type === "socket" && peer.peer === index &&
+        peer.kind === state.kind && state.peer !== index;
+      if (!isMutual) throw malformed(`socket ${index} has no other end`);
+    }
+    if (state.type !== "epoll") continue;
+    if (nestsOf(files, index) > MAX_NESTS) {
+      throw malformed(`set ${index} is nested too deep`);
+    }
+    const seen = new Set<string>();
+    for (const { fd, file } of state.interests) {
+      const count = (counts.get(file) ?? 0) + 1;
+      counts.set(file, count);
+      const isSet = files[file]?.type === "epoll";
+      if (count > (isSet ? MAX_SET_INTERESTS : MAX_INTERESTS)) {
+        throw malformed(`too many sets wait for file ${file}`);
+      }
+      const key = `${fd} ${file}`;
+      if (!files[file] || seen.has(key)) {
+        throw malformed(`an interest of set ${index} is out of place`);
+      }
+      seen.add(key);
+    }
+  }
+}
+
+/** How many sets are below one, one in another; too many of one in itself. */
+function nestsOf(files: FilesTable["files"], index: number): number {
+  let level = new Set([index]);
+  for (let nests = 0; nests <= MAX_NESTS; nests++) {
+    const below = new Set<number>();
+    for (const set of level) {
+      const state = files[set];
+      if (state.type !== "epoll") continue;
+      for (const { file } of state.interests) {
+        if (files[file]?.type === "epoll") below.add(file);
+      }
+    }
+    if (below.size === 0) return nests;
+    level = below;
+  }
+  return MAX_NESTS + 1;
+}
+
+/** Connects files that know of one another. @throws {FilesError} */
+function connect({ files: states }: FilesTable, files: OpenFile[]): void {
+  for (const [index, state] of states.entries()) {
+    const file = files[index];
+    if (file instanceof SocketEnd && state.type === "socket") {
+      if (state.peer !== null) file.connect(files[state.peer] as SocketEnd);
+      else if (state.wasConnected) file.connectClosed();
+    }
+    if (!(file instanceof EpollFile) || state.type !== "epoll") continue;
+    file.flags = state.flags;
+    for (const { file: of, ...interest } of state.interests) {
+      file.restore(files[of], interest);
+    }
+  }
+}
+
 function malformed(what: string): FilesError {
   return new FilesError("FILES_STATE", `Cannot restore "fd-table": ${what}`);
 }
@@ -255,6 +331,32 @@ function* check(
       if (file) return asItIs(file);
       throw malformed(`no device "${state.device}" has a file ${state.path}`);
     }
+    case "eventfd": {
+      const { value, isSemaphore } = state;
+      const flags = state.flags & O.nonBlock;
+      return asItIs(new EventFile(flags, value, isSemaphore));
+    }
+    case "timerfd": {
+      const { dueNs, intervalNs, flags, clock, ...rest } = state;
+      if (!options.clock) throw malformed("it has timers, and no clock");
+      return asItIs(
+        new TimerFile(options.clock, clock, flags & O.nonBlock, {
+          ...rest,
+          dueNs: dueNs === null ? null : Number(dueNs),
+          intervalNs: Number(intervalNs),
+        }),
+      );
+    }
+    case "socket":
+      return asItIs(
+        new SocketEnd(
+          state.kind as SocketKind,
+          state.flags & O.nonBlock,
+          state,
+        ),
+      );
+    case "epoll":
+      return asItIs(new EpollFile());
     case "host": {
       const own = content.filter(({ state: part }) =>
         part.part === "content" && part.file === index

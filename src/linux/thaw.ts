@@ -170,6 +170,7 @@ export async function thaw(
   const files = await checkFiles(saved.files, {
     paths,
     console: options.console,
+    clock: saved.clock,
     policy: options.files ?? "check",
     reopen: (state) => devices.reopen(state),
   }, options.signal);

@@ -119,6 +119,33 @@ Deno.test("plugin_file: a call is made once, however often it is tried", async (
   assertEquals(written, ["abc"]);
 });
 
+Deno.test("plugin_file: two tasks that read at once get an answer each", async () => {
+  const answers: ((given: Uint8Array) => void)[] = [];
+  using setup = new Setup(() => ({
+    read: () => new Promise<Uint8Array>((resolve) => answers.push(resolve)),
+  }));
+  const file = setup.open();
+  const read = (caller: number, lengthBytes: number) => {
+    file.caller = caller;
+    return setup.read(file, lengthBytes);
+  };
+  assertEquals(read(1, 4), -ERRNO.EAGAIN);
+  assertEquals(read(2, 8), -ERRNO.EAGAIN);
+  // The handler has one call at a time.
+  assertEquals(answers.length, 1);
+  answers[0](bytes("abcd"));
+  await turn();
+  // The second is tried again first, and takes nothing of the first.
+  assertEquals(read(2, 8), -ERRNO.EAGAIN);
+  const again = setup.open(O.readWrite, travel(file));
+  again.caller = 1;
+  assertEquals(setup.read(again, 4), "abcd");
+  assertEquals(read(1, 4), "abcd");
+  answers[1](bytes("efgh"));
+  await turn();
+  assertEquals(read(2, 8), "efgh");
+});
+
 Deno.test("plugin_file: a change between a call and its wait is not missed", async () => {
   using setup = new Setup(() => ({ read: () => -ERRNO.EAGAIN }));
   const file = setup.open();

@@ -5,12 +5,14 @@
  */
 
 import {
+  MAX_PIPE_BYTES,
+  MIN_PIPE_BYTES,
   O,
-  PIPE_BYTES,
   PipeBuffer,
   PipeEnd,
   PluginFile,
   POLL,
+  SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -64,6 +66,16 @@ function freePipeInode(linux: Linux): number {
     if (file instanceof PipeEnd) inode = Math.max(inode, file.pipe.inode + 1);
   }
   return inode;
+}
+
+/** F_SETPIPE_SZ: the next power of two, as Linux has it. */
+function setPipeSize({ pipe }: PipeEnd, wantedBytes: number): number {
+  if (wantedBytes > 0x8000_0000) return -ERRNO.EINVAL;
+  let size = MIN_PIPE_BYTES;
+  while (size < wantedBytes) size *= 2;
+  // Linux lets a superuser have more.
+  if (size > MAX_PIPE_BYTES) return -ERRNO.EPERM;
+  return pipe.resize(size) ? size : -ERRNO.EBUSY;
 }
 
 function pipe(linux: Linux, va: number, flags: number): number {
@@ -130,6 +142,7 @@ function pluginIoctl(
   const isRead = holdsData || terminal !== undefined ||
     (request & 0x8000_0000) !== 0;
   if (isWrite && !linux.user.read(va, data)) return -ERRNO.EFAULT;
+  file.caller = linux.task.tid;
   const result = file.ioctl(request, data, args.big(2));
   // It waits whatever O_NONBLOCK says: that is of reading and writing.
   if (result === -ERRNO.EAGAIN) {
@@ -203,11 +216,11 @@ export const descriptorCalls: SyscallTable = {
         return file.setStatusFlags(flags);
       }
       case F.getPipeSize:
-        return file.type === "pipe" ? PIPE_BYTES : -ERRNO.EBADF;
+        return file instanceof PipeEnd ? file.pipe.capacityBytes : -ERRNO.EBADF;
       case F.setPipeSize:
-        if (file.type !== "pipe") return -ERRNO.EBADF;
-        if (args.uint(2) <= PIPE_BYTES) return PIPE_BYTES;
-        return linux.unsupported("a pipe of more than 64 KiB", -ERRNO.EPERM);
+        return file instanceof PipeEnd
+          ? setPipeSize(file, args.uint(2))
+          : -ERRNO.EBADF;
       case F.getLease:
         return file.type === "host" ? UNLOCKED : -ERRNO.EINVAL;
       default:
@@ -241,8 +254,13 @@ export const descriptorCalls: SyscallTable = {
         return file.setStatusFlags(flags);
       }
       case FIONREAD:
-        if (!(file instanceof PipeEnd)) break;
-        return linux.user.writeU32(argument, file.pipe.lengthBytes);
+        if (file instanceof PipeEnd) {
+          return linux.user.writeU32(argument, file.pipe.lengthBytes);
+        }
+        if (file instanceof SocketEnd) {
+          return linux.user.writeU32(argument, file.waitingBytes);
+        }
+        break;
     }
     if (file instanceof PluginFile) return pluginIoctl(linux, args, file);
     return terminalIoctl(linux, args, file);
@@ -251,8 +269,7 @@ export const descriptorCalls: SyscallTable = {
 
 /** What they lack. */
 export const descriptorPartly: PartlyTable = {
-  fcntl:
-    "signals (F_SETOWN, F_SETSIG), leases, notifications, seals, pipes of more than 64 KiB",
+  fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications, seals",
   pipe2: "O_DIRECT",
   ioctl: "what is not of terminals, pipes or devices that are scripts",
   close_range: "CLOSE_RANGE_UNSHARE has nothing to do",

@@ -8,8 +8,10 @@ import {
   type IoVector,
   O,
   type OpenFile,
+  PluginFile,
   POLL,
   S_IF,
+  SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
@@ -61,7 +63,8 @@ function transfer(
   if (isStep && result === offered) return nextStep(linux, total);
   // A write to a file that can wait goes on until all is written.
   const more = !io.into && waits && result > 0 && total < wantedBytes &&
-    (file.type === "pipe" || file.type === "console") &&
+    (file.type === "pipe" || file.type === "console" ||
+      file instanceof SocketEnd && file.isStream) &&
     (result < offered || io.lengthBytes < offered);
   if (more) {
     return linux.waitFor({
@@ -73,7 +76,7 @@ function transfer(
 }
 
 /** A write that nobody will read. */
-function brokenPipe(linux: Linux, doneBytes: number): number {
+export function brokenPipe(linux: Linux, doneBytes: number): number {
   const raised = raise(linux, SIGNAL.SIGPIPE, "broken pipe");
   if (raised === LEFT) return LEFT;
   return doneBytes > 0 ? doneBytes : -ERRNO.EPIPE;
@@ -83,6 +86,7 @@ function brokenPipe(linux: Linux, doneBytes: number): number {
 function checked(linux: Linux, fd: number, into: boolean): OpenFile | number {
   const file = linux.fds.file(fd);
   if (!file) return -ERRNO.EBADF;
+  if (file instanceof PluginFile) file.caller = linux.task.tid;
   if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
   return file;
 }
@@ -121,6 +125,7 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
     const file = linux.fds.file(args.int(0));
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (file.type === "pipe") return -ERRNO.ESPIPE;
+    if (file instanceof PluginFile) file.caller = linux.task.tid;
     if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
     const done = linux.resumed?.doneBytes ?? 0;
     const io = vector

@@ -9,6 +9,8 @@ import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls, attributePartly } from "./attributes.ts";
 import { capabilityCalls } from "./capabilities.ts";
 import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
+import { epollCalls } from "./epoll.ts";
+import { eventCalls } from "./events.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
 import { ioCalls, ioPartly } from "./io.ts";
@@ -23,6 +25,7 @@ import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
 import { signalCalls, signalPartly } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
+import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls, timePartly } from "./time.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
@@ -73,6 +76,9 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...ioCalls,
     ...descriptorCalls,
     ...pollCalls,
+    ...epollCalls,
+    ...eventCalls,
+    ...socketCalls,
     ...memoryCalls,
     ...processCalls,
     ...threadCalls,

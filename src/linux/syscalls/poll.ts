@@ -52,14 +52,18 @@ function poll(
 }
 
 /** A signal mask argument: 0 when there is none, or it can be read. */
-function checkMask(linux: Linux, va: number, lengthBytes: number): number {
+export function checkMask(
+  linux: Linux,
+  va: number,
+  lengthBytes: number,
+): number {
   if (va === 0) return 0;
   if (lengthBytes !== 8) return -ERRNO.EINVAL;
   return linux.user.readStruct(va, 8) ? 0 : -ERRNO.EFAULT;
 }
 
 /** When a call ends at the latest. */
-interface Deadline {
+export interface Deadline {
   /** Nanoseconds of CLOCK_MONOTONIC. */
   readonly deadlineNs: number;
   /** Whether it is to end at once. */
@@ -70,7 +74,7 @@ interface Deadline {
  * Reads a `struct timespec`, or a `struct timeval` with `unitNs` 1000; or gives
  * a negative errno.
  */
-function deadlineOf(
+export function deadlineOf(
   linux: Linux,
   va: number,
   unitNs: 1 | 1000,
