@@ -14,8 +14,8 @@ int main(void) {
   printf("tcgetattr %d\n", tcgetattr(0, &before));
   printf("canonical %d echo %d\n", !!(before.c_lflag & ICANON),
          !!(before.c_lflag & ECHO));
-  printf("size %d: %d x %d\n", ioctl(1, TIOCGWINSZ, &size), size.ws_row,
-         size.ws_col);
+  int asked = ioctl(1, TIOCGWINSZ, &size);
+  printf("size %d: %d x %d\n", asked, size.ws_row, size.ws_col);
   printf("foreground %d\n", tcgetpgrp(0) == getpid());
   printf("set foreground %d\n", tcsetpgrp(0, getpid()));
   int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
