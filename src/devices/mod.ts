@@ -112,3 +112,4 @@ export {
   restoreFiles,
 } from "./restore_files.ts";
 export { Waits } from "./waits.ts";
+export { Waiters } from "./waiters.ts";

@@ -34,9 +34,13 @@ import {
 } from "./faults.ts";
 import type { Process } from "./process.ts";
 import { Futexes } from "./futexes.ts";
-import { Registers } from "./registers.ts";
+import { type ExceptionFrame, Registers } from "./registers.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
+import { Signals } from "./signals/delivery.ts";
+import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
+import { CODE } from "./signals/info.ts";
+import { Timers } from "./signals/timers.ts";
 import { syscallName } from "./syscall_numbers.ts";
 import { SAVE_NUMBER, SYSCALLS } from "./syscalls/mod.ts";
 import type { Task } from "./task.ts";
@@ -60,6 +64,9 @@ export const GONE = -0x1_0000_0003;
 
 /** What a handler answers when another task is to have the vCPU: 0. */
 export const YIELDED = -0x1_0000_0004;
+
+/** What a handler answers when the registers are as they are to be. */
+export const KEPT = -0x1_0000_0005;
 
 /** A system call: its result, a negative errno, or one of those above. */
 export type SyscallHandler = (linux: Linux, args: Registers) => number;
@@ -137,6 +144,10 @@ export class Linux implements Personality {
   readonly scheduler: Scheduler;
   /** Who waits at which futex. */
   readonly futexes: Futexes;
+  /** Its signals. */
+  readonly signals: Signals;
+  /** What sends it signals at times. */
+  readonly timers: Timers;
   /** How the program ended, when it has. */
   exitStatus: ExitStatus | undefined;
   /** Set once the program was saved and is to go on elsewhere. */
@@ -173,6 +184,9 @@ export class Linux implements Personality {
       parts.clock,
     );
     this.futexes = new Futexes(this.scheduler);
+    this.signals = new Signals(this);
+    this.timers = new Timers(this);
+    this.scheduler.timers = this.timers;
     this.#options = options;
     this.#takeUp(parts.pending);
   }
@@ -232,13 +246,14 @@ export class Linux implements Personality {
     const { registers } = this;
     this.#lastFault.count = 0;
     if (!registers.leaveSyscall()) {
-      this.kill({
-        signal: SIGNAL.SIGSEGV,
-        what: "return to a non-canonical address",
-        address: 0n,
-        rip: registers.rip,
-      });
-      return OUTCOME.stop;
+      return this.#fault(
+        {
+          signal: SIGNAL.SIGSEGV,
+          what: "return to a non-canonical address",
+          address: 0n,
+          rip: registers.rip,
+        },
+      );
     }
     return this.#orNext(this.#dispatch(registers.callNumber));
   }
@@ -257,7 +272,9 @@ export class Linux implements Personality {
         if (this.task.hasEnded) this.scheduler.switchToAny();
         return OUTCOME.wait;
       }
-      const outcome = task.call ? this.#retry(task.call) : OUTCOME.run;
+      const outcome = task.call
+        ? this.#retry(task.call)
+        : this.#deliverDue(task);
       if (outcome !== OUTCOME.wait) return outcome;
     }
   }
@@ -270,6 +287,20 @@ export class Linux implements Personality {
     } finally {
       this.#resumed = null;
     }
+  }
+
+  /** Has the current task take its signals, if there are any, and go on. */
+  #deliverDue(task: Task): Outcome {
+    return this.signals.isDue(task) ? this.signals.deliver() : OUTCOME.run;
+  }
+
+  /** A call that would wait, and is to end for a signal; its result. */
+  #interrupt(task: Task): number {
+    const call = task.call!;
+    const result = this.signals.interrupt(task, call);
+    if (result === undefined) return WAITING;
+    if (call.futex) this.futexes.remove(task, call.futex.address);
+    return result;
   }
 
   #dispatch(number: number): Outcome {
@@ -286,21 +317,27 @@ export class Linux implements Personality {
       if (!(error instanceof OutOfMemoryError)) throw error;
       result = this.#outOfMemory(error);
     }
+    let isInterrupted = false;
     if (result === WAITING) {
-      scheduler.block(task);
-      return OUTCOME.wait;
+      result = this.#interrupt(task);
+      if (result === WAITING) {
+        scheduler.block(task);
+        return OUTCOME.wait;
+      }
+      isInterrupted = true;
     }
     if (this.#resumed) this.guestClock.waited();
     if (task.call) scheduler.unblock(task);
     const isYield = result === YIELDED;
     if (isYield) result = 0;
-    const hasLeft = result === LEFT || result === GONE;
+    const hasLeft = result === LEFT || result === GONE || result === KEPT;
     const shown = hasLeft ? undefined : result;
     this.#options.tracer?.syscall(number, registers, shown, this);
     if (result === LEFT) return OUTCOME.stop;
     if (result === GONE) return OUTCOME.wait;
-    registers.setResult(result);
-    if (!isYield) return OUTCOME.run;
+    if (result !== KEPT) registers.setResult(result);
+    if (!isInterrupted) this.signals.restoreMask(task);
+    if (!isYield) return this.#deliverDue(task);
     scheduler.wake(task);
     return OUTCOME.wait;
   }
@@ -383,7 +420,10 @@ export class Linux implements Personality {
   /** What to do first: to try again what waited when the VM was paused. */
   begin(): Outcome {
     this.scheduler.retryAll();
-    return this.task.call || this.task.hasEnded ? this.#next() : OUTCOME.run;
+    const { task } = this;
+    if (task.call || task.hasEnded) return this.#next();
+    const canDeliver = this.signals.isDue(task) && this.scheduler.canSwitch;
+    return canDeliver ? this.signals.deliver() : OUTCOME.run;
   }
 
   /** Gives the vCPU to a task, once one can go on or `signal` aborts. */
@@ -395,9 +435,9 @@ export class Linux implements Personality {
     }
   }
 
-  /** Whether another task than the one on the vCPU can go on. */
+  /** Whether another task can go on, or the one on the vCPU has a signal. */
   get hasReady(): boolean {
-    return this.scheduler.hasReady;
+    return this.scheduler.hasReady || this.signals.isDue(this.task);
   }
 
   /** Calls `onReady` when one can, until what is returned is called. */
@@ -409,8 +449,9 @@ export class Linux implements Personality {
   turn(): Outcome {
     const { scheduler } = this;
     scheduler.expire();
-    if (!scheduler.hasReady || !scheduler.canSwitch) return OUTCOME.run;
     const { task } = this;
+    if (!this.hasReady || !scheduler.canSwitch) return OUTCOME.run;
+    if (!scheduler.hasReady) return this.signals.deliver();
     if (!abortRestartable(task, this.registers, this.user)) {
       this.kill({
         signal: SIGNAL.SIGSEGV,
@@ -465,7 +506,7 @@ export class Linux implements Personality {
       return OUTCOME.stop;
     }
     this.registers.setResult(answer);
-    return OUTCOME.run;
+    return this.#deliverDue(this.task);
   }
 
   // --- exceptions ---
@@ -487,8 +528,7 @@ export class Linux implements Personality {
         if (this.space.fault(address, access)) {
           if (!this.#isStuck(address)) return OUTCOME.run;
         } else if (this.space.isBeyondFile(address, access)) {
-          this.kill(beyondFile(frame, faultAddress));
-          return OUTCOME.stop;
+          return this.#fault(beyondFile(frame, faultAddress), frame, vector);
         }
       } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;
@@ -496,21 +536,39 @@ export class Linux implements Personality {
         return OUTCOME.stop;
       }
     }
-    this.kill(signalOf(vector, frame, faultAddress));
+    const signaled = signalOf(vector, frame, faultAddress);
+    if (frame.fromUser) return this.#fault(signaled, frame, vector);
+    this.kill(signaled);
     return OUTCOME.stop;
   }
 
-  /** A shared file is shorter than what was mapped of it: SIGBUS. */
-  onMissingPage(): boolean {
-    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
-      return false;
+  /** Has the current task take the signal of a fault, or ends the program. */
+  #fault(
+    signaled: Signaled,
+    frame?: ExceptionFrame,
+    vector?: number,
+  ): Outcome {
+    if (!frame || vector === undefined) {
+      return this.signals.force({ signaled, code: CODE.kernel });
     }
-    this.kill({
+    const { faultAddress } = this.registers;
+    return this.signals.force(
+      faultOf(this, signaled, { vector, frame, faultAddress }),
+    );
+  }
+
+  /** A shared file is shorter than what was mapped of it: SIGBUS. */
+  onMissingPage(): Outcome | undefined {
+    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
+      return undefined;
+    }
+    const signaled = {
       signal: SIGNAL.SIGBUS,
       what: "access beyond the end of a mapped file",
       rip: this.registers.rip,
-    });
-    return true;
+    };
+    // Which page it was is not known: KVM says nothing of it.
+    return this.signals.force({ signaled, code: BUS_ADRERR });
   }
 
   /**
@@ -531,13 +589,12 @@ export class Linux implements Personality {
 
   /** `in` or `out` on a port that nothing claims: as natively, not allowed. */
   onUnclaimedPort(_port: number): Outcome {
-    this.kill({
+    return this.#fault({
       signal: SIGNAL.SIGSEGV,
       what: "general protection fault",
       address: 0n,
       rip: this.registers.rip,
     });
-    return OUTCOME.stop;
   }
 
   /** Ends the program from outside, as `kill -9` would. */

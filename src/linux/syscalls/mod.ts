@@ -19,6 +19,9 @@ import { openCalls } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls } from "./process.ts";
 import { signalCalls } from "./signals.ts";
+import { signalSendCalls } from "./signal_send.ts";
+import { signalWaitCalls } from "./signal_wait.ts";
+import { timerCalls } from "./timers.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls } from "./time.ts";
 
@@ -48,6 +51,9 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...threadCalls,
     ...futexCalls,
     ...signalCalls,
+    ...signalSendCalls,
+    ...signalWaitCalls,
+    ...timerCalls,
     ...timeCalls,
   };
   const table = new Array<SyscallHandler | undefined>(512).fill(undefined);
