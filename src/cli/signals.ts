@@ -8,7 +8,23 @@
  * Those that are answered. Without a listener SIGXFSZ would end the VMM: a
  * write that is too long for `ulimit -f` is to fail with EFBIG.
  */
-const ANSWERED = ["SIGINT", "SIGTERM", "SIGUSR2", "SIGXFSZ"] as const;
+const ANSWERED = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGXFSZ",
+] as const;
+
+/** Those that ask for an end. */
+const ENDING: ReadonlySet<string> = new Set([
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+]);
 
 /** What is done about each signal. */
 export type Answers = Readonly<
@@ -27,7 +43,7 @@ export class Signals implements Disposable {
   readonly #listeners = ANSWERED.map((name): [Deno.Signal, () => void] => [
     name,
     () => {
-      if (name === "SIGINT" || name === "SIGTERM") this.wasInterrupted = true;
+      if (ENDING.has(name)) this.wasInterrupted = true;
       if (this.#answers) this.#answers[name]?.();
       else this.#early.push(name);
     },

@@ -131,6 +131,11 @@ export class Signals {
     return bit & STOPPING ? "stops" : "ends";
   }
 
+  /** Whether a signal to the process would end it. */
+  endsBy(signal: number): boolean {
+    return this.effect(signal) === "ends" && this.#taker(signal) !== undefined;
+  }
+
   /** Signals to the process that `task` is to take. */
   #shared(task: Task): bigint {
     const { process } = this.#linux;

@@ -21,6 +21,10 @@ const signalNumber = v.pipe(
   v.maxValue(64),
 );
 
+function oneOf(...allowed: number[]): v.GenericSchema<unknown, number> {
+  return v.pipe(v.number(), v.values(allowed));
+}
+
 /** Signals that wait, the one that was sent first before the others. */
 export const queueState = v.pipe(
   v.array(v.object({
@@ -38,7 +42,7 @@ export const queueState = v.pipe(
 /** A timer of setitimer's. */
 export const intervalTimerState = v.object({
   /** ITIMER_REAL (0), ITIMER_VIRTUAL (1) or ITIMER_PROF (2). */
-  which: v.picklist([0, 1, 2]),
+  which: oneOf(0, 1, 2),
   /** When it expires next, nanoseconds of its clock. */
   nextNs: count,
   /** After how long again; 0 for never. */
@@ -50,9 +54,9 @@ export const timerState = v.object({
   /** Its number. */
   id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff)),
   /** Its clock: CLOCK_*. */
-  clock: v.picklist([0, 1, 7]),
+  clock: oneOf(0, 1, 7),
   /** SIGEV_SIGNAL (0), SIGEV_NONE (1), SIGEV_THREAD (2), SIGEV_THREAD_ID (4). */
-  notify: v.picklist([0, 1, 2, 4]),
+  notify: oneOf(0, 1, 2, 4),
   /** Which signal it sends. */
   signal: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
   /** To which thread, with SIGEV_THREAD_ID. */

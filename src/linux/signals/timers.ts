@@ -79,7 +79,7 @@ export class Timers implements Timed {
   }
 
   /** Sets one of setitimer's timers; `leftNs` 0 stops it. */
-  setInterval(which: 0 | 1 | 2, leftNs: number, intervalNs: number): void {
+  setInterval(which: number, leftNs: number, intervalNs: number): void {
     const { intervalTimers } = this.#state;
     const at = intervalTimers.findIndex((timer) => timer.which === which);
     if (at >= 0) intervalTimers.splice(at, 1);

@@ -71,7 +71,7 @@ function intervalOf(linux: Linux, which: number): Times {
   return { leftNs, intervalNs };
 }
 
-function isIntervalTimer(which: number): which is 0 | 1 | 2 {
+function isIntervalTimer(which: number): boolean {
   return which >= ITIMER.real && which <= ITIMER.prof;
 }
 
