@@ -32,6 +32,26 @@ export function readSet(linux: Linux, va: number): bigint | undefined {
   return linux.user.readStruct(va, SET_BYTES)?.getBigUint64(0, true);
 }
 
+/**
+ * Has the call that is being handled block the signals of a set, while it
+ * waits, instead of those that are blocked.
+ *
+ * @param va where the set is; 0: there is none
+ * @returns 0 or a negative errno
+ */
+export function setCallMask(
+  linux: Linux,
+  va: number,
+  lengthBytes: number,
+): number {
+  if (va === 0) return 0;
+  if (lengthBytes !== SET_BYTES) return -ERRNO.EINVAL;
+  const mask = readSet(linux, va);
+  if (mask === undefined) return -ERRNO.EFAULT;
+  linux.signals.setTemporaryMask(mask);
+  return 0;
+}
+
 /** Writes a set of signals: 0 or -EFAULT. */
 function writeSet(linux: Linux, va: number, set: bigint): number {
   const view = new DataView(new ArrayBuffer(SET_BYTES));
