@@ -309,22 +309,20 @@ export class Linux implements Personality {
     const handler = SYSCALLS[number];
     const { task, scheduler } = this;
     let result: number;
+    let isInterrupted = false;
     try {
       result = handler === undefined
         ? this.#unknownCall(number)
         : handler(this, registers);
+      isInterrupted = result === WAITING;
+      if (isInterrupted) result = this.#interrupt(task);
     } catch (error) {
       if (!(error instanceof OutOfMemoryError)) throw error;
-      result = this.#outOfMemory(error);
+      result = this.outOfMemory(error);
     }
-    let isInterrupted = false;
     if (result === WAITING) {
-      result = this.#interrupt(task);
-      if (result === WAITING) {
-        scheduler.block(task);
-        return OUTCOME.wait;
-      }
-      isInterrupted = true;
+      scheduler.block(task);
+      return OUTCOME.wait;
     }
     if (this.#resumed) this.guestClock.waited();
     if (task.call) scheduler.unblock(task);
@@ -370,7 +368,8 @@ export class Linux implements Personality {
     return result;
   }
 
-  #outOfMemory(error: OutOfMemoryError): number {
+  /** Ends the program, for which no memory is left. */
+  outOfMemory(error: OutOfMemoryError): number {
     this.warnOnce(`${error.message} (${error.hint})`);
     return this.kill({
       signal: SIGNAL.SIGKILL,
@@ -474,6 +473,7 @@ export class Linux implements Personality {
     const { task, process, scheduler } = this;
     if (process.tasks.size === 1) return this.exit(code);
     scheduler.remove(task);
+    this.signals.retarget();
     return GONE;
   }
 
@@ -532,7 +532,7 @@ export class Linux implements Personality {
         }
       } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;
-        this.#outOfMemory(error);
+        this.outOfMemory(error);
         return OUTCOME.stop;
       }
     }

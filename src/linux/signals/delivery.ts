@@ -7,6 +7,7 @@
 import { type PendingCall, Waiters } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { OUTCOME, type Outcome } from "../../vmm/mod.ts";
+import { OutOfMemoryError } from "../area_memory.ts";
 import { SIGNAL, type Signaled, signalName } from "../faults.ts";
 import { KEPT, LEFT, type Linux } from "../linux.ts";
 import { abortRestartable } from "../rseq.ts";
@@ -118,6 +119,15 @@ export class Signals {
     return undefined;
   }
 
+  /** Tells those who are to take signals to the process: a task has ended. */
+  retarget(): void {
+    const { process, scheduler } = this.#linux;
+    for (const { signal } of process.state.signals) {
+      const taker = this.#taker(signal);
+      if (taker) scheduler.interrupt(taker);
+    }
+  }
+
   // --- what a signal does ---
 
   /** What a signal does, delivered to whichever task. */
@@ -223,9 +233,16 @@ export class Signals {
     if (action.flags & SA.resetHandler) {
       process.signalActions.set(signal, { ...action, handler: SIG_DFL });
     }
-    if (!abortRestartable(task, registers, user)) return this.#noFrame(signal);
     const parts = { task, registers, user, extended: this.#extended };
-    if (!enterHandler(parts, action, next, trap)) return this.#noFrame(signal);
+    try {
+      const isEntered = abortRestartable(task, registers, user) &&
+        enterHandler(parts, action, next, trap);
+      if (!isEntered) return this.#noFrame(signal);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      linux.outOfMemory(error);
+      return OUTCOME.stop;
+    }
     const { state } = task;
     state.savedMask = null;
     const own = action.flags & SA.noDefer ? 0n : bitOf(signal);

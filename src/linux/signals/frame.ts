@@ -132,6 +132,7 @@ export function enterHandler(
 ): boolean {
   const { task, registers, user, extended } = parts;
   if (!(action.flags & SA.restorer)) return false;
+  if (action.handler >= BigInt(USER_END_VA)) return false;
   const found = place(parts, action);
   if (!found) return false;
   const view = new DataView(new ArrayBuffer(FRAME.bytes));
