@@ -62,7 +62,9 @@ export async function receiveCommand(args: string[]): Promise<number> {
       interrupted.abort();
     };
     signals.answer({
+      SIGHUP: stop(129),
       SIGINT: stop(STATUS.interrupted),
+      SIGQUIT: stop(131),
       SIGTERM: stop(143),
     });
     const saves = new Saves(shared, verbose);

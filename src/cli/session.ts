@@ -10,6 +10,7 @@ import {
   type CommonOptions,
   migrate,
   MigrationError,
+  SIGNAL,
   signalName,
   type Vm,
 } from "../../mod.ts";
@@ -154,8 +155,12 @@ export async function session(
   signals: Signals,
 ): Promise<number> {
   let interrupted = 0;
-  const stop = (status: number) => () => {
-    interrupted = status;
+  // A program that does nothing about a signal is ended, whatever it waits for.
+  const pass = (name: keyof typeof SIGNAL) => () => {
+    const signal = SIGNAL[name];
+    if (vm.state === "stopped") return;
+    if (!vm.endsBy(signal)) return vm.signal(signal);
+    interrupted = 128 + signal;
     void vm.kill();
   };
   let saving: Promise<unknown> = Promise.resolve();
@@ -169,9 +174,11 @@ export async function session(
     if (error !== undefined) isStopping = false;
   };
   signals.answer({
-    SIGINT: stop(STATUS.interrupted),
-    SIGTERM: stop(143),
-    SIGHUP: stop(129),
+    SIGHUP: pass("SIGHUP"),
+    SIGINT: pass("SIGINT"),
+    SIGQUIT: pass("SIGQUIT"),
+    SIGTERM: pass("SIGTERM"),
+    SIGWINCH: pass("SIGWINCH"),
     SIGTSTP: () => {
       // The shell gets its terminal as it was; SIGCONT goes on behind this.
       stopping = stopping.then(() => standStill(vm));

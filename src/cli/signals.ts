@@ -9,13 +9,23 @@
  * write that is too long for `ulimit -f` is to fail with EFBIG.
  */
 const ANSWERED = [
-  "SIGINT",
-  "SIGTERM",
-  "SIGUSR2",
-  "SIGXFSZ",
-  "SIGTSTP",
   "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGTSTP",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGXFSZ",
 ] as const;
+
+/** Those that ask for an end. */
+const ENDING: ReadonlySet<string> = new Set([
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+]);
 
 /** What is done about each signal. */
 export type Answers = Readonly<
@@ -34,9 +44,7 @@ export class Signals implements Disposable {
   readonly #listeners = ANSWERED.map((name): [Deno.Signal, () => void] => [
     name,
     () => {
-      if (name === "SIGINT" || name === "SIGTERM" || name === "SIGHUP") {
-        this.wasInterrupted = true;
-      }
+      if (ENDING.has(name)) this.wasInterrupted = true;
       const answer = this.#answers?.[name];
       if (answer) answer();
       else this.#early.add(name);

@@ -170,3 +170,4 @@ export {
 } from "./socket_end.ts";
 export { TimerFile, type TimerSetting } from "./timer_file.ts";
 export { Waits } from "./waits.ts";
+export { Waiters } from "./waiters.ts";

@@ -37,9 +37,13 @@ import {
 } from "./faults.ts";
 import type { Process } from "./process.ts";
 import { Futexes } from "./futexes.ts";
-import { Registers } from "./registers.ts";
+import { type ExceptionFrame, Registers } from "./registers.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
+import { Signals } from "./signals/delivery.ts";
+import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
+import { CODE } from "./signals/info.ts";
+import { Timers } from "./signals/timers.ts";
 import { syscallName } from "./syscall_numbers.ts";
 import { SAVE_NUMBER, SYSCALLS } from "./syscalls/mod.ts";
 import type { Task } from "./task.ts";
@@ -63,6 +67,9 @@ export const GONE = -0x1_0000_0003;
 
 /** What a handler answers when another task is to have the vCPU: 0. */
 export const YIELDED = -0x1_0000_0004;
+
+/** What a handler answers when the registers are as they are to be. */
+export const KEPT = -0x1_0000_0005;
 
 /** A system call: its result, a negative errno, or one of those above. */
 export type SyscallHandler = (linux: Linux, args: Registers) => number;
@@ -146,6 +153,10 @@ export class Linux implements Personality {
   readonly scheduler: Scheduler;
   /** Who waits at which futex. */
   readonly futexes: Futexes;
+  /** Its signals. */
+  readonly signals: Signals;
+  /** What sends it signals at times. */
+  readonly timers: Timers;
   /** How the program ended, when it has. */
   exitStatus: ExitStatus | undefined;
   /** Set once the program was saved and is to go on elsewhere. */
@@ -183,6 +194,9 @@ export class Linux implements Personality {
       parts.clock,
     );
     this.futexes = new Futexes(this.scheduler);
+    this.signals = new Signals(this);
+    this.timers = new Timers(this);
+    this.scheduler.timers = this.timers;
     this.#options = options;
     this.#takeUp(parts.pending);
   }
@@ -243,13 +257,14 @@ export class Linux implements Personality {
     const { registers } = this;
     this.#lastFault.count = 0;
     if (!registers.leaveSyscall()) {
-      this.kill({
-        signal: SIGNAL.SIGSEGV,
-        what: "return to a non-canonical address",
-        address: 0n,
-        rip: registers.rip,
-      });
-      return OUTCOME.stop;
+      return this.#fault(
+        {
+          signal: SIGNAL.SIGSEGV,
+          what: "return to a non-canonical address",
+          address: 0n,
+          rip: registers.rip,
+        },
+      );
     }
     return this.#orNext(this.#dispatch(registers.callNumber));
   }
@@ -268,7 +283,9 @@ export class Linux implements Personality {
         if (this.task.hasEnded) this.scheduler.switchToAny();
         return OUTCOME.wait;
       }
-      const outcome = task.call ? this.#retry(task.call) : OUTCOME.run;
+      const outcome = task.call
+        ? this.#retry(task.call)
+        : this.#deliverDue(task);
       if (outcome !== OUTCOME.wait) return outcome;
     }
   }
@@ -283,19 +300,36 @@ export class Linux implements Personality {
     }
   }
 
+  /** Has the current task take its signals, if there are any, and go on. */
+  #deliverDue(task: Task): Outcome {
+    return this.signals.isDue(task) ? this.signals.deliver() : OUTCOME.run;
+  }
+
+  /** A call that would wait, and is to end for a signal; its result. */
+  #interrupt(task: Task): number {
+    const call = task.call!;
+    const result = this.signals.interrupt(task, call);
+    if (result === undefined) return WAITING;
+    if (call.futex) this.futexes.remove(task, call.futex.address);
+    return result;
+  }
+
   #dispatch(number: number): Outcome {
     const { registers } = this;
     if (number === SAVE_NUMBER) return this.#beginSave();
     const handler = SYSCALLS[number];
     const { task, scheduler } = this;
     let result: number;
+    let isInterrupted = false;
     try {
       result = handler === undefined
         ? this.#unknownCall(number)
         : handler(this, registers);
+      isInterrupted = result === WAITING;
+      if (isInterrupted) result = this.#interrupt(task);
     } catch (error) {
       if (!(error instanceof OutOfMemoryError)) throw error;
-      result = this.#outOfMemory(error);
+      result = this.outOfMemory(error);
     }
     if (result === WAITING) {
       scheduler.block(task);
@@ -305,13 +339,14 @@ export class Linux implements Personality {
     if (task.call) scheduler.unblock(task);
     const isYield = result === YIELDED;
     if (isYield) result = 0;
-    const hasLeft = result === LEFT || result === GONE;
+    const hasLeft = result === LEFT || result === GONE || result === KEPT;
     const shown = hasLeft ? undefined : result;
     this.#options.tracer?.syscall(number, registers, shown, this);
     if (result === LEFT) return OUTCOME.stop;
     if (result === GONE) return OUTCOME.wait;
-    registers.setResult(result);
-    if (!isYield) return OUTCOME.run;
+    if (result !== KEPT) registers.setResult(result);
+    if (!isInterrupted) this.signals.restoreMask(task);
+    if (!isYield) return this.#deliverDue(task);
     scheduler.wake(task);
     return OUTCOME.wait;
   }
@@ -349,7 +384,8 @@ export class Linux implements Personality {
     return result;
   }
 
-  #outOfMemory(error: OutOfMemoryError): number {
+  /** Ends the program, for which no memory is left. */
+  outOfMemory(error: OutOfMemoryError): number {
     this.warnOnce(`${error.message} (${error.hint})`);
     return this.kill({
       signal: SIGNAL.SIGKILL,
@@ -399,7 +435,10 @@ export class Linux implements Personality {
   /** What to do first: to try again what waited when the VM was paused. */
   begin(): Outcome {
     this.scheduler.retryAll();
-    return this.task.call || this.task.hasEnded ? this.#next() : OUTCOME.run;
+    const { task } = this;
+    if (task.call || task.hasEnded) return this.#next();
+    const canDeliver = this.signals.isDue(task) && this.scheduler.canSwitch;
+    return canDeliver ? this.signals.deliver() : OUTCOME.run;
   }
 
   /** Gives the vCPU to a task, once one can go on or `signal` aborts. */
@@ -411,9 +450,9 @@ export class Linux implements Personality {
     }
   }
 
-  /** Whether another task than the one on the vCPU can go on. */
+  /** Whether another task can go on, or the one on the vCPU has a signal. */
   get hasReady(): boolean {
-    return this.scheduler.hasReady;
+    return this.scheduler.hasReady || this.signals.isDue(this.task);
   }
 
   /** Calls `onReady` when one can, until what is returned is called. */
@@ -425,8 +464,9 @@ export class Linux implements Personality {
   turn(): Outcome {
     const { scheduler } = this;
     scheduler.expire();
-    if (!scheduler.hasReady || !scheduler.canSwitch) return OUTCOME.run;
     const { task } = this;
+    if (!this.hasReady || !scheduler.canSwitch) return OUTCOME.run;
+    if (!scheduler.hasReady) return this.signals.deliver();
     if (!abortRestartable(task, this.registers, this.user)) {
       this.kill({
         signal: SIGNAL.SIGSEGV,
@@ -449,6 +489,7 @@ export class Linux implements Personality {
     const { task, process, scheduler } = this;
     if (process.tasks.size === 1) return this.exit(code);
     scheduler.remove(task);
+    this.signals.retarget();
     return GONE;
   }
 
@@ -481,7 +522,7 @@ export class Linux implements Personality {
       return OUTCOME.stop;
     }
     this.registers.setResult(answer);
-    return OUTCOME.run;
+    return this.#deliverDue(this.task);
   }
 
   // --- exceptions ---
@@ -503,30 +544,47 @@ export class Linux implements Personality {
         if (this.space.fault(address, access)) {
           if (!this.#isStuck(address)) return OUTCOME.run;
         } else if (this.space.isBeyondFile(address, access)) {
-          this.kill(beyondFile(frame, faultAddress));
-          return OUTCOME.stop;
+          return this.#fault(beyondFile(frame, faultAddress), frame, vector);
         }
       } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;
-        this.#outOfMemory(error);
+        this.outOfMemory(error);
         return OUTCOME.stop;
       }
     }
-    this.kill(signalOf(vector, frame, faultAddress));
+    const signaled = signalOf(vector, frame, faultAddress);
+    if (frame.fromUser) return this.#fault(signaled, frame, vector);
+    this.kill(signaled);
     return OUTCOME.stop;
   }
 
-  /** A shared file is shorter than what was mapped of it: SIGBUS. */
-  onMissingPage(): boolean {
-    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
-      return false;
+  /** Has the current task take the signal of a fault, or ends the program. */
+  #fault(
+    signaled: Signaled,
+    frame?: ExceptionFrame,
+    vector?: number,
+  ): Outcome {
+    if (!frame || vector === undefined) {
+      return this.signals.force({ signaled, code: CODE.kernel });
     }
-    this.kill({
+    const { faultAddress } = this.registers;
+    return this.signals.force(
+      faultOf(this, signaled, { vector, frame, faultAddress }),
+    );
+  }
+
+  /** A shared file is shorter than what was mapped of it: SIGBUS. */
+  onMissingPage(): Outcome | undefined {
+    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
+      return undefined;
+    }
+    const signaled = {
       signal: SIGNAL.SIGBUS,
       what: "access beyond the end of a mapped file",
       rip: this.registers.rip,
-    });
-    return true;
+    };
+    // Which page it was is not known: KVM says nothing of it.
+    return this.signals.force({ signaled, code: BUS_ADRERR });
   }
 
   /**
@@ -547,13 +605,12 @@ export class Linux implements Personality {
 
   /** `in` or `out` on a port that nothing claims: as natively, not allowed. */
   onUnclaimedPort(_port: number): Outcome {
-    this.kill({
+    return this.#fault({
       signal: SIGNAL.SIGSEGV,
       what: "general protection fault",
       address: 0n,
       rip: this.registers.rip,
     });
-    return OUTCOME.stop;
   }
 
   /** Ends the program from outside, as `kill -9` would. */

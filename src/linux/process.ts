@@ -13,6 +13,14 @@ import {
   type StateSchema,
   u64,
 } from "../state/mod.ts";
+import { bitOf } from "./signals/sets.ts";
+import { CODE, type PendingSignal, sentBy } from "./signals/info.ts";
+import {
+  intervalTimerState,
+  MAX_TIMERS,
+  queueState,
+  timerState,
+} from "./signals/state.ts";
 import { Task, taskId, type TaskState, taskState } from "./task.ts";
 
 /** Most threads that a program may have at a time. */
@@ -34,7 +42,7 @@ const actionState = v.object({
 /** How a process travels. */
 export const processState = {
   kind: "process",
-  version: 2,
+  version: 3,
   schema: v.pipe(
     v.object({
       pid: taskId,
@@ -50,8 +58,14 @@ export const processState = {
         v.minValue(0),
         v.maxValue(0o777),
       ),
-      /** Signals sent to the process while they were blocked: bit n-1. */
-      signalsPending: u64,
+      /** Signals sent to all of it that wait. */
+      signals: queueState,
+      /** Timers of setitimer's that run. */
+      intervalTimers: v.pipe(v.array(intervalTimerState), v.maxLength(3)),
+      /** Timers of timer_create's. */
+      timers: v.pipe(v.array(timerState), v.maxLength(MAX_TIMERS)),
+      /** The number that the next of those gets. */
+      nextTimer: count,
       /** What was set for signals that are not at their default. */
       signalActions: v.pipe(v.array(actionState), v.maxLength(64)),
       /** Limits that were changed: number, soft, hard. */
@@ -83,8 +97,13 @@ export const processState = {
         ),
       "must have the registers of every task but the current one",
     ),
+    v.check(
+      ({ timers }) =>
+        new Set(timers.map(({ id }) => id)).size === timers.length,
+      "two timers have the same number",
+    ),
   ),
-  upgrades: { 1: upgrade1 },
+  upgrades: { 1: upgrade1, 2: upgrade2 },
 } satisfies StateSchema<unknown>;
 
 /** Version 1 had one task, and its fields among the process's. */
@@ -98,7 +117,11 @@ function upgrade1(old: unknown): unknown {
     signalsPending = 0n,
     signalStack,
     ...process
-  } = old as TaskState & { pid: number; waitedNs: number };
+  } = old as TaskState & {
+    pid: number;
+    waitedNs: number;
+    signalsPending?: bigint;
+  };
   const { pid, waitedNs } = process;
   return {
     ...process,
@@ -121,8 +144,33 @@ function upgrade1(old: unknown): unknown {
   };
 }
 
-/** The state of a process, version 2. */
-export type ProcessStateV2 = v.InferOutput<typeof processState.schema>;
+/** Version 2 had sets of signals that wait, which said no more, and no timers. */
+function upgrade2(old: unknown): unknown {
+  const { signalsPending, tasks, ...process } = old as {
+    pid: number;
+    signalsPending: bigint;
+    tasks: { signalsPending: bigint }[];
+  };
+  const queue = (set: bigint): PendingSignal[] =>
+    Array.from({ length: 64 }, (_, i) => i + 1)
+      .filter((signal) => BigInt(set) & bitOf(signal))
+      .map((signal) => sentBy(signal, CODE.user, process.pid, 0));
+  return {
+    ...process,
+    signals: queue(signalsPending),
+    intervalTimers: [],
+    timers: [],
+    nextTimer: 0,
+    tasks: tasks.map(({ signalsPending, ...task }) => ({
+      ...task,
+      savedMask: null,
+      signals: queue(signalsPending),
+    })),
+  };
+}
+
+/** The state of a process, version 3. */
+export type ProcessStateV3 = v.InferOutput<typeof processState.schema>;
 
 /** What sigaction(2) sets for one signal. */
 export type SignalAction = v.InferOutput<typeof actionState>;
@@ -136,7 +184,7 @@ export class Process implements Component {
   readonly kind: string = processState.kind;
   readonly version: number = processState.version;
   /** What its threads share, but signal actions and limits. */
-  readonly state: Omit<ProcessStateV2, Apart>;
+  readonly state: Omit<ProcessStateV3, Apart>;
   /** By signal; those at their default are left out. */
   readonly signalActions = new Map<number, SignalAction>();
   /** Soft and hard limit by number; those at their default are left out. */
@@ -147,7 +195,7 @@ export class Process implements Component {
   current: Task;
 
   /** @param state a new process's, or one that was saved */
-  constructor(state: ProcessStateV2) {
+  constructor(state: ProcessStateV3) {
     const { signalActions, limits, tasks, current, ...rest } = state;
     this.state = structuredClone(rest);
     for (const action of signalActions) {
@@ -166,7 +214,7 @@ export class Process implements Component {
     argv: readonly string[],
     cwd: string,
     umask: number,
-  ): ProcessStateV2 {
+  ): ProcessStateV3 {
     const pid = 100;
     const name = executable.slice(executable.lastIndexOf("/") + 1).slice(0, 15);
     return {
@@ -175,7 +223,10 @@ export class Process implements Component {
       arguments: [...argv],
       cwd,
       umask,
-      signalsPending: 0n,
+      signals: [],
+      intervalTimers: [],
+      timers: [],
+      nextTimer: 0,
       signalActions: [],
       limits: [],
       waitedNs: 0,
@@ -204,7 +255,7 @@ export class Process implements Component {
   /** Answers with everything. */
   dump(): Dump {
     const tasks = [...this.tasks.values()];
-    const state: ProcessStateV2 = {
+    const state: ProcessStateV3 = {
       ...this.state,
       signalActions: [...this.signalActions.values()]
         .sort((a, b) => a.signal - b.signal),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { KVM_SYNC, type KvmRun, REG, SREGS } from "../kvm/mod.ts";
+import { KVM_SYNC, type KvmRun, REG, type RegName, SREGS } from "../kvm/mod.ts";
 import { USER_CS, USER_RFLAGS, USER_SS } from "../vmm/mod.ts";
 
 /** The six arguments, in order (syscall(2), x86-64). */
@@ -110,6 +110,31 @@ export class Registers {
     this.#run.writeSyncSegment(SREGS.cs, USER_CS);
     this.#run.writeSyncSegment(SREGS.ss, USER_SS);
     this.#run.syncDirty |= KVM_SYNC.SREGS;
+  }
+
+  /** A general register, all 64 bits. */
+  get(name: RegName): bigint {
+    const at = REG[name];
+    return BigInt(this.#u32[at + 1]) << 32n | BigInt(this.#u32[at]);
+  }
+
+  /** Sets a general register; not RFLAGS. */
+  set(name: Exclude<RegName, "rflags">, value: bigint): void {
+    const at = REG[name];
+    this.#u32[at] = Number(value & 0xffff_ffffn);
+    this.#u32[at + 1] = Number(value >> 32n & 0xffff_ffffn);
+    this.#run.syncDirty |= KVM_SYNC.REGS;
+  }
+
+  /** Sets RFLAGS, as far as a program may. */
+  setFlags(flags: bigint): void {
+    this.#setFlags(Number(flags & 0xffff_ffffn));
+    this.#run.syncDirty |= KVM_SYNC.REGS;
+  }
+
+  /** Goes back by a `syscall` instruction, so that it is made again. */
+  restartSyscall(): void {
+    this.rip = BigInt.asUintN(64, this.rip - 2n);
   }
 
   /** Instruction pointer. */

@@ -15,6 +15,14 @@ import { TaskRegisters } from "./task_registers.ts";
 const STUB_HIGH = 0x7fff;
 const STUB_LOW = 0xffff_f000;
 
+/** What happens at times of its own. */
+export interface Timed {
+  /** Does what is to be done by now. */
+  expire(isIdle: boolean): void;
+  /** Milliseconds to the next time that comes, rounded up; none: Infinity. */
+  leftMs(isIdle: boolean): number;
+}
+
 /** Chooses the task that runs, and brings its registers into the vCPU. */
 export class Scheduler {
   readonly #vcpu: KvmVcpu;
@@ -25,6 +33,8 @@ export class Scheduler {
   readonly #waits: Waits<Task>;
   /** Tasks whose call waits, in the order in which they began to. */
   readonly #blocked = new Set<Task>();
+  /** What else has its times. */
+  timers: Timed | undefined;
   /** Told when a task becomes ready, while somebody waits for that. */
   #onReady: (() => void) | undefined;
 
@@ -53,6 +63,12 @@ export class Scheduler {
     task.isReady = true;
     this.#ready.push(task);
     this.#onReady?.();
+  }
+
+  /** Has a task look for signals: its call ends, or it leaves the vCPU. */
+  interrupt(task: Task): void {
+    if (this.#blocked.has(task)) this.wake(task);
+    else this.#onReady?.();
   }
 
   /** Notes that a task waits in its call. */
@@ -144,9 +160,19 @@ export class Scheduler {
       events.interrupt_injected === 0 && events.nmi_injected === 0;
   }
 
-  /** Makes those ready whose time has come. */
-  expire(): void {
+  /**
+   * Makes those ready whose time has come.
+   *
+   * @param isIdle whether nobody has a CPU
+   */
+  expire(isIdle = false): void {
     this.#waits.expire();
+    this.timers?.expire(isIdle);
+  }
+
+  #leftMs(isIdle: boolean): number {
+    const timers = this.timers?.leftMs(isIdle) ?? Infinity;
+    return Math.min(this.#waits.leftMs(), timers);
   }
 
   /** Resolves when a task may be ready, or when `signal` aborts. */
@@ -155,13 +181,13 @@ export class Scheduler {
     const from = this.#clock.monotonicNs();
     const { current } = this;
     if (!current.hasEnded) current.state.offSinceNs ??= from;
-    if (this.#waits.leftMs() === 0) {
+    if (this.#leftMs(true) === 0) {
       // Another turn of the event loop comes first.
       await yieldToEventLoop();
-      this.expire();
+      this.expire(true);
     } else {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const stop = this.watch(resolve);
+      const stop = this.watch(resolve, true);
       signal.addEventListener("abort", () => resolve(), { once: true });
       await promise;
       stop();
@@ -173,15 +199,17 @@ export class Scheduler {
   /**
    * Calls `onReady` when a task becomes ready, its time included, until what is
    * returned is called.
+   *
+   * @param isIdle whether nobody has a CPU
    */
-  watch(onReady: () => void): () => void {
+  watch(onReady: () => void, isIdle = false): () => void {
     this.#onReady = onReady;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const arm = () => {
-      const leftMs = this.#waits.leftMs();
+      const leftMs = this.#leftMs(isIdle);
       if (leftMs === Infinity) return;
       timer = setTimeout(() => {
-        this.expire();
+        this.expire(isIdle);
         if (!this.hasReady) arm();
       }, leftMs);
     };

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import type { PendingCall } from "../devices/mod.ts";
 import { count, u64 } from "../state/mod.ts";
+import { queueState } from "./signals/state.ts";
 import { TaskRegisters, taskRegistersState } from "./task_registers.ts";
 
 /** A number of a process or a task. */
@@ -31,8 +32,10 @@ export const taskState = v.object({
   rseq: v.object({ address: count, signature: count }),
   /** Blocked signals, bit n-1 for signal n. */
   signalMask: u64,
-  /** Signals sent to it while they were blocked, in the same form. */
-  signalsPending: u64,
+  /** What is to be blocked again after a call that blocks others, if it is in one. */
+  savedMask: v.nullable(u64),
+  /** Signals sent to it that wait. */
+  signals: queueState,
   /** sigaltstack(2): address, size and flags. */
   signalStack: v.object({ address: count, sizeBytes: count, flags: count }),
   /** Nanoseconds of CLOCK_MONOTONIC that it had no CPU. */
@@ -87,7 +90,8 @@ export class Task {
       robustList: 0,
       rseq: { address: 0, signature: 0 },
       signalMask: 0n,
-      signalsPending: 0n,
+      savedMask: null,
+      signals: [],
       signalStack: { address: 0, sizeBytes: 0, flags: 2 },
       waitedNs: 0,
       offSinceNs: null,

@@ -41,6 +41,7 @@ import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
 import { findSaved } from "./find_saved.ts";
 import { offerOf } from "./preflight.ts";
+import { CODE, sentBy } from "./signals/info.ts";
 import { settlesWithin } from "./time_limit.ts";
 import { nominalTscRate } from "./vdso/tsc_source.ts";
 import type {
@@ -335,6 +336,32 @@ export class Vm {
     if (this.#inSave) return this.#machine.requestPause();
     await this.#machine.pause();
     if (this.state === "paused") this.#linux.clock.stop();
+  }
+
+  /**
+   * Sends the program a signal, as another process would: it takes it as soon
+   * as it runs, and travels with it until then.
+   *
+   * @param signal its number, 1 to 64 (signal(7))
+   * @throws {VmError} when the VM has ended, or there is no such signal
+   */
+  signal(signal: number): void {
+    if (!Number.isInteger(signal) || signal < 1 || signal > 64) {
+      throw new VmError(
+        "VM_CONFIG",
+        `Cannot send signal ${signal}: must be 1 to 64`,
+      );
+    }
+    const { lifecycle } = this.#machine;
+    lifecycle.require("signal", "created", "running", "paused");
+    this.#linux.signals.send(
+      sentBy(signal, CODE.user, 0, this.#linux.ids.uid),
+    );
+  }
+
+  /** Whether a signal would end the program: it does nothing else about it. */
+  endsBy(signal: number): boolean {
+    return this.#linux.signals.endsBy(signal);
   }
 
   /**

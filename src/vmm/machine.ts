@@ -296,7 +296,9 @@ export class Machine {
           exitsAtInterruption = exits;
         } else if (result === -ERRNO.EFAULT) {
           // Memory is always there; what a program maps of a file need not be.
-          if (this.#personality.onMissingPage()) return OUTCOME.stop;
+          const outcome = this.#personality.onMissingPage();
+          if (outcome === OUTCOME.run) continue;
+          if (outcome !== undefined) return outcome;
           throw new GuestError("Cannot run the vCPU: its memory is not there");
         } else if (result !== -ERRNO.EAGAIN) {
           throw new GuestError(

@@ -34,10 +34,10 @@ export interface Personality {
   /** `in` or `out` on a port that no device claims. */
   onUnclaimedPort(port: number): Outcome;
   /**
-   * The program touched a page of a file that the file does not have; whether
-   * it could be that.
+   * The program touched a page of a file that the file does not have: what to do
+   * then; `undefined` when it cannot be that.
    */
-  onMissingPage(): boolean;
+  onMissingPage(): Outcome | undefined;
   /** What to do first, when the machine begins to run or goes on. */
   begin(): Outcome;
   /**

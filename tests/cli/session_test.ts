@@ -35,6 +35,19 @@ for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   }
 }
 
+kvmTest("vm run: a program that handles SIGTERM ends as it wants", async () => {
+  const [program] = await guest("signalled");
+  await using scratch = new Scratch();
+  const words = vmWords("run", program, "wait");
+  const running = start(words, { cwd: scratch.path, isFed: true });
+  await running.until("ready");
+  running.child.kill("SIGHUP"); // which it ignores
+  running.child.kill("SIGTERM");
+  const { status, stderr } = await running.outcome;
+  assertEquals({ status, stderr }, { status: 3, stderr: "" });
+  await running.child.stdin.close().catch(() => {});
+});
+
 kvmTest("vm run: SIGUSR2 saves and stops, and the image goes on", async () => {
   const [blocked] = await guest("blocked_read");
   await using scratch = new Scratch();

@@ -27,6 +27,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["bigmem", "24"],
   ["unlinked"],
   ["nameless"],
+  ["saved_signals"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

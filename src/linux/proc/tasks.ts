@@ -5,6 +5,7 @@
  */
 
 import type { Linux } from "../linux.ts";
+import { pendingSet } from "../signals/queue.ts";
 
 /** Numbers of the program's threads, its own first. */
 export function taskIds(linux: Linux): readonly number[] {
@@ -24,7 +25,7 @@ export function signalsOf(
   const state = linux.process.tasks.get(tid)?.state;
   return {
     blocked: state?.signalMask ?? 0n,
-    pending: state?.signalsPending ?? 0n,
+    pending: state ? pendingSet(state.signals) : 0n,
   };
 }
 

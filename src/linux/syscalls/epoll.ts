@@ -10,7 +10,8 @@ import type { Linux } from "../linux.ts";
 import type { CallArguments } from "../trace.ts";
 import { install } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
-import { checkMask, deadlineOf } from "./poll.ts";
+import { deadlineOf } from "./poll.ts";
+import { setCallMask } from "./signals.ts";
 
 /** What epoll_ctl does (linux/eventpoll.h). */
 const CTL = { add: 1, delete: 2, modify: 3 } as const;
@@ -100,7 +101,7 @@ export const epollCalls: SyscallTable = {
     return wait(linux, args, () => milliseconds(linux, args.int(3)));
   },
   epoll_pwait(linux, args) {
-    const maskFault = checkMask(linux, args.u64(4), args.u64(5));
+    const maskFault = setCallMask(linux, args.u64(4), args.u64(5));
     if (maskFault < 0) return maskFault;
     return wait(linux, args, () => milliseconds(linux, args.int(3)));
   },
@@ -108,7 +109,7 @@ export const epollCalls: SyscallTable = {
     const timeVa = args.u64(3);
     const end = timeVa === 0 ? undefined : deadlineOf(linux, timeVa, 1);
     if (typeof end === "number") return end;
-    const maskFault = checkMask(linux, args.u64(4), args.u64(5));
+    const maskFault = setCallMask(linux, args.u64(4), args.u64(5));
     if (maskFault < 0) return maskFault;
     return wait(linux, args, () => end?.deadlineNs ?? null);
   },

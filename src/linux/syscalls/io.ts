@@ -14,12 +14,13 @@ import {
   SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { LEFT, type Linux, type SyscallHandler } from "../linux.ts";
+import type { Linux, SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
+import { CODE } from "../signals/info.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
-import { raise } from "./signals.ts";
+import { raise } from "./signal_send.ts";
 
 /** Highest offset in a file (fs.h's MAX_LFS_FILESIZE). */
 const MAX_OFFSET = 0x7fff_ffff_ffff_ffffn;
@@ -77,8 +78,7 @@ function transfer(
 
 /** A write that nobody will read. */
 export function brokenPipe(linux: Linux, doneBytes: number): number {
-  const raised = raise(linux, SIGNAL.SIGPIPE, "broken pipe");
-  if (raised === LEFT) return LEFT;
+  raise(linux, SIGNAL.SIGPIPE, CODE.user, linux.task);
   return doneBytes > 0 ? doneBytes : -ERRNO.EPIPE;
 }
 

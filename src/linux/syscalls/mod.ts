@@ -23,8 +23,11 @@ import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
-import { signalCalls, signalPartly } from "./signals.ts";
+import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
+import { signalSendCalls } from "./signal_send.ts";
+import { signalWaitCalls } from "./signal_wait.ts";
+import { timerCalls } from "./timers.ts";
 import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls, timePartly } from "./time.ts";
@@ -49,7 +52,6 @@ export const PARTLY: PartlyTable = {
   ...ioPartly,
   ...attributePartly,
   ...processPartly,
-  ...signalPartly,
   ...timePartly,
 };
 
@@ -84,6 +86,9 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...threadCalls,
     ...futexCalls,
     ...signalCalls,
+    ...signalSendCalls,
+    ...signalWaitCalls,
+    ...timerCalls,
     ...timeCalls,
   };
   const table = new Array<SyscallHandler | undefined>(512).fill(undefined);

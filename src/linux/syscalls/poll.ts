@@ -11,6 +11,7 @@ import type { CallArguments } from "../trace.ts";
 import { type Linux, WAITING } from "../linux.ts";
 import { descriptorLimit } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
+import { setCallMask } from "./signals.ts";
 
 /** poll and ppoll, with the time at which they end at the latest. */
 function poll(
@@ -49,17 +50,6 @@ function poll(
   if (!linux.user.inRange(va, 0)) return -ERRNO.EFAULT;
   if (count > 0 && !linux.user.write(va, bytes)) return -ERRNO.EFAULT;
   return ready;
-}
-
-/** A signal mask argument: 0 when there is none, or it can be read. */
-export function checkMask(
-  linux: Linux,
-  va: number,
-  lengthBytes: number,
-): number {
-  if (va === 0) return 0;
-  if (lengthBytes !== 8) return -ERRNO.EINVAL;
-  return linux.user.readStruct(va, 8) ? 0 : -ERRNO.EFAULT;
 }
 
 /** When a call ends at the latest. */
@@ -182,17 +172,17 @@ function giveTimeLeft(
   linux.user.writeStruct(va, time);
 }
 
-/** select and pselect6 from their time on; `maskFault` is of the mask. */
+/** select and pselect6 from their time on; `setMask` sets the mask, if any. */
 function timedSelect(
   linux: Linux,
   args: CallArguments,
   unitNs: 1 | 1000,
-  checkMask: () => number,
+  setMask: () => number,
 ): number {
   const timeVa = args.u64(4);
   const end = timeVa === 0 ? undefined : deadlineOf(linux, timeVa, unitNs);
   if (typeof end === "number") return end;
-  const maskFault = checkMask();
+  const maskFault = setMask();
   if (maskFault < 0) return maskFault;
   const result = select(linux, args, end);
   if (end && !end.isNow && result !== WAITING) {
@@ -215,14 +205,15 @@ export const pollCalls: SyscallTable = {
   },
   ppoll(linux, args) {
     const timeVa = args.u64(2);
-    // The mask is of signals that a handler would take: none is ever called.
-    const maskFault = checkMask(linux, args.u64(3), args.u64(4));
+    const setMask = () => setCallMask(linux, args.u64(3), args.u64(4));
     if (timeVa === 0) {
+      const maskFault = setMask();
       if (maskFault < 0) return maskFault;
       return poll(linux, args.u64(0), args.uint(1), () => null);
     }
     const end = deadlineOf(linux, timeVa, 1);
     if (typeof end !== "object") return end;
+    const maskFault = setMask();
     if (maskFault < 0) return maskFault;
     return poll(linux, args.u64(0), args.uint(1), () => end.deadlineNs);
   },
@@ -240,7 +231,7 @@ export const pollCalls: SyscallTable = {
       linux,
       args,
       1,
-      () => checkMask(linux, maskVa, maskBytes),
+      () => setCallMask(linux, maskVa, maskBytes),
     );
   },
 };

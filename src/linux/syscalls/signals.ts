@@ -1,124 +1,94 @@
 /**
- * System calls on signals: as far as a program needs them that does not rely on
- * a handler being called.
+ * System calls on what signals do: actions, masks, the stack for handlers, and
+ * the way back from one.
  *
  * @module
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { SIGNAL, signalName } from "../faults.ts";
-import { LEFT, type Linux } from "../linux.ts";
-import type { PartlyTable, SyscallTable } from "./mod.ts";
-
-/** SIG_IGN. */
-const IGNORE = 1n;
+import { OUTCOME } from "../../vmm/mod.ts";
+import { SIGNAL } from "../faults.ts";
+import { KEPT, LEFT, type Linux } from "../linux.ts";
+import {
+  setStack,
+  shownFlags,
+  STACK_T_BYTES,
+  writeStack,
+} from "../signals/alternate_stack.ts";
+import { CODE } from "../signals/info.ts";
+import { bitOf, isSignal, UNBLOCKABLE } from "../signals/sets.ts";
+import type { SyscallTable } from "./mod.ts";
 
 /** How to change the mask (asm-generic/signal-defs.h). */
 const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 
-/** SIGKILL and SIGSTOP cannot be blocked. */
-const UNBLOCKABLE = 1n << 8n | 1n << 18n;
+/** Bytes of a set of signals. */
+export const SET_BYTES = 8;
 
-/** Signals that do nothing by default (signal(7)). */
-const IGNORED_BY_DEFAULT = new Set<number>([
-  SIGNAL.SIGCHLD,
-  SIGNAL.SIGCONT,
-  SIGNAL.SIGURG,
-  SIGNAL.SIGWINCH,
-]);
-
-/** Flags of sigaltstack (linux/signal.h). */
-const SS_DISABLE = 2;
-const MINSIGSTKSZ = 2048;
-
-/**
- * Sends `signal` to the program.
- *
- * @param what why, for the user
- * @returns 0, LEFT when it ended the program, or a negative errno when it would
- * have to do what is not supported
- */
-export function raise(
-  linux: Linux,
-  signal: number,
-  what = "raised by the program",
-): number {
-  if (signal === 0) return 0;
-  const { state } = linux.task;
-  const action = linux.process.signalActions.get(signal);
-  const bit = bitOf(signal);
-  // Blocked ones wait, even those that would be ignored: that can change.
-  if (state.signalMask & bit) {
-    state.signalsPending |= bit;
-    return 0;
-  }
-  if (action && action.handler === IGNORE) return 0;
-  if (action && action.handler !== 0n) {
-    return linux.unsupported(
-      `calling a signal handler (${signalName(signal)})`,
-      -ERRNO.ENOSYS,
-    );
-  }
-  if (IGNORED_BY_DEFAULT.has(signal)) return 0;
-  return linux.kill({ signal, what, rip: linux.registers.rip });
+/** Reads a set of signals; `undefined` where the program may not. */
+export function readSet(linux: Linux, va: number): bigint | undefined {
+  return linux.user.readStruct(va, SET_BYTES)?.getBigUint64(0, true);
 }
 
-/** Raises the signals that waited and are blocked no longer. */
-function raisePending(linux: Linux): number {
-  const { state } = linux.task;
-  for (let signal = 1; signal <= 64; signal++) {
-    const bit = bitOf(signal);
-    if (!(state.signalsPending & ~state.signalMask & bit)) continue;
-    state.signalsPending &= ~bit;
-    const result = raise(linux, signal);
-    if (result === LEFT) return result;
-  }
+/**
+ * Has the call that is being handled block the signals of a set, while it
+ * waits, instead of those that are blocked.
+ *
+ * @param va where the set is; 0: there is none
+ * @returns 0 or a negative errno
+ */
+export function setCallMask(
+  linux: Linux,
+  va: number,
+  lengthBytes: number,
+): number {
+  if (va === 0) return 0;
+  if (lengthBytes !== SET_BYTES) return -ERRNO.EINVAL;
+  const mask = readSet(linux, va);
+  if (mask === undefined) return -ERRNO.EFAULT;
+  linux.signals.setTemporaryMask(mask);
   return 0;
 }
 
-/** The signal's bit in a mask. */
-function bitOf(signal: number): bigint {
-  return 1n << BigInt(signal - 1);
+/** Writes a set of signals: 0 or -EFAULT. */
+function writeSet(linux: Linux, va: number, set: bigint): number {
+  const view = new DataView(new ArrayBuffer(SET_BYTES));
+  view.setBigUint64(0, set, true);
+  return linux.user.writeStruct(va, view);
 }
 
-function isSignal(signal: number): boolean {
-  return signal >= 0 && signal <= 64;
-}
-
-/** Calls on signals. */
+/** Calls on what signals do. */
 export const signalCalls: SyscallTable = {
   rt_sigaction(linux, args) {
     const signal = args.int(0);
     const newVa = args.u64(1);
     const oldVa = args.u64(2);
-    if (args.u64(3) !== 8) return -ERRNO.EINVAL;
-    if (signal < 1 || signal > 64) return -ERRNO.EINVAL;
-    const unchangeable = signal === SIGNAL.SIGKILL ||
-      signal === SIGNAL.SIGSTOP;
-    if (newVa !== 0 && unchangeable) return -ERRNO.EINVAL;
+    if (args.u64(3) !== SET_BYTES) return -ERRNO.EINVAL;
+    // struct sigaction of the kernel: handler, flags, restorer, mask.
+    const given = newVa === 0 ? undefined : linux.user.readStruct(newVa, 32);
+    if (newVa !== 0 && !given) return -ERRNO.EFAULT;
+    if (!isSignal(signal)) return -ERRNO.EINVAL;
+    const isFixed = signal === SIGNAL.SIGKILL || signal === SIGNAL.SIGSTOP;
+    if (given && isFixed) return -ERRNO.EINVAL;
     const { signalActions } = linux.process;
     const old = signalActions.get(signal);
-    if (newVa !== 0) {
-      // struct sigaction of the kernel: handler, flags, restorer, mask.
-      const view = linux.user.readStruct(newVa, 32);
-      if (!view) return -ERRNO.EFAULT;
+    if (given) {
       const action = {
         signal,
-        handler: view.getBigUint64(0, true),
-        flags: view.getBigUint64(8, true),
-        restorer: view.getBigUint64(16, true),
-        mask: view.getBigUint64(24, true) & ~UNBLOCKABLE,
+        handler: given.getBigUint64(0, true),
+        flags: given.getBigUint64(8, true),
+        restorer: given.getBigUint64(16, true),
+        mask: given.getBigUint64(24, true) & ~UNBLOCKABLE,
       };
       const isDefault = action.handler === 0n && action.flags === 0n &&
         action.restorer === 0n && action.mask === 0n;
       if (isDefault) signalActions.delete(signal);
       else signalActions.set(signal, action);
       // What would be ignored waits no longer.
-      const ignored = action.handler === IGNORE ||
-        (action.handler === 0n && IGNORED_BY_DEFAULT.has(signal));
-      if (ignored) linux.task.state.signalsPending &= ~bitOf(signal);
+      const { signals } = linux;
+      if (signals.effect(signal) === "nothing") signals.discard(bitOf(signal));
     }
     if (oldVa === 0) return 0;
     const view = new DataView(new ArrayBuffer(32));
@@ -132,94 +102,58 @@ export const signalCalls: SyscallTable = {
     const how = args.int(0);
     const newVa = args.u64(1);
     const oldVa = args.u64(2);
-    if (args.u64(3) !== 8) return -ERRNO.EINVAL;
+    if (args.u64(3) !== SET_BYTES) return -ERRNO.EINVAL;
     const { state } = linux.task;
     const old = state.signalMask;
     if (newVa !== 0) {
-      const view = linux.user.readStruct(newVa, 8);
-      if (!view) return -ERRNO.EFAULT;
-      const set = view.getBigUint64(0, true);
+      const set = readSet(linux, newVa);
+      if (set === undefined) return -ERRNO.EFAULT;
       let mask: bigint;
       if (how === SIG_BLOCK) mask = old | set;
       else if (how === SIG_UNBLOCK) mask = old & ~set;
       else if (how === SIG_SETMASK) mask = set;
       else return -ERRNO.EINVAL;
-      state.signalMask = mask & ~UNBLOCKABLE & 0xffff_ffff_ffff_ffffn;
+      state.signalMask = mask & ~UNBLOCKABLE;
     }
-    const view = new DataView(new ArrayBuffer(8));
-    view.setBigUint64(0, old, true);
-    const written = oldVa === 0 ? 0 : linux.user.writeStruct(oldVa, view);
-    const raised = raisePending(linux);
-    return raised < 0 ? raised : written;
+    return oldVa === 0 ? 0 : writeSet(linux, oldVa, old);
   },
   rt_sigpending(linux, args) {
-    const length = args.u64(1);
-    if (length > 8) return -ERRNO.EINVAL;
-    const { signalsPending, signalMask } = linux.task.state;
-    const bytes = new DataView(new ArrayBuffer(8));
-    bytes.setBigUint64(0, signalsPending & signalMask, true);
-    return linux.user.write(args.u64(0), new Uint8Array(bytes.buffer), length)
+    if (args.u64(1) > SET_BYTES) return -ERRNO.EINVAL;
+    const { task } = linux;
+    const set = linux.signals.pending(task) & task.state.signalMask;
+    const bytes = new Uint8Array(new BigUint64Array([set]).buffer);
+    return linux.user.write(args.u64(0), bytes, args.u64(1))
       ? 0
       : -ERRNO.EFAULT;
+  },
+  rt_sigreturn(linux) {
+    if (linux.signals.returnFromHandler()) return KEPT;
+    const { rip } = linux.registers;
+    const signaled = {
+      signal: SIGNAL.SIGSEGV,
+      what: "return from a signal handler that cannot be gone on with",
+      address: 0n,
+      rip,
+    };
+    const outcome = linux.signals.force({ signaled, code: CODE.kernel });
+    return outcome === OUTCOME.stop ? LEFT : KEPT;
   },
   sigaltstack(linux, args) {
     const newVa = args.u64(0);
     const oldVa = args.u64(1);
     const { state } = linux.task;
+    const pointer = linux.registers.get("rsp");
     const old = { ...state.signalStack };
+    const flags = shownFlags(old, pointer);
     if (newVa !== 0) {
-      const view = linux.user.readStruct(newVa, 24);
+      const view = linux.user.readStruct(newVa, STACK_T_BYTES);
       if (!view) return -ERRNO.EFAULT;
-      const flags = view.getInt32(8, true);
-      if (flags & ~(SS_DISABLE | 1) & 0x7fff_ffff) return -ERRNO.EINVAL;
-      if (flags & SS_DISABLE) {
-        state.signalStack = { address: 0, sizeBytes: 0, flags: SS_DISABLE };
-      } else {
-        const clamp = (n: bigint) =>
-          Number(n > 0xffff_ffff_ffffn ? 0xffff_ffff_ffffn : n);
-        const sizeBytes = clamp(view.getBigUint64(16, true));
-        if (sizeBytes < MINSIGSTKSZ) return -ERRNO.ENOMEM;
-        const address = clamp(view.getBigUint64(0, true));
-        state.signalStack = { address, sizeBytes, flags: 0 };
-      }
+      const result = setStack(state, view, 0, pointer);
+      if (result < 0) return result;
     }
     if (oldVa === 0) return 0;
-    const view = new DataView(new ArrayBuffer(24));
-    view.setBigUint64(0, BigInt(old.address), true);
-    view.setInt32(8, old.flags, true);
-    view.setBigUint64(16, BigInt(old.sizeBytes), true);
+    const view = new DataView(new ArrayBuffer(STACK_T_BYTES));
+    writeStack(view, 0, old, flags);
     return linux.user.writeStruct(oldVa, view);
   },
-  kill(linux, args) {
-    const pid = args.int(0);
-    const signal = args.int(1);
-    if (!isSignal(signal)) return -ERRNO.EINVAL;
-    const own = linux.process.state.pid;
-    if (pid !== own && pid !== 0 && pid !== -own) return -ERRNO.ESRCH;
-    return raise(linux, signal);
-  },
-  tkill(linux, args) {
-    const signal = args.int(1);
-    const tid = args.int(0);
-    if (tid <= 0 || !isSignal(signal)) return -ERRNO.EINVAL;
-    return linux.process.tasks.has(tid) ? raise(linux, signal) : -ERRNO.ESRCH;
-  },
-  tgkill(linux, args) {
-    const { pid } = linux.process.state;
-    const signal = args.int(2);
-    if (args.int(0) <= 0 || args.int(1) <= 0 || !isSignal(signal)) {
-      return -ERRNO.EINVAL;
-    }
-    return args.int(0) === pid && linux.process.tasks.has(args.int(1))
-      ? raise(linux, signal)
-      : -ERRNO.ESRCH;
-  },
-};
-
-/** What they lack. */
-export const signalPartly: PartlyTable = {
-  rt_sigaction: "handlers are not called",
-  kill: "handlers are not called",
-  tkill: "handlers are not called",
-  tgkill: "handlers are not called",
 };

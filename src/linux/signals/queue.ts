@@ -1,0 +1,66 @@
+/**
+ * Signals that wait, in the order in which they were sent.
+ *
+ * @module
+ */
+
+import { CODE, INFO, type PendingSignal, viewOfInfo } from "./info.ts";
+import { bitOf, FIRST_REALTIME, SYNCHRONOUS } from "./sets.ts";
+import { MAX_QUEUED } from "./state.ts";
+
+/** Signals that wait: a task's, or those of the whole process. */
+export type SignalQueue = PendingSignal[];
+
+/** Which signals wait. */
+export function pendingSet(queue: SignalQueue): bigint {
+  let set = 0n;
+  for (const { signal } of queue) set |= bitOf(signal);
+  return set;
+}
+
+/**
+ * Adds a signal; one that does not queue waits once, however often it is sent.
+ *
+ * @returns false where there are as many as there may be
+ */
+export function enqueue(queue: SignalQueue, added: PendingSignal): boolean {
+  const { signal } = added;
+  const isThere = signal < FIRST_REALTIME &&
+    queue.some((one) => one.signal === signal);
+  if (isThere) return true;
+  if (queue.length >= MAX_QUEUED) return false;
+  queue.push(added);
+  return true;
+}
+
+/** Drops the signals of `set`. */
+export function discard(queue: SignalQueue, set: bigint): void {
+  for (let i = queue.length - 1; i >= 0; i--) {
+    if (set & bitOf(queue[i].signal)) queue.splice(i, 1);
+  }
+}
+
+/** The place of the next signal of `set` to be delivered; -1 for none. */
+export function nextOf(queue: SignalQueue, set: bigint): number {
+  let found = -1;
+  let best = 0;
+  for (let i = 0; i < queue.length; i++) {
+    const { signal } = queue[i];
+    if (!(set & bitOf(signal))) continue;
+    // Faults come before all others, then lower numbers before higher ones.
+    const rank = bitOf(signal) & SYNCHRONOUS ? signal - 64 : signal;
+    if (found >= 0 && rank >= best) continue;
+    found = i;
+    best = rank;
+  }
+  return found;
+}
+
+/** Whether the signal of a timer waits. */
+export function hasTimers(queue: SignalQueue, timer: number): boolean {
+  return queue.some((one) => {
+    const view = viewOfInfo(one);
+    return view.getInt32(INFO.code, true) === CODE.timer &&
+      view.getInt32(INFO.pid, true) === timer;
+  });
+}

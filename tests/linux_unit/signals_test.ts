@@ -1,0 +1,117 @@
+/**
+ * Signals that wait: their order, and how they travel.
+ *
+ * @module
+ */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { Process, processState } from "../../src/linux/process.ts";
+import {
+  CODE,
+  INFO,
+  sentBy,
+  viewOfInfo,
+} from "../../src/linux/signals/info.ts";
+import {
+  discard,
+  enqueue,
+  nextOf,
+  pendingSet,
+  type SignalQueue,
+} from "../../src/linux/signals/queue.ts";
+import { bitOf, setOf } from "../../src/linux/signals/sets.ts";
+import { MAX_QUEUED } from "../../src/linux/signals/state.ts";
+import { decodeState, ImageError, toSection } from "../../src/state/mod.ts";
+
+const ALL = 0xffff_ffff_ffff_ffffn;
+
+/** One that says `value` where it says who sent it. */
+function one(signal: number, value = 0) {
+  return sentBy(signal, CODE.user, value, 0);
+}
+
+/** Takes all, and gives each with its value. */
+function drain(queue: SignalQueue, set = ALL): [number, number][] {
+  const taken: [number, number][] = [];
+  for (let at; (at = nextOf(queue, set)) >= 0;) {
+    const [next] = queue.splice(at, 1);
+    taken.push([next.signal, viewOfInfo(next).getInt32(INFO.pid, true)]);
+  }
+  return taken;
+}
+
+Deno.test("signals: faults come first, then lower numbers, then older ones", () => {
+  const queue: SignalQueue = [];
+  for (const [signal, value] of [[40, 1], [35, 2], [40, 3], [2, 4], [11, 5]]) {
+    enqueue(queue, one(signal, value));
+  }
+  assertEquals(pendingSet(queue), setOf([40, 35, 2, 11]));
+  assertEquals(drain(queue, ~bitOf(2)), [[11, 5], [35, 2], [40, 1], [40, 3]]);
+  assertEquals(drain(queue), [[2, 4]]);
+});
+
+Deno.test("signals: one that does not queue waits once, as it was sent first", () => {
+  const queue: SignalQueue = [];
+  for (const value of [1, 2, 3]) enqueue(queue, one(10, value));
+  assertEquals(drain(queue), [[10, 1]]);
+});
+
+Deno.test("signals: no more wait than there is room for", () => {
+  const queue: SignalQueue = [];
+  for (let i = 0; i < MAX_QUEUED; i++) enqueue(queue, one(40));
+  assertEquals(enqueue(queue, one(40)), false);
+  discard(queue, bitOf(40));
+  assertEquals(queue, []);
+});
+
+/** A process's state, and a section of it. */
+function saved(changes: Record<string, unknown>, version = 3) {
+  const state = Process.initial("/bin/true", [], "/", 0o22);
+  const value = { ...state, ...changes };
+  return toSection({ id: "process", kind: "process", version }, {
+    ...value,
+    tasks: [{ ...state.tasks[0], registers: null, ...changes.task as object }],
+  });
+}
+
+Deno.test("process: version 2's sets of signals become signals that wait", () => {
+  const old = saved({
+    signalsPending: setOf([1, 64]),
+    task: { signalsPending: setOf([10]) },
+  }, 2);
+  const { signals, tasks, timers } = decodeState(processState, old);
+  assertEquals(signals.map(({ signal }) => signal), [1, 64]);
+  assertEquals(tasks[0].signals.map(({ signal }) => signal), [10]);
+  assertEquals(tasks[0].savedMask, null);
+  assertEquals(timers, []);
+});
+
+Deno.test("process: signals and timers that make no sense are refused", () => {
+  const info = new Uint8Array(128);
+  const timer = {
+    id: 1,
+    clock: 1,
+    notify: 0,
+    signal: 14,
+    tid: 0,
+    value: 0n,
+    nextNs: null,
+    intervalNs: 0,
+    missed: 0,
+    overrun: 0,
+  };
+  const good = { signals: [{ signal: 10, info }], timers: [timer] };
+  assertEquals(decodeState(processState, saved(good)).timers, [timer]);
+  for (
+    const wrong of [
+      { signals: [{ signal: 65, info }] },
+      { signals: [{ signal: 10, info: new Uint8Array(127) }] },
+      { signals: new Array(MAX_QUEUED + 1).fill({ signal: 40, info }) },
+      { timers: [timer, timer] },
+      { timers: [{ ...timer, notify: 3 }] },
+      { timers: [{ ...timer, clock: 2 }] },
+      { timers: [{ ...timer, nextNs: -1 }] },
+      { intervalTimers: [{ which: 3, nextNs: 0, intervalNs: 0 }] },
+    ]
+  ) assertThrows(() => decodeState(processState, saved(wrong)), ImageError);
+});
