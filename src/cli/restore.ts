@@ -10,6 +10,7 @@ import {
   offerOfImage,
   reasonsAgainst,
   type RestoreOptions,
+  SIGNAL,
   type VerifyPolicy,
   Vm,
 } from "../../mod.ts";
@@ -54,6 +55,9 @@ export async function restoreCommand(args: string[]): Promise<number> {
   using signals = new Signals();
   await using vm = await Vm.restore(image, options);
   shared.trace?.print("RESTORE OPERATION");
+  // Another terminal, of another size, that shows nothing yet: programs that
+  // draw on it do so again.
+  if (Deno.stdout.isTerminal()) vm.signal(SIGNAL.SIGWINCH);
   return await session(vm, saves, signals);
 }
 
