@@ -12,6 +12,9 @@ import type { Relay } from "./relay.ts";
 /** How long a peer has to take a goodbye, in milliseconds. */
 const GOODBYE_MS = 1000;
 
+/** How long Node may take for the end of its handshake, in milliseconds. */
+const GREETED_MS = 500;
+
 /** How much may wait for the reader before the relay is paused. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
@@ -83,6 +86,8 @@ export class NodeLink implements Link {
   /** Closes it, with a goodbye if the peer has said one. */
   async close(): Promise<void> {
     if (this.#hasEnded && !this.#socket.destroyed) {
+      // Node sends no goodbye while it still owes tickets (Deno 2.9).
+      await within(GREETED_MS, this.#relay.greeted);
       this.#socket.end();
       await within(GOODBYE_MS, this.#relay.sent);
     }

@@ -12,6 +12,12 @@ import type { Socket } from "node:net";
 /** How much is passed on at once. */
 const PIECE_BYTES = 64 * 1024;
 
+/**
+ * In how many pieces Node sends what a handshake takes: a server's last are the
+ * tickets of TLS 1.3, a client's is its answer to the server.
+ */
+const HANDSHAKE_PIECES = 2;
+
 /** Passes bytes both ways between a connection and a socket of Node's. */
 export class Relay {
   /** Node's side: half open when the peer ends. */
@@ -20,6 +26,8 @@ export class Relay {
   readonly received: Promise<void>;
   /** Resolves when what Node's side sent has gone out, to its end. */
   readonly sent: Promise<void>;
+  /** Resolves when all that a handshake takes of Node has gone out. */
+  readonly greeted: Promise<void>;
   readonly #outer: Deno.Conn;
   readonly #inner: Deno.Conn;
   #failure: unknown;
@@ -37,8 +45,15 @@ export class Relay {
       // Node's side learns of it as of an end, and asks why.
       inner.close();
     };
+    const greeted = Promise.withResolvers<void>();
+    this.greeted = greeted.promise;
+    let pieces = 0;
     this.received = this.#pump(outer, inner, () => this.#gate).catch(fail);
-    this.sent = this.#pump(inner, outer, () => undefined).catch(fail);
+    this.sent = this.#pump(inner, outer, () => {
+      // It has passed on the last one when it comes back for the next.
+      if (pieces++ === HANDSHAKE_PIECES) greeted.resolve();
+      return undefined;
+    }).catch(fail);
   }
 
   /**
@@ -48,24 +63,32 @@ export class Relay {
    */
   static async create(outer: Deno.Conn): Promise<Relay> {
     const { connect }: typeof Net = process.getBuiltinModule("node:net");
-    let socket: Socket | undefined;
-    let inner: Deno.Conn | undefined;
     try {
       // Only its owner may enter a temporary folder, and it goes at once.
       const folder = await Deno.makeTempDir({ prefix: "image-" });
+      const path = `${folder}/s`;
       try {
-        const path = `${folder}/s`;
         using listener = Deno.listen({ transport: "unix", path });
-        socket = connect({ path, allowHalfOpen: true });
-        socket.on("error", () => {});
-        inner = await accepted(listener, socket);
+        const socket = connect({ path, allowHalfOpen: true });
+        const broken = new Promise<never>((_, reject) =>
+          socket.on("error", reject)
+        );
+        const accepted = listener.accept();
+        // Whichever comes too late is of no interest.
+        for (const one of [broken, accepted]) one.catch(() => {});
+        try {
+          const inner = await Promise.race([accepted, broken]);
+          return new Relay(outer, inner, socket);
+        } catch (error) {
+          socket.destroy();
+          throw error;
+        }
       } finally {
-        await Deno.remove(folder, { recursive: true });
+        // One by one: looking into the folder takes a descriptor.
+        await Deno.remove(path).catch(() => {});
+        await Deno.remove(folder);
       }
-      return new Relay(outer, inner, socket);
     } catch (error) {
-      inner?.close();
-      socket?.destroy();
       outer.close();
       throw error;
     }
@@ -113,26 +136,5 @@ export class Relay {
         done += await to.write(buffer.subarray(done, count));
       }
     }
-  }
-}
-
-/** What connects to a listener, unless it cannot. @throws why */
-async function accepted(
-  listener: Deno.Listener,
-  socket: Socket,
-): Promise<Deno.Conn> {
-  const failed = (error: unknown) => {
-    failure = error;
-    // Nobody comes any more.
-    listener.close();
-  };
-  let failure: unknown;
-  socket.once("error", failed);
-  try {
-    return await listener.accept();
-  } catch (error) {
-    throw failure ?? error;
-  } finally {
-    socket.off("error", failed);
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { TlsOptions, TLSSocket } from "node:tls";
+import type { Server, TlsOptions, TLSSocket } from "node:tls";
 import { checkedKeyPair } from "./certificates.ts";
 import { endError, TransportError } from "./errors.ts";
 import { Guard } from "./guard.ts";
@@ -18,12 +18,6 @@ import { nodeTls } from "./tls.ts";
 
 /** For how long one that is turned away may go on sending, in milliseconds. */
 const REFUSAL_MS = 1000;
-
-/**
- * How many connections are taken whose TLS is not set up, or that nobody has
- * asked for yet: one that is silent holds no other up, and many cost little.
- */
-const MAX_HELD = 8;
 
 /** How long Node may take for what a client sent last, in milliseconds. */
 const LEFT_MS = 500;
@@ -42,6 +36,12 @@ export function acceptTls(
   return new TlsAcceptor(tcp, name, options);
 }
 
+/**
+ * With how many clients TLS is set up at a time: one that is silent must not
+ * keep the others waiting.
+ */
+const MAX_GREETINGS = 8;
+
 /** A connection whose TLS is set up. */
 interface Secured {
   readonly socket: TLSSocket;
@@ -53,20 +53,22 @@ interface Secured {
 class TlsAcceptor implements Acceptor {
   readonly name: string;
   readonly #tcp: Deno.TcpListener;
-  readonly #server: TlsOptions;
+  /** How TLS is set up. */
+  readonly #how: TlsOptions;
   readonly #asks: boolean;
   readonly #options: ListenOptions;
-  /** The connections whose TLS is being set up. */
-  readonly #greeting = new Set<Relay>();
-  /** What is under way, from the kernel's connection on. */
-  readonly #tasks = new Set<Promise<void>>();
-  /** What was set up and not asked for yet. */
+  /** Setting TLS up with clients: none rejects. */
+  readonly #greetings = new Set<Promise<void>>();
+  /** Their connections. */
+  readonly #relays = new Set<Relay>();
+  /** Those who wait to be asked for. */
   readonly #ready: Link[] = [];
-  /** Whether the next connection is waited for. */
+  /** Why nobody can connect for now, or whoever was told of a client threw. */
+  #failure: { readonly error: unknown } | undefined;
+  /** Whether the next client is waited for. */
   #isTaking = false;
-  /** Why none could be taken from the kernel. */
-  #failure: { readonly cause: unknown } | undefined;
-  #changed = Promise.withResolvers<void>();
+  /** Resolves when there may be something new. */
+  #news = Promise.withResolvers<void>();
   #isClosed = false;
 
   constructor(tcp: Deno.TcpListener, name: string, options: ListenOptions) {
@@ -83,7 +85,7 @@ class TlsAcceptor implements Acceptor {
     this.#tcp = tcp;
     this.#options = options;
     this.#asks = (tls.caCerts?.length ?? 0) > 0;
-    this.#server = {
+    this.#how = {
       ...pair,
       ca: this.#asks ? [...tls.caCerts!] : undefined,
       requestCert: this.#asks,
@@ -91,84 +93,94 @@ class TlsAcceptor implements Acceptor {
       rejectUnauthorized: false,
       allowHalfOpen: true,
     };
-    // What makes no sense is found at once.
-    nodeTls().createServer(this.#server);
+    // What makes no sense is told now, not with the first client.
+    this.#newServer();
+  }
+
+  /** Sets TLS up with one client; it listens to nothing itself. */
+  #newServer(): Server {
+    return nodeTls().createServer(this.#how);
   }
 
   async accept(): Promise<Link | undefined> {
     while (!this.#isClosed) {
       const link = this.#ready.shift();
       if (link) return link;
-      if (this.#failure) {
-        const { cause } = this.#failure;
-        this.#failure = undefined;
-        throw cause;
-      }
-      this.#takeNext();
-      await this.#changed.promise;
+      const failure = this.#failure;
+      this.#failure = undefined;
+      if (failure) throw failure.error;
+      const news = this.#news.promise;
+      void this.#take();
+      await news;
     }
     return undefined;
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#tcp.close();
-    this.#wake();
-    const held = [...this.#greeting, ...this.#ready.splice(0)];
-    await Promise.all(held.map((one) => one.close()));
-    await Promise.all(this.#tasks);
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#tcp.close();
+      this.#tell();
+    }
+    const links = [...this.#relays, ...this.#ready.splice(0)];
+    await Promise.all(links.map((link) => link.close()));
+    await Promise.all(this.#greetings);
   }
 
-  /** Has all that wait look again. */
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+  /** Has `accept` look again. */
+  #tell(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
   }
 
-  /** Waits for one more connection, if there is room for it. */
-  #takeNext(): void {
-    if (this.#isTaking) return;
-    if (this.#tasks.size + this.#ready.length >= MAX_HELD) return;
-    this.#isTaking = true;
-    const task = this.#take().then(() => {
-      this.#tasks.delete(task);
-      this.#wake();
-    });
-    this.#tasks.add(task);
-  }
-
-  /** Takes a connection, and sets its TLS up. */
+  /** Takes the next client, unless there are enough. */
   async #take(): Promise<void> {
-    let conn: Deno.TcpConn;
+    const clients = this.#greetings.size + this.#ready.length;
+    if (this.#isTaking || clients >= MAX_GREETINGS) return;
+    this.#isTaking = true;
     try {
-      conn = await this.#tcp.accept();
-    } catch (cause) {
-      if (!this.#isClosed) this.#failure = { cause };
-      return;
+      const greeting = this.#greet(await this.#tcp.accept());
+      this.#greetings.add(greeting);
+      void greeting.then(() => {
+        this.#greetings.delete(greeting);
+        this.#tell();
+      });
+    } catch (error) {
+      if (!this.#isClosed) this.#failure = { error };
     } finally {
       this.#isTaking = false;
-      // Another may come while this one's TLS is set up.
-      this.#wake();
-    }
-    try {
-      conn.setNoDelay(true);
-      const link = await this.#greet(await Relay.create(conn));
-      if (this.#isClosed) await link?.close();
-      else if (link) this.#ready.push(link);
-    } catch (error) {
-      // One client's failure is no other's.
-      if (!this.#isClosed) {
-        this.#options.onRefused?.(endError(this.name, "read", error));
-      }
+      this.#tell();
     }
   }
 
-  async #greet(relay: Relay): Promise<Link | undefined> {
-    this.#greeting.add(relay);
+  async #greet(conn: Deno.TcpConn): Promise<void> {
     try {
-      // Closed before this one was there to be closed with it.
-      if (this.#isClosed) return void await relay.close();
+      conn.setNoDelay(true);
+      const link = await this.#linkOver(await Relay.create(conn));
+      if (link && !this.#isClosed) this.#ready.push(link);
+      else await link?.close();
+    } catch (error) {
+      // One client's failure is no other's.
+      if (!this.#isClosed) this.#refuse(endError(this.name, "read", error));
+    }
+  }
+
+  /** Says who was turned away. */
+  #refuse(error: TransportError): void {
+    try {
+      this.#options.onRefused?.(error);
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  async #linkOver(relay: Relay): Promise<Link | undefined> {
+    this.#relays.add(relay);
+    try {
+      if (this.#isClosed) {
+        await relay.close();
+        return undefined;
+      }
       const { timeoutMs } = this.#options;
       using guard = new Guard(this.name, { timeoutMs });
       guard.onCancel(() => void relay.close());
@@ -180,14 +192,13 @@ class TlsAcceptor implements Acceptor {
       await relay.close();
       throw error;
     } finally {
-      this.#greeting.delete(relay);
+      this.#relays.delete(relay);
     }
   }
 
   /** Sets TLS up; without a link if the certificate is not right. */
   async #secured(relay: Relay): Promise<Secured> {
-    // Its own: which socket is whose is plain then. It listens to nothing.
-    const server = nodeTls().createServer(this.#server);
+    const server = this.#newServer();
     const { promise, resolve, reject } = Promise.withResolvers<Secured>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isOver = false;
@@ -211,15 +222,13 @@ class TlsAcceptor implements Acceptor {
     } finally {
       isOver = true;
       clearTimeout(timer);
-      server.removeAllListeners("secureConnection");
-      server.removeAllListeners("tlsClientError");
     }
   }
 
   /** Says why, and reads on for a moment: else the reason might be lost. */
   async #turnAway(socket: TLSSocket, relay: Relay): Promise<void> {
     const reason = reasonFor(socket);
-    this.#options.onRefused?.(
+    this.#refuse(
       new TransportError(
         "END_TLS",
         `Cannot read ${this.name}: the client's certificate is refused: ${reason}`,
