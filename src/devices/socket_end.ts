@@ -242,7 +242,13 @@ export class SocketEnd extends OpenFile {
 
   override readFault(): number {
     const nothing = this.#nothing();
-    return nothing === undefined ? super.readFault() : nothing;
+    if (nothing !== undefined) return nothing;
+    // A message that cannot be handed over is lost, bytes are not.
+    if (!this.isStream) {
+      this.#drop();
+      this.#tellSender();
+    }
+    return super.readFault();
   }
 
   /** What a receive gives where there is nothing; undefined: there is. */

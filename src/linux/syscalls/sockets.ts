@@ -298,7 +298,12 @@ export const socketCalls: SyscallTable = {
     const flags = type & ~0xf;
     if (flags & ~TYPE_FLAGS) return -ERRNO.EINVAL;
     const family = args.int(0);
-    if (family !== AF_UNIX) return -ERRNO.EOPNOTSUPP;
+    if (family !== AF_UNIX) {
+      // The internet's have no such kind, and no pairs of the others.
+      return (type & 0xf) === SOCKET_KIND.packets
+        ? -ERRNO.ESOCKTNOSUPPORT
+        : -ERRNO.EOPNOTSUPP;
+    }
     const given = type & 0xf;
     const kind = given === SOCK_RAW ? SOCKET_KIND.datagram : given;
     const protocol = args.int(2);
