@@ -122,7 +122,7 @@ static void timers(void) {
   getitimer(ITIMER_REAL, &now);
   printf("after: %ld %ld\n", (long)now.it_value.tv_sec,
          (long)now.it_value.tv_usec);
-  struct itimerval often = {{0, 10000}, {0, 10000}}, none = {0};
+  struct itimerval often = {{0, 80000}, {0, 10000}}, none = {0};
   setitimer(ITIMER_REAL, &often, NULL);
   compute_until(4);
   SHOW(setitimer(ITIMER_REAL, &none, &now));
