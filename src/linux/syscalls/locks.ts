@@ -123,10 +123,15 @@ function giveLock(
   return linux.user.writeStruct(va, lock);
 }
 
+/** Bit of flock's operation that once made a lock mandatory (fs/locks.c). */
+const LOCK_MAND = 32;
+
 /** Calls that lock files. */
 export const lockCalls: SyscallTable = {
   flock(linux, args) {
     const operation = args.int(1);
+    // Mandatory locks are no more: asking for one does nothing, on any number.
+    if (operation & LOCK_MAND) return 0;
     const what = operation & ~LOCK.doNotWait;
     const isKnown = what === LOCK.shared || what === LOCK.exclusive ||
       what === LOCK.unlock;
