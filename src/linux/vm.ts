@@ -487,8 +487,8 @@ export class Vm {
           const image = { creator: CREATOR, signal };
           return await writeImage(components, sink, image);
         },
-        offer: () =>
-          offerOf(this.#components({}, devices, this.#closing.signal)),
+        offer: (options = {}) =>
+          offerOf(this.#components(options, devices, this.#closing.signal)),
         stop: () => this.#stopAsSaved(),
         pause: () => void this.pause(),
       });

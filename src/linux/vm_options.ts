@@ -129,8 +129,13 @@ export interface FrozenVm {
    * signal's reason
    */
   write(sink: ImageSink, options?: StreamSaveOptions): Promise<ImageSummary>;
-  /** What another VMM must know to say whether it can take it. */
-  offer(): Promise<Offer>;
+  /**
+   * What another VMM must know to say whether it can take it.
+   *
+   * @param options those that it is written with: what is carried need not be
+   * there
+   */
+  offer(options?: StreamSaveOptions): Promise<Offer>;
   /** Ends the VM here, as saved: the program goes on elsewhere. */
   stop(): void;
   /** Leaves the VM paused: it goes on only when it is run again. */

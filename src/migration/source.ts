@@ -118,7 +118,7 @@ export async function askMigration(
     const either = orEnded(frozen, options);
     await using wire = new Wire(await openConnection(to, either));
     const session = await greet(wire);
-    return await ask(frozen, wire, session, true);
+    return await ask(frozen, wire, session, options, true);
   }, options);
 }
 
@@ -145,7 +145,7 @@ async function move(
   enter("hello");
   const session = await greet(wire);
   enter("preflight");
-  const reasons = await ask(frozen, wire, session, false);
+  const reasons = await ask(frozen, wire, session, options, false);
   if (reasons.length > 0) throw refused(wire, reasons);
   enter("transfer");
   const sink = paced(
@@ -195,10 +195,11 @@ async function ask(
   frozen: FrozenVm,
   wire: Wire,
   { source, destination }: Session,
+  options: MigrateOptions,
   isQuestion: boolean,
 ): Promise<readonly string[]> {
   wire.phase = "preflight";
-  const offer = await wire.working(frozen.offer());
+  const offer = await wire.working(frozen.offer(options));
   await wire.send(FRAME.offer, { ...offer, nonce: destination, isQuestion });
   const { payload } = await wire.receive(FRAME.answer);
   const answer = wire.read(answerMessage, payload);
