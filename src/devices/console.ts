@@ -9,7 +9,6 @@ import {
   fstat,
   lseek,
   pollNow,
-  pollUntil,
   readv,
   writev,
   writevNoWait,
@@ -25,6 +24,7 @@ import {
   type TerminalSize,
   TTY,
 } from "./terminal.ts";
+import { SharedPolls } from "./shared_polls.ts";
 import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
@@ -39,12 +39,14 @@ export class HostStream extends OpenFile {
   /** 0, 1 or 2. */
   readonly stream: number;
   readonly #canWait: boolean;
+  readonly #polls: SharedPolls;
   #moves = 0;
 
   /** @param stream 0, 1 or 2 @param flags O_* flags the program sees */
   constructor(stream: number, flags: number) {
     super(flags);
     this.stream = stream;
+    this.#polls = new SharedPolls(stream);
     const stat = new Uint8Array(144);
     const known = fstat(stream, stat) >= 0;
     const mode = new DataView(stat.buffer).getUint32(24, true);
@@ -95,7 +97,7 @@ export class HostStream extends OpenFile {
   }
 
   override wait(events: number, signal: AbortSignal): Promise<void> {
-    return pollUntil(this.stream, events, signal);
+    return this.#polls.wait(events, signal);
   }
 
   override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {

@@ -30,6 +30,9 @@ export class Waits<Key> {
   /** What host files still have under way, of waits that have ended too. */
   readonly #files = new Set<Promise<void>>();
 
+  /** What a host file could not be waited for with. */
+  #failure: { readonly error: unknown } | undefined;
+
   /** @param onReady called when a wait has ended, in any turn */
   constructor(fds: FdTable, clock: Clock, onReady: (key: Key) => void) {
     this.#fds = fds;
@@ -56,12 +59,20 @@ export class Waits<Key> {
     this.#waits.set(key, wait);
     for (const [file, events] of files) {
       const done: Promise<void> = file.wait(events, stop!.signal)
-        .finally(() => this.#files.delete(done))
+        .catch((error) => {
+          this.#failure ??= { error };
+        })
         .then(() => {
+          this.#files.delete(done);
           if (this.#waits.get(key) === wait) this.#end(key);
         });
       this.#files.add(done);
     }
+  }
+
+  /** @throws what a file could not be waited for with, if one could not */
+  check(): void {
+    if (this.#failure) throw this.#failure.error;
   }
 
   /** Waits for `key` no longer. */

@@ -100,6 +100,7 @@ export class Scheduler {
 
   /** The next task that can go on, now the current one; undefined: none can. */
   next(): Task | undefined {
+    this.#waits.check();
     const task = this.#ready.shift();
     if (!task) return undefined;
     task.isReady = false;
