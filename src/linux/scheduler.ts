@@ -189,8 +189,10 @@ export class Scheduler {
     } else {
       const { promise, resolve } = Promise.withResolvers<void>();
       const stop = this.watch(resolve, true);
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      const leave = () => resolve();
+      signal.addEventListener("abort", leave);
       await promise;
+      signal.removeEventListener("abort", leave);
       stop();
     }
     const now = this.#clock.monotonicNs();
