@@ -13,14 +13,28 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** The longest that `setTimeout` can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** A step under way. */
+interface Waiting {
+  /** What it does, for errors. */
+  readonly action: Action;
+  /** When it began, as `performance.now` says. */
+  readonly since: number;
+  /** Ends the wait for it. */
+  readonly fail: (reason: unknown) => void;
+}
+
 /** Lets each step of an end take its time, and no longer. */
 export class Guard implements Disposable {
   /** How errors call the end. */
   readonly name: string;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #waiting = new Set<(reason: unknown) => void>();
+  /** The steps under way, the first begun first. */
+  readonly #waiting = new Set<Waiting>();
+  /** Runs out when the first of them may be late; one for many steps. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #cancel: () => void = () => {};
+  #isDisposed = false;
 
   /**
    * Makes a guard.
@@ -53,29 +67,52 @@ export class Guard implements Disposable {
    */
   wait<T>(action: Action, step: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const settle = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(fail);
+      const waiting: Waiting = {
+        action,
+        since: performance.now(),
+        fail: (reason) => {
+          this.#settled(waiting);
+          reject(reason);
+          this.#cancel();
+        },
       };
-      const fail = (reason: unknown) => {
-        settle();
-        reject(reason);
-        this.#cancel();
-      };
-      this.#waiting.add(fail);
-      if (this.#timeoutMs > 0) {
-        timer = setTimeout(() => fail(this.#late(action)), this.#timeoutMs);
-      }
+      this.#waiting.add(waiting);
+      if (this.#timeoutMs > 0) this.#timer ??= this.#wake(this.#timeoutMs);
       step.then((value) => {
-        settle();
+        this.#settled(waiting);
         resolve(value);
       }, (cause) => {
-        settle();
+        this.#settled(waiting);
         reject(endError(this.name, action, cause));
       });
-      if (this.#signal?.aborted) fail(this.#signal.reason);
+      if (this.#signal?.aborted) waiting.fail(this.#signal.reason);
     });
+  }
+
+  #settled(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+    if (this.#isDisposed) this.#rest();
+  }
+
+  /** Stops looking at the time, unless there are steps under way. */
+  #rest(): void {
+    if (this.#waiting.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Looks for steps that are late, in `afterMs`. */
+  #wake(afterMs: number): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.#timer = undefined;
+      const now = performance.now();
+      for (const { action, since, fail } of [...this.#waiting]) {
+        const leftMs = this.#timeoutMs - (now - since);
+        // A timer can be a little early.
+        if (leftMs < 1) fail(this.#late(action));
+        else this.#timer ??= this.#wake(leftMs);
+      }
+    }, afterMs);
   }
 
   /** Throws the signal's reason, if it was aborted. */
@@ -83,14 +120,16 @@ export class Guard implements Disposable {
     this.#signal?.throwIfAborted();
   }
 
-  /** Stops listening to the signal. */
+  /** Stops listening to the signal, and looking at the time. */
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    this.#rest();
     this.#signal?.removeEventListener("abort", this.#onAbort);
   }
 
   readonly #onAbort = (): void => {
     if (this.#waiting.size === 0) this.#cancel();
-    for (const fail of [...this.#waiting]) fail(this.#signal?.reason);
+    for (const { fail } of [...this.#waiting]) fail(this.#signal?.reason);
   };
 
   #late(action: Action): TransportError {
