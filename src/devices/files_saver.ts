@@ -177,8 +177,14 @@ function* content(fd: number, sizeBytes: number): Generator<{
   if (own < 0) throw cannotRead(fd, errnoName(-own));
   try {
     using file = Deno.openSync(`/proc/self/fd/${own}`);
-    const chunk = new Uint8Array(CONTENT_BYTES);
+    // In turn: one is read from while the other is written.
+    const chunks = [
+      new Uint8Array(CONTENT_BYTES),
+      new Uint8Array(CONTENT_BYTES),
+    ];
+    let turn = 0;
     for (let offset = 0; offset < sizeBytes;) {
+      const chunk = chunks[turn++ % 2];
       const hole = lseek(own, offset, SEEK_HOLE);
       const end = Math.min(hole < 0 ? sizeBytes : hole, sizeBytes);
       const most = Math.min(chunk.length, end - offset);

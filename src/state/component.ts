@@ -11,8 +11,7 @@ export interface Part {
   /**
    * Bulk bytes, stored one after the other and aligned in the image; for memory
    * they are whole pages. At most `MAX_DATA_BYTES` together. They are
-   * read when the part is written, and may change once the next part is asked
-   * for.
+   * read until the image is written, or the part after the next is asked for.
    */
   readonly data?: readonly Uint8Array[];
   /**

@@ -5,7 +5,7 @@
  */
 
 import { crc32, nodeCrypto } from "./node_builtins.ts";
-import { ChunkWriter } from "./chunk_writer.ts";
+import { ChunkWriter, yieldToEventLoop } from "./chunk_writer.ts";
 import type { Component, Dump, Part } from "./component.ts";
 import { excerpt, ImageError, reasonOf } from "./errors.ts";
 import { fitsField } from "./fields.ts";
@@ -78,19 +78,42 @@ export async function writeImage(
   const dumps = await dumpAll(components);
   const writer = new SectionWriter(new ChunkWriter(sink, signal));
   await writer.start(header);
+  const put = async (section: PreparedSection | undefined) => {
+    if (section === undefined) return;
+    await writer.put(section);
+    onProgress?.({ component: section.id, writtenBytes: writer.offset });
+  };
+  let prepared: PreparedSection | undefined;
   for (const { component, dump } of dumps) {
     const parts = dump.answer === "payload" ? [dump] : dump.parts;
     let part = 0;
     for (const piece of parts as Iterable<Part>) {
-      await writer.section(component, part++, piece);
-      onProgress?.({
-        component: component.id,
-        writtenBytes: writer.offset,
-      });
+      // While a sink waits for its peer there is time for the next checksum.
+      const [done, next] = await Promise.allSettled([
+        put(prepared),
+        writer.prepare(component, part++, piece),
+      ]);
+      if (done.status === "rejected") throw done.reason;
+      if (next.status === "rejected") throw next.reason;
+      prepared = next.value;
     }
     if (part === 0) throw cannotSave(component, "it gave none of its parts");
   }
+  await put(prepared);
   return await writer.finish();
+}
+
+/** How much data is summed before the sink has its turn. */
+const SLICE_BYTES = 1024 * 1024;
+
+/** A section that has only to be written. */
+interface PreparedSection
+  extends Pick<SectionInfo, "kind" | "id" | "version" | "part"> {
+  readonly payload: Uint8Array;
+  readonly data: readonly Uint8Array[];
+  readonly dataBytes: number;
+  readonly dataAlignBytes: number;
+  readonly dataCrc: number;
 }
 
 /** An answer that means sections. */
@@ -148,6 +171,7 @@ async function dumpAll(
 class SectionWriter {
   readonly #out: ChunkWriter;
   readonly #written: SectionInfo[] = [];
+  #preparedCount = 0;
   readonly #digest = nodeCrypto().createHash("sha256");
   readonly #headerBytes = new Uint8Array(SECTION.sizeBytes);
   #payloadBytes = 0;
@@ -166,12 +190,12 @@ class SectionWriter {
     await this.#out.write(header);
   }
 
-  /** Writes one part of a component. */
-  async section(
+  /** Encodes and sums one part of a component. */
+  async prepare(
     component: Component,
     part: number,
     { value, data = [], dataAlignBytes = PAGE_SIZE_BYTES }: Part,
-  ): Promise<void> {
+  ): Promise<PreparedSection> {
     let payload: Uint8Array;
     try {
       payload = encodePayload(value);
@@ -185,31 +209,35 @@ class SectionWriter {
       ? `part ${part} has ${dataBytes} bytes of data, must be <= ${MAX_DATA_BYTES}`
       : this.#payloadBytes > MAX_TOTAL_PAYLOAD_BYTES
       ? `the image would have more than ${MAX_TOTAL_PAYLOAD_BYTES} bytes of state beside its data`
-      : this.#written.length >= MAX_SECTIONS
+      : this.#preparedCount >= MAX_SECTIONS
       ? `the image would have more than ${MAX_SECTIONS} sections`
       : !isDataAlign(dataAlignBytes)
       ? `data cannot be aligned to ${dataAlignBytes} bytes`
       : undefined;
     if (excess !== undefined) throw cannotSave(component, excess);
+    this.#preparedCount++;
     const { kind, id, version } = component;
-    this.#written.push(
-      await this.#put({ kind, id, version, part }, payload, {
-        data,
-        dataBytes,
-        dataAlignBytes: dataBytes > 0 ? dataAlignBytes : 0,
-      }),
-    );
-    this.#dataBytes += dataBytes;
+    return {
+      ...{ kind, id, version, part, payload, data, dataBytes },
+      dataAlignBytes: dataBytes > 0 ? dataAlignBytes : 0,
+      dataCrc: await crcOf(data),
+    };
+  }
+
+  /** Writes what was prepared. */
+  async put(section: PreparedSection): Promise<void> {
+    this.#written.push(await this.#put(section));
+    this.#dataBytes += section.dataBytes;
   }
 
   /** Writes the index and the trailer. */
   async finish(): Promise<ImageSummary> {
     const indexOffset = this.#out.offset;
-    await this.#put(
-      { kind: INDEX_KIND, id: INDEX_KIND, version: INDEX_VERSION, part: 0 },
-      encodeIndex(this.#written),
-      { data: [], dataBytes: 0, dataAlignBytes: 0 },
-    );
+    await this.#put({
+      ...{ kind: INDEX_KIND, id: INDEX_KIND, version: INDEX_VERSION, part: 0 },
+      payload: encodeIndex(this.#written),
+      ...{ data: [], dataBytes: 0, dataAlignBytes: 0, dataCrc: 0 },
+    });
     const totalBytes = this.#out.offset + TRAILER.sizeBytes;
     const digest = this.#digest.digest();
     await this.#out.write(encodeTrailer({ indexOffset, totalBytes, digest }));
@@ -222,18 +250,8 @@ class SectionWriter {
     };
   }
 
-  async #put(
-    name: Pick<SectionInfo, "kind" | "id" | "version" | "part">,
-    payload: Uint8Array,
-    bulk: {
-      data: readonly Uint8Array[];
-      dataBytes: number;
-      dataAlignBytes: number;
-    },
-  ): Promise<SectionInfo> {
-    const { data, dataBytes, dataAlignBytes } = bulk;
-    let dataCrc = 0;
-    for (const chunk of data) dataCrc = crc32(chunk, dataCrc);
+  async #put(section: PreparedSection): Promise<SectionInfo> {
+    const { payload, data, dataBytes, dataAlignBytes, ...name } = section;
     const offset = this.#out.offset;
     const header = {
       ...name,
@@ -242,7 +260,6 @@ class SectionWriter {
       payloadCrc: crc32(payload),
       dataBytes,
       dataAlignBytes,
-      dataCrc,
     };
     encodeSectionHeader(this.#headerBytes, header);
     this.#digest.update(this.#headerBytes);
@@ -255,6 +272,19 @@ class SectionWriter {
     await this.#out.pad(ALIGN_BYTES);
     return { ...header, offset, dataOffset: dataOffsetOf(offset, header) };
   }
+}
+
+/** The checksum of `data`; a long one in slices, between which others run. */
+async function crcOf(data: readonly Uint8Array[]): Promise<number> {
+  let crc = 0;
+  for (const chunk of data) {
+    for (let done = 0; done < chunk.length; done += SLICE_BYTES) {
+      const slice = chunk.subarray(done, done + SLICE_BYTES);
+      crc = crc32(slice, crc);
+      if (slice.length === SLICE_BYTES) await yieldToEventLoop();
+    }
+  }
+  return crc;
 }
 
 function cannotSave(
