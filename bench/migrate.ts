@@ -8,12 +8,11 @@ import { migrate as move } from "../mod.ts";
 import {
   type Benchmark,
   type Context,
-  interleave,
   type Row,
   secondsSince,
 } from "./benchmark.ts";
 import { ListeningProcess } from "./listening_process.ts";
-import { hasQemu, migrateQemu } from "./qemu.ts";
+import { besideQemu } from "./qemu.ts";
 import { sizesMib, withWrittenVm } from "./written_vm.ts";
 
 const MIB = 1024 * 1024;
@@ -40,18 +39,13 @@ async function measure(context: Context, mib: number): Promise<Row> {
     return mib * MIB / (ns / 1e9);
   };
   const rounds = context.quick ? 2 : mib >= 1024 ? 5 : 9;
-  const row = {
+  return {
     title: `move a VM with ${mib} MiB of written memory over TCP`,
     quantity: "speed",
     against: "c",
     aim: 0.8,
-  } as const;
-  if (!await hasQemu()) {
-    const notes = ["qemu-system-x86_64 is not installed"];
-    return { ...row, notes, samples: await interleave(rounds, { ours, c }) };
-  }
-  const qemu = async () => mib * MIB / await migrateQemu(context.folder, mib);
-  return { ...row, samples: await interleave(rounds, { ours, c, qemu }) };
+    ...await besideQemu(context, { mib, rounds }, { ours, c }),
+  };
 }
 
 /** Moving. */

@@ -5,9 +5,12 @@
  * @module
  */
 
+import { type Context, interleave, type Row } from "./benchmark.ts";
 import { TextLineStream } from "./text_lines.ts";
 
 const QEMU = "qemu-system-x86_64";
+
+const MIB = 1024 * 1024;
 
 /** What a VM has besides the memory that is filled. */
 const REST_MIB = 128;
@@ -18,8 +21,25 @@ const LOAD_GPA = 64 * 1024 * 1024;
 /** How long between two looks whether it is done, ms. */
 const POLL_MS = 20;
 
+/**
+ * Measures moves of `mib` of memory, bytes a second, and QEMU's beside them;
+ * where that is not installed, a note says so.
+ */
+export async function besideQemu(
+  context: Context,
+  { mib, rounds }: { mib: number; rounds: number },
+  subjects: Record<"ours" | "c", () => Promise<number>>,
+): Promise<Pick<Row, "samples" | "notes">> {
+  if (!await hasQemu()) {
+    const notes = [`${QEMU} is not installed`];
+    return { notes, samples: await interleave(rounds, subjects) };
+  }
+  const qemu = async () => mib * MIB / await migrateQemu(context.folder, mib);
+  return { samples: await interleave(rounds, { ...subjects, qemu }) };
+}
+
 /** Whether QEMU is installed. */
-export async function hasQemu(): Promise<boolean> {
+async function hasQemu(): Promise<boolean> {
   try {
     const { success } = await new Deno.Command(QEMU, {
       args: ["--version"],
@@ -81,7 +101,7 @@ class Monitor implements AsyncDisposable {
  * @param folder takes the content of its memory
  * @returns the seconds that it says it took
  */
-export async function migrateQemu(
+async function migrateQemu(
   folder: string,
   mib: number,
 ): Promise<number> {

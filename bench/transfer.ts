@@ -12,11 +12,11 @@ import { openConnection } from "../src/state/mod.ts";
 import {
   type Benchmark,
   type Context,
-  interleave,
   type Row,
   secondsSince,
 } from "./benchmark.ts";
 import { ListeningProcess } from "./listening_process.ts";
+import { besideQemu } from "./qemu.ts";
 import { WrittenMemory } from "./written_memory.ts";
 import { sizesMib } from "./written_vm.ts";
 
@@ -54,7 +54,7 @@ async function measure(context: Context, mib: number): Promise<Row> {
     quantity: "speed",
     against: "c",
     aim: 0.8,
-    samples: await interleave(rounds, { ours, c }),
+    ...await besideQemu(context, { mib, rounds }, { ours, c }),
   };
 }
 
