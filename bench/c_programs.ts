@@ -23,10 +23,12 @@ export interface Done {
 export async function runCommand(
   command: string,
   args: readonly string[],
+  cwd?: string,
 ): Promise<Done> {
   const started = performance.now();
   const { success, code, stdout, stderr } = await new Deno.Command(command, {
     args: [...args],
+    cwd,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

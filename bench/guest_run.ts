@@ -21,6 +21,10 @@ export interface GuestOptions {
   readonly args?: readonly string[];
   /** A folder it may read and write. */
   readonly folder?: string;
+  /** The folder that it runs in; default: the current one. */
+  readonly cwd?: string;
+  /** Memory of the VM, bytes. */
+  readonly memoryBytes?: number;
 }
 
 /**
@@ -32,7 +36,7 @@ export async function runGuest(
   program: string,
   options: GuestOptions = {},
 ): Promise<GuestOutput> {
-  const { args, folder = "." } = options;
+  const { args, folder = ".", cwd, memoryBytes } = options;
   let stdout = "";
   const decoder = new TextDecoder();
   const script = new ScriptConsole({
@@ -41,8 +45,12 @@ export async function runGuest(
   await using vm = await Vm.create({
     program,
     args,
+    // For programs that are named without a folder.
+    environment: { PATH: Deno.env.get("PATH") ?? "" },
+    cwd,
+    memoryBytes,
     console: script,
-    allow: { read: [folder], write: [folder] },
+    allow: { read: ["@system", folder], write: [folder] },
   });
   const end = await vm.run();
   if (end.kind !== "exited" || end.code !== 0) {

@@ -17,17 +17,20 @@ import { create } from "./create.ts";
 import { exitCost } from "./exit_cost.ts";
 import { firstTouch } from "./first_touch.ts";
 import { getpid } from "./getpid.ts";
+import { idle } from "./idle.ts";
 import { idleImage } from "./idle_image.ts";
 import { io } from "./io.ts";
 import { describeMachine, machineInfo } from "./machine_info.ts";
 import { migrate } from "./migrate.ts";
 import { peak } from "./peak.ts";
 import { pipeline } from "./pipeline.ts";
+import { programsWhole } from "./programs.ts";
 import { restore } from "./restore.ts";
 import { save } from "./save.ts";
 import { type Result, summarize } from "./statistics.ts";
 import { formatTable } from "./table.ts";
 import { transfer } from "./transfer.ts";
+import { warmStart } from "./warm_start.ts";
 
 const BENCHMARKS: readonly Benchmark[] = [
   exitCost,
@@ -43,6 +46,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   transfer,
   pipeline,
   peak,
+  programsWhole,
+  warmStart,
+  idle,
   idleImage,
 ];
 
