@@ -21,21 +21,24 @@ export class ProgramError extends Error {
   readonly code: ProgramErrorCode;
   /** What the user can do about it. */
   readonly hint?: string;
+  /** What the host said, where it was the host. */
+  readonly errno?: number;
 
   /**
    * Makes an error.
    *
    * @param code what kind of failure this is
    * @param message the action and the reason
-   * @param options `cause`, and a `hint` for the user
+   * @param options `cause`, a `hint` for the user, and the host's `errno`
    */
   constructor(
     code: ProgramErrorCode,
     message: string,
-    options: { cause?: unknown; hint?: string } = {},
+    options: { cause?: unknown; hint?: string; errno?: number } = {},
   ) {
     super(message, { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.errno = options.errno;
   }
 }

@@ -13,8 +13,9 @@ import {
   type RootFolder,
   S_IF,
 } from "../devices/mod.ts";
+import { ERRNO } from "../kvm/mod.ts";
 import { ProgramError } from "./errors.ts";
-import { ProgramFile, shown } from "./program_file.ts";
+import { ProgramFile, type ProgramOpener, shown } from "./program_file.ts";
 import {
   isScript,
   MAX_SCRIPTS,
@@ -65,12 +66,23 @@ function mayExecute(path: string, { root, cwd }: Search): boolean {
   return may;
 }
 
+/** What opens programs, and where relative paths begin. */
+export interface Opening {
+  /** What opens them. */
+  readonly root: ProgramOpener;
+  /** Where relative paths begin, a character a byte. */
+  readonly cwd: string;
+}
+
+/** A word of a program's arguments or environment: text, or its bytes. */
+export type Word = string | Uint8Array;
+
 /** A program that is no script, and what it is started with. */
 export interface Executable {
   /** Its file, for the caller to close. */
   readonly file: ProgramFile;
   /** Its arguments, its own name first. */
-  readonly argv: readonly string[];
+  readonly argv: readonly Word[];
   /** The scripts that led to it, the first one first. */
   readonly scripts: readonly string[];
 }
@@ -83,8 +95,8 @@ export interface Executable {
  */
 export function openExecutable(
   path: string,
-  argv: readonly string[],
-  { root, cwd }: Search,
+  argv: readonly Word[],
+  { root, cwd }: Opening,
 ): Executable {
   const scripts: string[] = [];
   let words = argv;
@@ -99,6 +111,7 @@ export function openExecutable(
         throw new ProgramError(
           "PROGRAM_INTERPRETER",
           `Cannot run ${path}: its interpreter is a script for a script, and so on, more than ${MAX_SCRIPTS} times`,
+          { errno: ERRNO.ELOOP },
         );
       }
       const { interpreter, argument } = line;
@@ -114,7 +127,7 @@ export function openExecutable(
 }
 
 function openNext(
-  root: RootFolder,
+  root: ProgramOpener,
   path: string,
   cwd: string,
   scripts: readonly string[],
@@ -132,7 +145,7 @@ function openNext(
  * @throws {ProgramError} naming both
  */
 export function openInterpreter(
-  root: RootFolder,
+  root: ProgramOpener,
   path: string,
   cwd: string,
   of: string,

@@ -18,12 +18,12 @@ import {
   ScriptStream,
   SYSTEM,
 } from "../devices/mod.ts";
-import { cpuidEntries, type KvmVcpu } from "../kvm/mod.ts";
 import { bootVcpu, VmError, writeBootPages } from "../vmm/mod.ts";
 import { AddressSpace } from "./address_space.ts";
 import type { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
 import { findProgram } from "./find_program.ts";
+import { hwcapOf } from "./hwcap.ts";
 import { type LoadedProgram, loadProgram } from "./loader.ts";
 import { Process } from "./process.ts";
 import {
@@ -72,7 +72,7 @@ export function loadFresh(
     ),
     uid: Deno.uid() ?? 0,
     gid: Deno.gid() ?? 0,
-    hwcap: cpuidEdx1(vcpu),
+    hwcap: hwcapOf(vcpu.getCpuid()),
   });
   memory.attach(vm);
   bootVcpu(vcpu, start.entry, start.stackPointer);
@@ -173,12 +173,4 @@ function standardStreams(fds: FdTable, script?: ScriptConsole): void {
       : new HostStream(stream, O.readWrite | O.largeFile);
     fds.installAt(stream, file, false);
   }
-}
-
-/** CPUID leaf 1, EDX: what Linux gives programs as AT_HWCAP. */
-function cpuidEdx1(vcpu: KvmVcpu): number {
-  for (const { leaf, registers } of cpuidEntries(vcpu.getCpuid())) {
-    if (leaf === 1) return registers[3];
-  }
-  return 0;
 }

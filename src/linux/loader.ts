@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { RootFolder } from "../devices/mod.ts";
 import { PAGE_BYTES, PROT } from "../vmm/mod.ts";
 import {
   type AddressSpace,
@@ -14,8 +13,8 @@ import {
 } from "./address_space.ts";
 import { type ElfProgram, readElf } from "./elf.ts";
 import { ProgramError } from "./errors.ts";
-import { openExecutable, openInterpreter } from "./find_program.ts";
-import type { ProgramFile } from "./program_file.ts";
+import { openExecutable, openInterpreter, type Word } from "./find_program.ts";
+import type { ProgramFile, ProgramOpener } from "./program_file.ts";
 import { UserMemory } from "./user_memory.ts";
 import { mapVdso } from "./vdso/map.ts";
 
@@ -23,7 +22,7 @@ import { mapVdso } from "./vdso/map.ts";
 const PIE_BASE_VA = 0x5555_5555_4000;
 
 /** Most bytes of arguments and environment together (execve(2)). */
-const MAX_ARGUMENT_BYTES = STACK_BYTES / 4;
+export const MAX_ARGUMENT_BYTES: number = STACK_BYTES / 4;
 
 /** Entries of the auxiliary vector (getauxval(3), linux/auxvec.h). */
 const AT = {
@@ -52,16 +51,16 @@ const AT = {
 
 /** What a program is started with. */
 export interface ProgramStart {
-  /** The program's root. */
-  readonly root: RootFolder;
+  /** What opens its files. */
+  readonly root: ProgramOpener;
   /** Path of the program, or of a script. */
   readonly path: string;
   /** Where a relative path begins, a character a byte. */
   readonly cwd: string;
   /** argv, the program's own name first. */
-  readonly argv: readonly string[];
+  readonly argv: readonly Word[];
   /** Environment, `NAME=value` each. */
-  readonly environment: readonly string[];
+  readonly environment: readonly Word[];
   /** User and group that the program runs as. */
   readonly uid: number;
   /** Its group. */
@@ -78,7 +77,7 @@ export interface LoadedProgram {
   readonly stackPointer: number;
   /** Path of the program: of a script, that of what runs it. */
   readonly executable: string;
-  /** Its arguments: of a script, those of what runs it. */
+  /** Its arguments, as text: of a script, those of what runs it. */
   readonly argv: readonly string[];
   /** The scripts that it runs. */
   readonly scripts: readonly string[];
@@ -114,7 +113,7 @@ export function loadProgram(
   const vdsoVa = mapVdso(space, user);
   const interpreterPath = interpreterOf(file, program.elf);
   const { argv, scripts } = found;
-  const loaded = { argv, scripts, executable: file.path };
+  const loaded = { argv: argv.map(textOf), scripts, executable: file.path };
   const stack = (base: number) =>
     writeStack(user, program, base, { ...start, argv }, vdsoVa);
   if (interpreterPath === undefined) {
@@ -129,6 +128,42 @@ export function loadProgram(
     stackPointer: stack(base),
     interpreter: interpreterPath,
   };
+}
+
+/**
+ * Looks whether a program can be loaded, as far as its files tell.
+ *
+ * @throws {ProgramError} when it cannot
+ */
+export function checkProgram(
+  { root, path, cwd, argv }: Pick<
+    ProgramStart,
+    "root" | "path" | "cwd" | "argv"
+  >,
+): void {
+  using file = openExecutable(path, argv, { root, cwd }).file;
+  const interpreterPath = interpreterOf(file, readHead(file));
+  if (interpreterPath === undefined) return;
+  using interpreter = openInterpreter(root, interpreterPath, cwd, file.path);
+  try {
+    readHead(interpreter);
+  } catch (cause) {
+    throw new ProgramError(
+      "PROGRAM_INTERPRETER",
+      `Cannot run ${file.path}: its interpreter cannot be loaded`,
+      { cause },
+    );
+  }
+}
+
+function readHead(file: ProgramFile): ElfProgram {
+  const headBytes = Math.min(file.sizeBytes, 2 * PAGE_BYTES);
+  return readElf(file.path, file.read(0, headBytes), file.sizeBytes);
+}
+
+/** A word, for people. */
+function textOf(word: Word): string {
+  return typeof word === "string" ? word : new TextDecoder().decode(word);
 }
 
 /** The path of a program's interpreter. @throws {ProgramError} */
@@ -165,8 +200,7 @@ function place(
   file: ProgramFile,
   wish?: number,
 ): Placed {
-  const headBytes = Math.min(file.sizeBytes, 2 * PAGE_BYTES);
-  const elf = readElf(file.path, file.read(0, headBytes), file.sizeBytes);
+  const elf = readHead(file);
   const first = elf.segments[0].va;
   const last = elf.segments[elf.segments.length - 1];
   let base = 0;
@@ -256,7 +290,7 @@ function writeStack(
     user.load(at, bytes);
     return at;
   };
-  const text = (s: string) => push(UserMemory.zeroTerminated(s));
+  const text = (s: Word) => push(UserMemory.zeroTerminated(s));
   const execfn = text(start.path);
   const environment = start.environment.map(text);
   const argv = start.argv.map(text);

@@ -12,7 +12,6 @@ import {
   pathOf,
   pread,
   preadv,
-  type RootFolder,
   S_IF,
 } from "../devices/mod.ts";
 import { ERRNO, errnoName } from "../kvm/mod.ts";
@@ -32,6 +31,18 @@ export function shown(path: string): string {
   return path.replace(/[^\x20-\x7e]/g, "?");
 }
 
+/** What opens the files of programs: a root, or what a program may reach. */
+export interface ProgramOpener {
+  /**
+   * Opens a file.
+   *
+   * @param path from the root, a character a byte
+   * @param flags O_* flags
+   * @returns a descriptor of the host, or a negative errno
+   */
+  open(path: string, flags: number): number;
+}
+
 /** A file that is loaded, held open. */
 export class ProgramFile implements Disposable {
   /** Its path, as text. */
@@ -46,7 +57,7 @@ export class ProgramFile implements Disposable {
    * @param cwd where a relative path begins, a character a byte
    * @throws {ProgramError} when there is none
    */
-  constructor(root: RootFolder, path: string, cwd: string) {
+  constructor(root: ProgramOpener, path: string, cwd: string) {
     this.path = path;
     const full = path.startsWith("/") ? pathOf(path) : `${cwd}/${pathOf(path)}`;
     // Neither a pipe nor a device makes it wait.
@@ -55,6 +66,7 @@ export class ProgramFile implements Disposable {
       throw new ProgramError(
         "PROGRAM_NOT_FOUND",
         `Cannot run ${path}: ${REASONS[-fd] ?? errnoName(-fd)}`,
+        { errno: -fd },
       );
     }
     const stat = new DataView(new ArrayBuffer(144));
@@ -64,6 +76,7 @@ export class ProgramFile implements Disposable {
       throw new ProgramError(
         "PROGRAM_NOT_ELF",
         `Cannot run ${path}: it is not a file`,
+        { errno: ERRNO.EACCES },
       );
     }
     this.#fd = fd;

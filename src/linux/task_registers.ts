@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { type KvmVcpu, type Regs, SIZE, SREGS } from "../kvm/mod.ts";
-import { KVM_SYNC, KvmError, readRegs, writeRegs } from "../kvm/mod.ts";
+import { KVM_SYNC, KvmError, readRegs, REG, writeRegs } from "../kvm/mod.ts";
 import { bytes, u64 } from "../state/mod.ts";
 import {
   regsState,
@@ -41,6 +41,9 @@ export type TaskRegistersState = v.InferOutput<typeof taskRegistersState>;
 const USER_FLAGS = 0x24_0dd5n;
 const FIXED_FLAGS = 0x202n;
 
+/** Places in the XSAVE area (Intel SDM volume 1, 13.4): FCW, MXCSR, XSTATE_BV. */
+const XSAVE = { controlWord: 0, mxcsr: 24, states: 512 } as const;
+
 /** Words of struct kvm_regs. */
 const REGS_WORDS = SIZE.kvm_regs / 4;
 
@@ -71,6 +74,25 @@ export class TaskRegisters {
     bases[0] = state.fsBase;
     bases[1] = state.gsBase;
     registers.#xsave.set(state.xsave);
+    return registers;
+  }
+
+  /** Registers at a program's first instruction. */
+  static first(
+    xsaveBytes: number,
+    rip: number,
+    rsp: number,
+  ): TaskRegisters {
+    const registers = new TaskRegisters(xsaveBytes);
+    const words = new BigUint64Array(registers.#regs.buffer);
+    words[REG.rip / 2] = BigInt(rip);
+    words[REG.rsp / 2] = BigInt(rsp);
+    words[REG.rflags / 2] = FIXED_FLAGS;
+    // As after a reset, but for the masks of the x87's and SSE's exceptions.
+    const area = new DataView(registers.#xsave.buffer);
+    area.setUint16(XSAVE.controlWord, 0x37f, true);
+    area.setUint32(XSAVE.mxcsr, 0x1f80, true);
+    area.setBigUint64(XSAVE.states, 3n, true);
     return registers;
   }
 

@@ -307,8 +307,11 @@ export class UserMemory {
     }
   }
 
-  /** The UTF-8 bytes of `text` and a zero. */
-  static zeroTerminated(text: string): Uint8Array {
-    return encoder.encode(`${text}\0`);
+  /** The UTF-8 bytes of a text, or bytes, and a zero. */
+  static zeroTerminated(text: string | Uint8Array): Uint8Array {
+    if (typeof text === "string") return encoder.encode(`${text}\0`);
+    const bytes = new Uint8Array(text.length + 1);
+    bytes.set(text);
+    return bytes;
   }
 }

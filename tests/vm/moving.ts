@@ -33,11 +33,12 @@ async function moving(
   args: string[],
   folder: string,
   next: () => Next,
+  reads: readonly string[],
 ): Promise<{ stdout: string; end: VmEnd; moves: number }> {
   const image = `${folder}/vm.img`;
   let callsLeft = 0;
   const options = {
-    allow: { read: [folder], write: [folder] },
+    allow: { read: [folder, ...reads], write: [folder] },
     tracer: {
       syscall() {
         if (--callsLeft === 0) void test.vm.pause();
@@ -73,12 +74,13 @@ export async function checkMoving(
   name: string,
   args: string[],
   next: () => Next,
+  reads: readonly string[] = [],
 ): Promise<void> {
   const [program] = await guest(name);
   await using natively = new Scratch();
   await using inVm = new Scratch();
   const expected = await native(program, args, natively.path);
-  const got = await moving(program, args, inVm.path, next);
+  const got = await moving(program, args, inVm.path, next, reads);
   console.log(`${name}: moved ${got.moves} times`);
   assert(got.moves > 0, "it was never moved");
   assertEquals(got.stdout, expected.stdout);

@@ -11,6 +11,7 @@ import { capabilityCalls } from "./capabilities.ts";
 import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { epollCalls } from "./epoll.ts";
 import { eventCalls } from "./events.ts";
+import { execCalls } from "./exec.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
 import { ioCalls, ioPartly } from "./io.ts";
@@ -84,6 +85,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...memoryCalls,
     ...processCalls,
     ...threadCalls,
+    ...execCalls,
     ...futexCalls,
     ...signalCalls,
     ...signalSendCalls,

@@ -82,6 +82,18 @@ function hostPath(
   return access.write && linux.ids.uid === 0 ? -ERRNO.EPERM : -ERRNO.EACCES;
 }
 
+/** Opens what the path leads to, links followed; the host's descriptor. */
+export function openFollowing(
+  linux: Linux,
+  where: UserPath,
+  access: Access,
+  flags: number,
+): number {
+  const host = hostPath(linux, where, access, true);
+  if (typeof host === "number") return host;
+  return linux.paths.open(host.cwd, host.path, flags, 0, access);
+}
+
 /** Runs `call` on a descriptor that stands for the path, links followed. */
 export function following(
   linux: Linux,
@@ -90,9 +102,7 @@ export function following(
   call: (fd: number) => number,
   flags: number = O.path,
 ): number {
-  const host = hostPath(linux, where, access, true);
-  if (typeof host === "number") return host;
-  const fd = linux.paths.open(host.cwd, host.path, flags, 0, access);
+  const fd = openFollowing(linux, where, access, flags);
   if (fd < 0) return fd;
   try {
     return call(fd);
