@@ -192,6 +192,7 @@ async function take(
   const image = new WireSource(wire);
   using prepared = await wire.working(
     Vm.prepare(image, { ...options, signal }),
+    image.ended,
   );
   if (prepared.digest !== image.digest) {
     throw wire.wrong(

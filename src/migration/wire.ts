@@ -240,14 +240,28 @@ export class Wire implements AsyncDisposable {
     throw this.#dropped(new Error("it ended the connection"));
   }
 
-  /** Tells the peer that this side is alive, until `work` is done. */
-  async working<T>(work: Promise<T>): Promise<T> {
-    const timer = setInterval(() => {
-      this.send(FRAME.alive).catch(() => {});
-    }, ALIVE_MS);
+  /**
+   * Tells the peer that this side is alive, until `work` is done.
+   *
+   * @param begun when there is somebody to tell: a peer that does not read, as
+   * it sends, would have all that it was told wait in the connection
+   */
+  async working<T>(
+    work: Promise<T>,
+    begun: Promise<void> = Promise.resolve(),
+  ): Promise<T> {
+    let timer: ReturnType<typeof setInterval> | undefined;
+    let isDone = false;
+    void begun.then(() => {
+      if (isDone) return;
+      timer = setInterval(() => {
+        this.send(FRAME.alive).catch(() => {});
+      }, ALIVE_MS);
+    });
     try {
       return await work;
     } finally {
+      isDone = true;
       clearInterval(timer);
     }
   }

@@ -18,6 +18,7 @@ export class WireSource implements ByteSource {
   #totalBytes = 0;
   #hasEnded = false;
   #digest = "";
+  readonly #end = Promise.withResolvers<void>();
 
   constructor(wire: Wire) {
     this.#wire = wire;
@@ -26,6 +27,11 @@ export class WireSource implements ByteSource {
   /** What the source says that the image's digest is; empty before its end. */
   get digest(): string {
     return this.#digest;
+  }
+
+  /** Resolves when the source has sent all of it. */
+  get ended(): Promise<void> {
+    return this.#end.promise;
   }
 
   /** @throws {MigrationError} when the frames are not what they must be */
@@ -60,6 +66,7 @@ export class WireSource implements ByteSource {
     }
     this.#digest = end.digest;
     this.#hasEnded = true;
+    this.#end.resolve();
     return false;
   }
 }
