@@ -1,7 +1,8 @@
 /*
  * memory.c [HOW]: the calls on the address space: brk, mmap of anonymous memory
  * and of files, munmap, mprotect, mremap, madvise, msync, mincore; with HOW, an
- * access that a call before it took away, which ends the program.
+ * access that a call before it took away, which ends the program; with "key",
+ * asks for a protection key.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -242,6 +243,32 @@ static void protecting(void)
 	SHOW(munmap(p, 10 * PAGE));
 }
 
+static int key_protect(void *at, size_t n, int prot, int key)
+{
+	return (int)syscall(SYS_pkey_mprotect, at, n, prot, key);
+}
+
+/* Protection keys, as far as no key is made: not every machine has any. */
+static void keys(void)
+{
+	char *p = map(0, 3 * PAGE, RW, ANON, -1, 0);
+
+	memset(p, 1, 3 * PAGE);
+	SHOW(key_protect(p + PAGE, PAGE, PROT_READ, -1));
+	show_rights("without a key", p, 3);
+	SHOW(key_protect(p, PAGE, PROT_READ, 15));
+	SHOW(key_protect(p, PAGE, PROT_READ, 16));
+	SHOW(key_protect(p, PAGE, PROT_READ, -2));
+	SHOW(key_protect(p, 0, PROT_READ, 15));
+	SHOW(key_protect(p + 1, PAGE, PROT_READ, -1));
+	SHOW(syscall(SYS_pkey_alloc, 1, 0));
+	SHOW(syscall(SYS_pkey_alloc, 0, 4));
+	SHOW(syscall(SYS_pkey_free, 16));
+	SHOW(syscall(SYS_pkey_free, -1));
+	show_rights("as before", p, 3);
+	SHOW(munmap(p, 3 * PAGE));
+}
+
 static void moving(void)
 {
 	char *p = map(0, 20 * PAGE, RW, ANON, -1, 0);
@@ -405,6 +432,12 @@ int main(int argc, char **argv)
 	setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
 	if (pipe2(fds, O_NONBLOCK))
 		return 1;
+	if (argc > 1 && !strcmp(argv[1], "key")) {
+		long key = syscall(SYS_pkey_alloc, 0, 0);
+
+		printf("%ld %d\n", key, errno);
+		return 0;
+	}
 	if (argc > 1)
 		return faults(argv[1]);
 	heap();
@@ -412,6 +445,7 @@ int main(int argc, char **argv)
 	files();
 	unmapping();
 	protecting();
+	keys();
 	moving();
 	advising();
 	looking();

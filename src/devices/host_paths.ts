@@ -94,6 +94,12 @@ export interface HostPathsOptions {
   readonly cwd?: string;
 }
 
+/**
+ * What a path gives that leads to no folder or file that is allowed: as
+ * openat2(2) with RESOLVE_BENEATH. Whether there is something is not told.
+ */
+export const OUTSIDE = -ERRNO.EXDEV;
+
 /** What opening gives where the kernel cannot decide, or something moved. */
 const UNDECIDED: readonly number[] = [
   -ERRNO.EXDEV,
@@ -240,7 +246,8 @@ export class HostPaths {
    * @param path a character a byte
    * @param flags O_* flags
    * @param mode permissions of a file that is created, without the umask
-   * @returns the host's descriptor, or a negative errno
+   * @returns the host's descriptor, or a negative errno: {@linkcode OUTSIDE}
+   * where nothing is allowed, -EACCES where something else is
    */
   open(
     cwd: string,
@@ -300,9 +307,13 @@ export class HostPaths {
       const resolve = RESOLVE.noSymlinks;
       const slash = end.isFolder ? "/" : "";
       if (end.name === undefined) {
-        const isAllowed = allows(this.#granted(walk), access);
+        const granted = this.#granted(walk);
+        const isAllowed = allows(granted, access);
         const isLook = (flags & O.path) !== 0 && this.#isKnown(names, access);
-        if (!isAllowed && !isLook) return -ERRNO.EACCES;
+        if (!isAllowed && !isLook) {
+          // What leads to an allowed folder is there, as anyone can tell.
+          return this.#isKnown(names, {}) ? -ERRNO.EACCES : refusal(granted);
+        }
         // By its name where that is allowed, so that every flag means what it
         // does; an allowed folder's own name is not the program's.
         const parent = steps.at(-2);
@@ -314,9 +325,8 @@ export class HostPaths {
         if (found !== -ERRNO.ELOOP || isOwn) return found;
         continue;
       }
-      if (!allows(this.#grantedOf(walk, end.name), access)) {
-        return -ERRNO.EACCES;
-      }
+      const granted = this.#grantedOf(walk, end.name);
+      if (!allows(granted, access)) return refusal(granted);
       const name = end.name + slash;
       const found = openBelow({ fd: last.fd, path: name, resolve });
       // A link by now, where there was none? Not followed by the kernel.
@@ -340,17 +350,18 @@ export class HostPaths {
     return granted;
   }
 
-  /** -EACCES where even what is missing would be told; else undefined. */
+  /** An errno where even what is missing must not be told; else undefined. */
   #denied(walk: PathWalk, access: Access): number | undefined {
-    const isAllowed = allows(this.#granted(walk), access);
-    return isAllowed ? undefined : -ERRNO.EACCES;
+    const granted = this.#granted(walk);
+    return allows(granted, access) ? undefined : refusal(granted);
   }
 
   /**
    * Opens the folder that holds `path`, for calls that make, remove or rename
    * an entry, or look at it without following it.
    *
-   * @returns the folder's descriptor, to be closed, and the entry's name
+   * @returns the folder's descriptor, to be closed, and the entry's name; or a
+   * negative errno, as {@linkcode HostPaths.open} gives it
    */
   openParent(
     cwd: string,
@@ -468,6 +479,11 @@ function allows(granted: Access, { read, write }: Access): boolean {
   if (!read && !write) return granted.read === true;
   return (!read || granted.read === true) &&
     (!write || granted.write === true);
+}
+
+/** Why what was granted is not enough. */
+function refusal({ read, write }: Access): number {
+  return read || write ? -ERRNO.EACCES : OUTSIDE;
 }
 
 /** Whether one allowed folder holds another. */

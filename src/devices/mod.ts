@@ -120,6 +120,7 @@ export {
   type Allowed,
   HostPaths,
   type HostPathsOptions,
+  OUTSIDE,
   withoutUmask,
 } from "./host_paths.ts";
 export { IoVector } from "./io_vector.ts";

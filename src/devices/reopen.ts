@@ -4,7 +4,6 @@
  * @module
  */
 
-import { ERRNO, errnoName } from "../kvm/mod.ts";
 import type { CarriedFiles } from "./carried_files.ts";
 import type { Clock } from "./clock.ts";
 import type { ScriptConsole } from "./console.ts";
@@ -17,7 +16,7 @@ import { O } from "./host_constants.ts";
 import type { OpenFile } from "./open_file.ts";
 import { pathOf } from "./path_bytes.ts";
 import type { PluginFileState } from "./plugin_file.ts";
-import { nameOf } from "./restore_errors.ts";
+import { isDenial, nameOf, whyOf } from "./restore_errors.ts";
 import { hostFile, hostFileAgain, openAgain } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
 import { reopenUnlinked, type UnlinkedFiles } from "./unlinked_files.ts";
@@ -144,12 +143,11 @@ function cutBack(
   const result = own < 0 ? own : ftruncate(own, sizeBytes);
   if (own >= 0) close(own);
   if (result >= 0) return;
-  const isDenied = result === -ERRNO.EACCES || result === -ERRNO.EPERM;
   throw new FilesError(
     "FILES_DENIED",
     `${nameOf(state, fd)}: it cannot be cut back to ${sizeBytes} bytes (${
-      errnoName(-result)
+      whyOf(result)
     })`,
-    isDenied ? { hint: "allow its folder with --allow-write" } : {},
+    isDenial(result) ? { hint: "allow its folder with --allow-write" } : {},
   );
 }

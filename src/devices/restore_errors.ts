@@ -7,6 +7,7 @@
 import { ERRNO, errnoName } from "../kvm/mod.ts";
 import { FilesError } from "./errors.ts";
 import type { HostFileState } from "./files_state.ts";
+import { OUTSIDE } from "./host_paths.ts";
 
 /** What opening gives where something else took a file's place. */
 const NO_FILES: readonly number[] = [
@@ -22,13 +23,23 @@ export function nameOf(state: HostFileState, fd: number): string {
   return `Cannot restore ${what} (${state.path})`;
 }
 
+/** Whether an errno says that the user does not allow it. */
+export function isDenial(result: number): boolean {
+  return [OUTSIDE, -ERRNO.EACCES, -ERRNO.EPERM].includes(result);
+}
+
+/** The name of an errno, as users know it. */
+export function whyOf(result: number): string {
+  return errnoName(result === OUTSIDE ? ERRNO.EACCES : -result);
+}
+
 /** A host file cannot be opened: why, and what to do. */
 export function cannotOpen(
   state: HostFileState,
   fd: number,
   result: number,
 ): FilesError {
-  const why = errnoName(-result);
+  const why = whyOf(result);
   if (result === -ERRNO.ENOENT || result === -ERRNO.ENOTDIR) {
     return new FilesError(
       "FILES_MISSING",
@@ -42,7 +53,7 @@ export function cannotOpen(
       },
     );
   }
-  const isDenied = result === -ERRNO.EACCES || result === -ERRNO.EPERM;
+  const isDenied = isDenial(result);
   return new FilesError(
     "FILES_DENIED",
     `${nameOf(state, fd)}: it ${

@@ -73,9 +73,42 @@ export const SYSTEM_FOLDERS: readonly string[] = [
   "/etc/timezone",
 ];
 
-/** Those that are there. */
+/**
+ * Folders of /etc whose name has a version, and what in them belongs to a
+ * program: links in /usr/lib lead there. Passwords of a Java that is managed
+ * from elsewhere are in such a folder too, and are not among it.
+ */
+const OF_VERSIONS: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^java-\d+-openjdk$/, [
+    "jvm-amd64.cfg",
+    "logging.properties",
+    "net.properties",
+    "security",
+  ]],
+  [/^python3\.\d+$/, ["sitecustomize.py"]],
+];
+
+/** The paths of what {@linkcode OF_VERSIONS} names, for what is in /etc. */
+function ofVersions(root: RootFolder): string[] {
+  const etc = root.open("/etc", O.directory);
+  if (etc < 0) return [];
+  const found: string[] = [];
+  try {
+    for (const { name } of Deno.readDirSync(`/proc/self/fd/${etc}`)) {
+      for (const [pattern, inside] of OF_VERSIONS) {
+        if (!pattern.test(name)) continue;
+        found.push(...inside.map((file) => `/etc/${name}/${file}`));
+      }
+    }
+  } finally {
+    close(etc);
+  }
+  return found.sort();
+}
+
+/** What of a system programs may read: of all that is named, what is there. */
 export function systemFolders(root: RootFolder): string[] {
-  return SYSTEM_FOLDERS.filter((path) => {
+  return [...SYSTEM_FOLDERS, ...ofVersions(root)].filter((path) => {
     const fd = root.open(pathOf(path), O.path);
     if (fd < 0) return false;
     close(fd);

@@ -30,6 +30,14 @@ for (const how of FAULTS) {
   });
 }
 
+kvmTest("memory: no protection key is left, and nobody is told", async () => {
+  const [program] = await guest("memory");
+  await using scratch = new Scratch();
+  const run = await runInVm(program, { args: ["key"] }, scratch.path);
+  assertEquals(run.stdout, "-1 28\n"); // ENOSPC
+  assertEquals(run.warnings, []);
+});
+
 kvmTest("memory: sharing a file's pages is refused, and said", async () => {
   const [program] = await guest("shared_file");
   await using scratch = new Scratch();

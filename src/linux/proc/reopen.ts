@@ -11,6 +11,7 @@ import {
   O,
   type OpenFile,
   openHost,
+  OUTSIDE,
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -48,6 +49,8 @@ function openHostFile(
   if (fd === -ERRNO.ENOENT && allows(file, flags)) {
     fd = openHost(`/proc/self/fd/${file.hostFd}`, hostFlags | O.closeOnExec);
   }
+  // It is there, as the program knows that has it open.
+  if (fd === OUTSIDE) return -ERRNO.EACCES;
   if (fd < 0) return fd;
   if (fd < linux.paths.fdLimit) return new HostFile(fd, status);
   close(fd);

@@ -19,6 +19,7 @@ import type { PartlyTable, SyscallTable } from "./mod.ts";
 import {
   following,
   followsLast,
+  making,
   mayRead,
   naming,
   userPath,
@@ -47,7 +48,7 @@ function symlinkAt(
   const target = String.fromCharCode(...bytes);
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  return naming(linux, where, WRITE, (fd, name) => {
+  return making(linux, where, WRITE, (fd, name) => {
     if (leadsBelow(target)) return symlinkat(target, fd, name);
     return linux.unsupported(
       "a symbolic link that does not lead below its folder",
@@ -73,7 +74,7 @@ function linkAt(
   const access = { read: mayRead(linux, to), write: true };
   const follow = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW;
   const there = (call: (toFd: number, toName: string) => number) =>
-    naming(linux, to, WRITE, call);
+    making(linux, to, WRITE, call);
   return followsLast(from, follow)
     ? following(
       linux,

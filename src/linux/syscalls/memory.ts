@@ -12,6 +12,7 @@ import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import type { SyscallTable } from "./mod.ts";
+import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
 
 /** Flags of mmap and mremap (asm-generic/mman-common.h, linux/mman.h). */
 const MAP = {
@@ -25,9 +26,6 @@ const MAP = {
   fixedNoReplace: 0x10_0000,
 } as const;
 const MREMAP = { mayMove: 1, fixed: 2, dontUnmap: 4 } as const;
-
-/** The last page of a 64-bit address space. */
-const LAST_PAGE = 0xffff_ffff_ffff_f000n;
 
 /** Advice that changes nothing a program can see (madvise(2)). */
 const HARMLESS_ADVICE = new Set([
@@ -53,26 +51,6 @@ const HARMLESS_ADVICE = new Set([
 const MADV_DONTNEED = 4;
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
-
-/** Whether argument `i` is a multiple of the page size. */
-function isAligned(args: Registers, i: number): boolean {
-  return args.uint(i) % PAGE_BYTES === 0;
-}
-
-/**
- * Argument `i` in whole pages, as PAGE_ALIGN in 64 bits has it: a length less
- * than a page below 2^64 becomes zero.
- */
-function pages(args: Registers, i: number): number {
-  const length = args.u64(i);
-  if (length < Number.MAX_SAFE_INTEGER) return pageCeil(length);
-  return args.big(i) > LAST_PAGE ? 0 : length;
-}
-
-/** Whether the range that arguments 0 and 1 name ends above 2^64. */
-function isBeyond64Bits(args: Registers): boolean {
-  return args.big(0) + args.big(1) > LAST_PAGE;
-}
 
 /** Where a mapping goes: an address, or a negative errno. */
 function place(
@@ -250,22 +228,6 @@ export const memoryCalls: SyscallTable = {
     if (length === 0 || !isAligned(args, 0)) return -ERRNO.EINVAL;
     if (!(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
     return linux.space.unmap(va, pageCeil(length));
-  },
-  mprotect(linux, args) {
-    const va = args.u64(0);
-    const prot = args.int(2);
-    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
-    if (args.u64(1) === 0) return 0;
-    const length = pages(args, 1);
-    if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
-    if (prot & ~7) return -ERRNO.EINVAL;
-    const bytes = Math.min(length, USER_END_VA);
-    // What a device answers stays as it was mapped.
-    if (linux.space.hasDevice(va, bytes)) return -ERRNO.EACCES;
-    if (prot & PROT.write && linux.space.isReadOnly(va, bytes)) {
-      return -ERRNO.EACCES;
-    }
-    return linux.space.protect(va, bytes, prot);
   },
   mremap(linux, args) {
     const va = args.u64(0);

@@ -24,6 +24,7 @@ import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
+import { protectionCalls } from "./protection.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
 import { signalSendCalls } from "./signal_send.ts";
@@ -83,6 +84,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...eventCalls,
     ...socketCalls,
     ...memoryCalls,
+    ...protectionCalls,
     ...processCalls,
     ...threadCalls,
     ...execCalls,

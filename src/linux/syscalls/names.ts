@@ -21,7 +21,15 @@ import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
-import { following, LOOK, mayRead, naming, userPath, WRITE } from "./paths.ts";
+import {
+  following,
+  LOOK,
+  making,
+  mayRead,
+  naming,
+  userPath,
+  WRITE,
+} from "./paths.ts";
 
 /** unlinkat: remove a folder (fcntl.h). */
 const AT_REMOVEDIR = 0x200;
@@ -58,7 +66,7 @@ function mkdirAt(
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
   const permissions = mode & 0o1777 & ~linux.process.state.umask;
-  return naming(
+  return making(
     linux,
     where,
     WRITE,
@@ -92,7 +100,7 @@ function mknodAt(
   const isDevice = type === S_IF.character || type === S_IF.block;
   if (isDevice) return -ERRNO.EPERM;
   const made = (mode & (S_IF.mask | 0o7777)) & ~linux.process.state.umask;
-  return naming(
+  return making(
     linux,
     where,
     WRITE,
@@ -122,7 +130,7 @@ function renameAt(
     from,
     fromAccess,
     (fromFd, fromName) =>
-      naming(
+      making(
         linux,
         to,
         toAccess,

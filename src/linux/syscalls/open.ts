@@ -19,7 +19,7 @@ import { PAGE_BYTES } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { hasDescriptorLeft, install } from "./limits.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
-import { userPath } from "./paths.ts";
+import { toldOf, userPath } from "./paths.ts";
 import { openAgain, openNode, resolveVirtual } from "../proc/mod.ts";
 
 /** Flags that open does not know on purpose are ignored, as Linux does. */
@@ -91,7 +91,11 @@ function openAt(
     permissions,
     access,
   );
-  if (fd < 0) return fd;
+  if (fd < 0) {
+    const makes = (flags & O.create) !== 0 ||
+      (flags & O.temporary) === O.temporary;
+    return toldOf(fd, makes);
+  }
   if (!(flags & O.path) && !HostPaths.isFileOrFolder(fd)) {
     close(fd);
     return linux.unsupported(

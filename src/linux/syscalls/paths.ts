@@ -10,6 +10,7 @@ import {
   AT_SYMLINK_NOFOLLOW,
   close,
   O,
+  OUTSIDE,
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -82,6 +83,20 @@ function hostPath(
   return access.write && linux.ids.uid === 0 ? -ERRNO.EPERM : -ERRNO.EACCES;
 }
 
+/**
+ * What the program is told of a path that could not be opened. What is in no
+ * folder that it may reach is not there for it, whether the host has it or not:
+ * programs look in many places that need not be there, and go on without. Only
+ * to make something there is refused, as in a folder of someone else's.
+ *
+ * @param result of {@linkcode HostPaths}
+ * @param creates whether the call makes what is not there
+ */
+export function toldOf(result: number, creates = false): number {
+  if (result !== OUTSIDE) return result;
+  return creates ? -ERRNO.EACCES : -ERRNO.ENOENT;
+}
+
 /** Opens what the path leads to, links followed; the host's descriptor. */
 export function openFollowing(
   linux: Linux,
@@ -91,7 +106,7 @@ export function openFollowing(
 ): number {
   const host = hostPath(linux, where, access, true);
   if (typeof host === "number") return host;
-  return linux.paths.open(host.cwd, host.path, flags, 0, access);
+  return toldOf(linux.paths.open(host.cwd, host.path, flags, 0, access));
 }
 
 /** Runs `call` on a descriptor that stands for the path, links followed. */
@@ -111,22 +126,37 @@ export function following(
   }
 }
 
-/** Runs `call` on the folder that holds the path's last name, and that name. */
+/**
+ * Runs `call` on the folder that holds the path's last name, and that name.
+ *
+ * @param creates whether the call makes what is not there
+ */
 export function naming(
   linux: Linux,
   where: UserPath,
   access: Access,
   call: (fd: number, name: string) => number,
+  creates = false,
 ): number {
   const host = hostPath(linux, where, access, false);
   if (typeof host === "number") return host;
   const parent = linux.paths.openParent(host.cwd, host.path, access);
-  if (typeof parent === "number") return parent;
+  if (typeof parent === "number") return toldOf(parent, creates);
   try {
     return call(parent.fd, parent.name);
   } finally {
     close(parent.fd);
   }
+}
+
+/** The same for a call that makes what has the name. */
+export function making(
+  linux: Linux,
+  where: UserPath,
+  access: Access,
+  call: (fd: number, name: string) => number,
+): number {
+  return naming(linux, where, access, call, true);
 }
 
 /** Whether what has this name may be read. */

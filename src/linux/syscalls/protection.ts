@@ -1,0 +1,55 @@
+/**
+ * System calls on the protection of memory.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../kvm/mod.ts";
+import { PROT, USER_END_VA } from "../../vmm/mod.ts";
+import type { Linux } from "../linux.ts";
+import type { Registers } from "../registers.ts";
+import type { SyscallTable } from "./mod.ts";
+import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
+
+/** pkey_mprotect(2): no key. */
+const NO_KEY = -1;
+
+/** PKEY_DISABLE_ACCESS and PKEY_DISABLE_WRITE (asm-generic/mman-common.h). */
+const KEY_RIGHTS = 3n;
+
+function protect(linux: Linux, args: Registers, key: number): number {
+  const va = args.u64(0);
+  const prot = args.int(2);
+  if (!isAligned(args, 0)) return -ERRNO.EINVAL;
+  if (args.u64(1) === 0) return 0;
+  const length = pages(args, 1);
+  if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
+  if (prot & ~7 || key !== NO_KEY) return -ERRNO.EINVAL;
+  const bytes = Math.min(length, USER_END_VA);
+  // What a device answers stays as it was mapped.
+  if (linux.space.hasDevice(va, bytes)) return -ERRNO.EACCES;
+  if (prot & PROT.write && linux.space.isReadOnly(va, bytes)) {
+    return -ERRNO.EACCES;
+  }
+  return linux.space.protect(va, bytes, prot);
+}
+
+/**
+ * Calls on protection. The vCPU has no protection keys, as most machines have
+ * none: what pkeys(7) says of those is what a program is told.
+ */
+export const protectionCalls: SyscallTable = {
+  mprotect(linux, args) {
+    return protect(linux, args, NO_KEY);
+  },
+  pkey_mprotect(linux, args) {
+    return protect(linux, args, args.int(3));
+  },
+  pkey_alloc(_linux, args) {
+    if (args.big(0) !== 0n || args.big(1) & ~KEY_RIGHTS) return -ERRNO.EINVAL;
+    return -ERRNO.ENOSPC;
+  },
+  pkey_free() {
+    return -ERRNO.EINVAL;
+  },
+};
