@@ -33,6 +33,7 @@ import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
+import { SignalFile } from "./signal_file.ts";
 import { SocketEnd } from "./socket_end.ts";
 import { TimerFile } from "./timer_file.ts";
 import { VirtualFile } from "./virtual_file.ts";
@@ -236,6 +237,9 @@ function describe(
   if (file instanceof EventFile) {
     const { value, isSemaphore } = file;
     return { type: "eventfd", flags, value, isSemaphore };
+  }
+  if (file instanceof SignalFile) {
+    return { type: "signalfd", flags, mask: file.mask };
   }
   if (file instanceof TimerFile) {
     const { dueNs, intervalNs, ...state } = file.state();

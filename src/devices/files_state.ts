@@ -67,6 +67,13 @@ const eventFile = v.object({
   isSemaphore: v.boolean(),
 });
 
+const signalFile = v.object({
+  type: v.literal("signalfd"),
+  flags,
+  /** The signals that are read from it: bit N - 1 is signal N. */
+  mask: u64,
+});
+
 const timerFile = v.object({
   type: v.literal("timerfd"),
   flags,
@@ -135,7 +142,7 @@ const epollFile = v.object({
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 4,
+  version: 5,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -167,6 +174,7 @@ export const filesState = {
           virtualFile,
           eventFile,
           timerFile,
+          signalFile,
           socketEnd,
           epollFile,
         ])),
@@ -220,11 +228,12 @@ export const filesState = {
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
   // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
-  // can be waited for, and how much a pipe holds.
+  // can be waited for, and how much a pipe holds, version 5 files of signals.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) => withField(old, { held: [], locks: [] }),
     3: upgrade3,
+    4: (old: unknown) => old,
   },
 } satisfies StateSchema<unknown>;
 
@@ -242,17 +251,17 @@ function upgrade3(old: unknown): unknown {
   return withField(old, { pipes: grown, terminal: null });
 }
 
-/** A part of the state of the descriptors, version 4. */
-export type FilesStateV4 = v.InferOutput<typeof filesState.schema>;
+/** A part of the state of the descriptors, version 5. */
+export type FilesStateV5 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV4, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV5, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV4;
+  readonly state: FilesStateV5;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

@@ -80,7 +80,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV4,
+  type FilesStateV5,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -161,6 +161,7 @@ export {
   misfits,
   restoreFiles,
 } from "./restore_files.ts";
+export { SignalFile, type SignalSource } from "./signal_file.ts";
 export {
   MAX_SOCKET_BYTES,
   MSG,

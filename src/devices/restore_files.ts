@@ -32,6 +32,7 @@ import {
   type RestoreFilesOptions,
   type SharedFiles,
 } from "./reopen.ts";
+import { SignalFile } from "./signal_file.ts";
 import { SocketEnd, type SocketKind } from "./socket_end.ts";
 import { TimerFile } from "./timer_file.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
@@ -336,6 +337,8 @@ function* check(
       const flags = state.flags & O.nonBlock;
       return asItIs(new EventFile(flags, value, isSemaphore));
     }
+    case "signalfd":
+      return asItIs(new SignalFile(state.flags & O.nonBlock, state.mask));
     case "timerfd": {
       const { dueNs, intervalNs, flags, clock, ...rest } = state;
       if (!options.clock) throw malformed("it has timers, and no clock");

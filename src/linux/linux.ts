@@ -14,6 +14,7 @@ import {
   type PendingCall,
   type PendingStateV2,
   type ScriptConsole,
+  SignalFile,
 } from "../devices/mod.ts";
 import {
   type Memory,
@@ -197,6 +198,9 @@ export class Linux implements Personality {
     this.signals = new Signals(this);
     this.timers = new Timers(this);
     this.scheduler.timers = this.timers;
+    for (const file of parts.fds.files()) {
+      if (file instanceof SignalFile) file.attach(this.signals);
+    }
     this.#options = options;
     this.#takeUp(parts.pending);
   }

@@ -29,6 +29,11 @@ const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     timers: "interval timers send signals, also to a program that computes",
     posix_timers: "timers send signals with their values and overruns",
   },
+  signalfd: {
+    errors: "what Linux refuses is refused",
+    reads: "signals are read in order, with all that they say",
+    waiting: "who waits for a signal is told of it",
+  },
 };
 
 for (const [program, parts] of Object.entries(PARTS)) {

@@ -28,6 +28,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["unlinked"],
   ["nameless"],
   ["saved_signals"],
+  ["signalfd", "saved"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

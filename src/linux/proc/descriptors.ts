@@ -27,7 +27,9 @@ function shown(linux: Linux, fd: number, file: OpenFile): string {
   }
   // The terminal or pipe of the VMM is not the program's to find.
   if (file.type === "console") return `/dev/console`;
-  return `anon_inode:[${file.type}-${fd}]`;
+  return file.type === "epoll"
+    ? "anon_inode:[eventpoll]"
+    : `anon_inode:[${file.type}]`;
 }
 
 /** The number that a name of a descriptor is; -1 when it is none. */

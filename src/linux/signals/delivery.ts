@@ -4,7 +4,11 @@
  * @module
  */
 
-import { type PendingCall, Waiters } from "../../devices/mod.ts";
+import {
+  type PendingCall,
+  type SignalSource,
+  Waiters,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { OUTCOME, type Outcome } from "../../vmm/mod.ts";
 import { OutOfMemoryError } from "../area_memory.ts";
@@ -25,6 +29,7 @@ import {
 } from "./info.ts";
 import { giveTimeLeft, restarts } from "./interruption.ts";
 import { discard, enqueue, nextOf, pendingSet } from "./queue.ts";
+import { recordOf } from "./record.ts";
 import {
   bitOf,
   IGNORED_BY_DEFAULT,
@@ -49,7 +54,7 @@ export interface Fault {
 }
 
 /** The signals of one program. */
-export class Signals {
+export class Signals implements SignalSource {
   /** Called when a signal of a timer is taken: it says how many there were. */
   onTimer: (signal: PendingSignal) => void = () => {};
   /** Who waits for signals to wait. */
@@ -178,6 +183,15 @@ export class Signals {
     const { signals } = this.#linux.process.state;
     return this.#takeFrom(task.state.signals, set) ??
       this.#takeFrom(signals, set);
+  }
+
+  waiting(): bigint {
+    return this.pending(this.#linux.task);
+  }
+
+  takeRecord(set: bigint): Uint8Array | undefined {
+    const taken = this.take(this.#linux.task, set);
+    return taken && recordOf(taken);
   }
 
   #takeFrom(

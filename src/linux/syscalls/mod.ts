@@ -25,6 +25,7 @@ import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
+import { signalFileCalls } from "./signal_file.ts";
 import { signalSendCalls } from "./signal_send.ts";
 import { signalWaitCalls } from "./signal_wait.ts";
 import { timerCalls } from "./timers.ts";
@@ -88,6 +89,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...signalCalls,
     ...signalSendCalls,
     ...signalWaitCalls,
+    ...signalFileCalls,
     ...timerCalls,
     ...timeCalls,
   };
