@@ -136,7 +136,7 @@ export {
   type PendingCall,
   PendingSaver,
   pendingState,
-  type PendingStateV2,
+  type PendingStateV3,
 } from "./pending.ts";
 export {
   folderContent,

@@ -12,7 +12,7 @@ import {
   type OpenFile,
   openTerminal,
   type PendingCall,
-  type PendingStateV2,
+  type PendingStateV3,
   type ScriptConsole,
   SignalFile,
 } from "../devices/mod.ts";
@@ -34,6 +34,7 @@ import {
   readExceptionFrame,
   SIGNAL,
   type Signaled,
+  signalName,
   signalOf,
 } from "./faults.ts";
 import type { Process } from "./process.ts";
@@ -44,6 +45,7 @@ import { Scheduler } from "./scheduler.ts";
 import { Signals } from "./signals/delivery.ts";
 import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
 import { CODE } from "./signals/info.ts";
+import { endsByStop } from "./signals/interruption.ts";
 import { Timers } from "./signals/timers.ts";
 import { syscallName } from "./syscall_numbers.ts";
 import { SAVE_NUMBER, SYSCALLS } from "./syscalls/mod.ts";
@@ -96,7 +98,7 @@ export interface LinuxParts {
   /** Its descriptors. */
   readonly fds: FdTable;
   /** Its calls that wait. */
-  readonly pending: PendingStateV2;
+  readonly pending: PendingStateV3;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */
@@ -119,6 +121,8 @@ export interface LinuxOptions {
   readonly strict?: boolean;
   /** Called with what the user should know, a line without its end. */
   readonly warn?: (message: string) => void;
+  /** Called when a signal has stopped the program, until SIGCONT comes. */
+  readonly onStop?: (signal: number) => void;
   /** Answers SAVE(); absent: it fails with ENOSYS. */
   readonly onSave?: () => Promise<SaveAnswer>;
   /** Standard input, output and error; absent: those of this process. */
@@ -206,8 +210,10 @@ export class Linux implements Personality {
   }
 
   /** Takes up what the tasks of a saved program were about. */
-  #takeUp({ calls }: PendingStateV2): void {
+  #takeUp({ calls }: PendingStateV3): void {
     const tasks = [...this.process.tasks.values()];
+    const isStopped = this.process.state.stopSignal !== null;
+    if (isStopped) this.scheduler.hold();
     for (const { task: place, call } of calls) {
       const task = tasks[place];
       task.call = structuredClone(call);
@@ -216,7 +222,9 @@ export class Linux implements Personality {
       if (call.futex && !call.futex.isWoken) this.futexes.add(task);
     }
     for (const task of tasks) {
-      if (!task.call && task !== this.task) this.scheduler.wake(task);
+      // The current one is ready, too, where it does not just go on.
+      const isOther = isStopped || task !== this.task;
+      if (!task.call && isOther) this.scheduler.wake(task);
     }
   }
 
@@ -226,9 +234,9 @@ export class Linux implements Personality {
   }
 
   /** The calls that wait, as they travel. */
-  pending(): PendingStateV2 {
+  pending(): PendingStateV3 {
     const tasks = [...this.process.tasks.values()];
-    const calls: PendingStateV2["calls"] = [];
+    const calls: PendingStateV3["calls"] = [];
     for (const task of this.scheduler.blocked) {
       calls.push({ task: tasks.indexOf(task), call: task.call! });
     }
@@ -246,6 +254,35 @@ export class Linux implements Personality {
   kill(signaled: Signaled): number {
     this.exitStatus = { kind: "signaled", ...signaled };
     return LEFT;
+  }
+
+  /** Stops the program, as a signal does that nobody handles, until SIGCONT. */
+  stop(signal: number): void {
+    if (this.process.state.stopSignal !== null) return;
+    this.process.state.stopSignal = signal;
+    this.scheduler.hold();
+    for (const task of [...this.scheduler.blocked]) {
+      // The current task's call ends, or not, as it has the signal.
+      if (task === this.task || !endsByStop(task.call!)) continue;
+      task.registers!.result = -ERRNO.EINTR;
+      this.signals.restoreMask(task);
+      this.scheduler.unblock(task);
+      this.scheduler.wake(task);
+    }
+    if (this.#options.onStop) this.#options.onStop(signal);
+    else {
+      const name = signalName(signal);
+      this.warnOnce(`the program was stopped by ${name}: SIGCONT continues it`);
+    }
+  }
+
+  /** Lets a program go on that was stopped. */
+  continue(): void {
+    if (this.process.state.stopSignal === null) return;
+    this.process.state.stopSignal = null;
+    this.scheduler.release();
+    // There may be other signals for those who wait.
+    this.scheduler.retryAll();
   }
 
   /** Ends the program with `code`. */
@@ -306,7 +343,12 @@ export class Linux implements Personality {
 
   /** Has the current task take its signals, if there are any, and go on. */
   #deliverDue(task: Task): Outcome {
-    return this.signals.isDue(task) ? this.signals.deliver() : OUTCOME.run;
+    const outcome = this.signals.isDue(task)
+      ? this.signals.deliver()
+      : OUTCOME.run;
+    if (outcome !== OUTCOME.run || !this.scheduler.isHeld) return outcome;
+    this.scheduler.wake(task);
+    return OUTCOME.wait;
   }
 
   /** A call that would wait, and is to end for a signal; its result. */
@@ -420,6 +462,7 @@ export class Linux implements Personality {
     waitsFor?: { descriptor: number; events: number }[];
     deadlineNs?: number | null;
     doneBytes?: number;
+    cpuNs?: number;
     futex?: PendingCall["futex"];
   }): number {
     const { registers } = this;
@@ -430,6 +473,7 @@ export class Linux implements Personality {
       arguments: [0, 1, 2, 3, 4, 5].map((i) => registers.big(i)),
       doneBytes: what.doneBytes ?? 0,
       deadlineNs: what.deadlineNs ?? null,
+      cpuNs: what.cpuNs,
       waitsFor: what.waitsFor ?? [],
       futex: what.futex,
     };
@@ -440,7 +484,7 @@ export class Linux implements Personality {
   begin(): Outcome {
     this.scheduler.retryAll();
     const { task } = this;
-    if (task.call || task.hasEnded) return this.#next();
+    if (task.call || task.hasEnded || task.isReady) return this.#next();
     const canDeliver = this.signals.isDue(task) && this.scheduler.canSwitch;
     return canDeliver ? this.signals.deliver() : OUTCOME.run;
   }

@@ -35,6 +35,8 @@ export class Scheduler {
   readonly #blocked = new Set<Task>();
   /** What else has its times. */
   timers: Timed | undefined;
+  /** Whether no task goes on, whatever it waits for. */
+  #isHeld = false;
   /** Told when a task becomes ready, while somebody waits for that. */
   #onReady: (() => void) | undefined;
 
@@ -53,7 +55,23 @@ export class Scheduler {
 
   /** Whether another task than the current one can go on. */
   get hasReady(): boolean {
-    return this.#ready.length > 0;
+    return !this.#isHeld && this.#ready.length > 0;
+  }
+
+  /** Whether no task goes on: the process is stopped. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Lets no task go on until {@linkcode release}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Lets tasks go on again. */
+  release(): void {
+    this.#isHeld = false;
+    if (this.hasReady) this.#onReady?.();
   }
 
   /** Puts a task at the end of those that can go on. */
@@ -62,13 +80,13 @@ export class Scheduler {
     this.#waits.remove(task);
     task.isReady = true;
     this.#ready.push(task);
-    this.#onReady?.();
+    if (!this.#isHeld) this.#onReady?.();
   }
 
   /** Has a task look for signals: its call ends, or it leaves the vCPU. */
   interrupt(task: Task): void {
     if (this.#blocked.has(task)) this.wake(task);
-    else this.#onReady?.();
+    else if (!this.#isHeld) this.#onReady?.();
   }
 
   /** Notes that a task waits in its call. */
@@ -101,7 +119,7 @@ export class Scheduler {
   /** The next task that can go on, now the current one; undefined: none can. */
   next(): Task | undefined {
     this.#waits.check();
-    const task = this.#ready.shift();
+    const task = this.#isHeld ? undefined : this.#ready.shift();
     if (!task) return undefined;
     task.isReady = false;
     this.switchTo(task);

@@ -29,6 +29,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["nameless"],
   ["saved_signals"],
   ["signalfd", "saved"],
+  ["cpu_time", "saved"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

@@ -13,7 +13,7 @@ import { ERRNO } from "../../kvm/mod.ts";
 import { OUTCOME, type Outcome } from "../../vmm/mod.ts";
 import { OutOfMemoryError } from "../area_memory.ts";
 import { SIGNAL, type Signaled, signalName } from "../faults.ts";
-import { KEPT, LEFT, type Linux } from "../linux.ts";
+import { KEPT, type Linux } from "../linux.ts";
 import { abortRestartable } from "../rseq.ts";
 import { SYS } from "../syscall_numbers.ts";
 import type { Task } from "../task.ts";
@@ -27,7 +27,7 @@ import {
   type PendingSignal,
   viewOfInfo,
 } from "./info.ts";
-import { giveTimeLeft, restarts } from "./interruption.ts";
+import { endsByStop, giveTimeLeft, restarts } from "./interruption.ts";
 import { discard, enqueue, nextOf, pendingSet } from "./queue.ts";
 import { recordOf } from "./record.ts";
 import {
@@ -81,6 +81,8 @@ export class Signals implements SignalSource {
     const { process, scheduler } = this.#linux;
     const { signal } = sent;
     this.#cancelOpposite(signal);
+    const goesOn = signal === SIGNAL.SIGCONT || signal === SIGNAL.SIGKILL;
+    if (goesOn) this.#linux.continue();
     const target = to ?? this.#taker(signal);
     const awaiting = [...scheduler.blocked].filter((task) =>
       task.call!.number === SYS.rt_sigtimedwait && (!to || task === to)
@@ -238,7 +240,11 @@ export class Signals implements SignalSource {
     const { task, process, registers, user } = linux;
     const effect = this.effect(signal);
     if (effect === "nothing") return OUTCOME.run;
-    if (effect === "stops") return this.#stop(signal);
+    if (effect === "stops") {
+      linux.stop(signal);
+      linux.scheduler.wake(task);
+      return OUTCOME.wait;
+    }
     if (effect === "ends") {
       linux.kill({ signal, what: this.#reason(next), rip: registers.rip });
       return OUTCOME.stop;
@@ -264,14 +270,6 @@ export class Signals implements SignalSource {
     return OUTCOME.run;
   }
 
-  /** Nobody could let a program go on that has no other to go on with it. */
-  #stop(signal: number): Outcome {
-    const what = `stopping the program (${signalName(signal)})`;
-    return this.#linux.unsupported(what, 0) === LEFT
-      ? OUTCOME.stop
-      : OUTCOME.run;
-  }
-
   /** There is no room for a handler's frame: as a fault at its stack. */
   #noFrame(signal: number): Outcome {
     const { registers, process } = this.#linux;
@@ -289,6 +287,7 @@ export class Signals implements SignalSource {
   /** Why the program is ended, for the user. */
   #reason(ending: PendingSignal): string {
     if (ending.signal === SIGNAL.SIGPIPE) return "broken pipe";
+    if (ending.signal === SIGNAL.SIGXFSZ) return "a file would be too long";
     const view = viewOfInfo(ending);
     const code = view.getInt32(INFO.code, true);
     if (code === CODE.timer) return "a timer expired";
@@ -356,6 +355,11 @@ export class Signals implements SignalSource {
     if (call.deadlineNs === 0 || !this.isDue(task)) return undefined;
     const signal = this.#firstThatActs(task);
     if (signal === undefined) return undefined;
+    if (this.effect(signal) === "stops") {
+      this.take(task, bitOf(signal));
+      this.#linux.stop(signal);
+      return endsByStop(call) ? -ERRNO.EINTR : undefined;
+    }
     if (call.doneBytes > 0) return call.doneBytes;
     giveTimeLeft(this.#linux, call);
     const flags = this.#linux.process.signalActions.get(signal)?.flags ?? 0n;
@@ -375,10 +379,7 @@ export class Signals implements SignalSource {
       if (at < 0) return undefined;
       const { signal } = queue[at];
       const effect = this.effect(signal);
-      if (effect === "handled" || effect === "ends") return signal;
-      if (effect === "stops" && this.#stop(signal) === OUTCOME.stop) {
-        return signal;
-      }
+      if (effect !== "nothing") return signal;
       queue.splice(at, 1);
     }
   }

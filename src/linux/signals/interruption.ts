@@ -36,6 +36,19 @@ export function restarts(call: PendingCall): boolean {
   return !NEVER_RESTARTED.has(call.number) && !isTimedFutex;
 }
 
+/** Calls that end with EINTR when the program was stopped and goes on. */
+const ENDED_BY_STOP = new Set<number>([
+  SYS.epoll_wait,
+  SYS.epoll_pwait,
+  SYS.epoll_pwait2,
+  SYS.rt_sigtimedwait,
+]);
+
+/** Whether a call ends although no handler was called: the program stopped. */
+export function endsByStop(call: PendingCall): boolean {
+  return ENDED_BY_STOP.has(call.number);
+}
+
 /** TIMER_ABSTIME. */
 const ABSOLUTE = 1n;
 

@@ -31,7 +31,7 @@ import { signalWaitCalls } from "./signal_wait.ts";
 import { timerCalls } from "./timers.ts";
 import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
-import { timeCalls, timePartly } from "./time.ts";
+import { timeCalls } from "./time.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
 
 /** Handlers by name. */
@@ -53,7 +53,6 @@ export const PARTLY: PartlyTable = {
   ...ioPartly,
   ...attributePartly,
   ...processPartly,
-  ...timePartly,
 };
 
 /**
