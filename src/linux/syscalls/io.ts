@@ -5,6 +5,7 @@
  */
 
 import {
+  HostFile,
   type IoVector,
   O,
   type OpenFile,
@@ -16,6 +17,7 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux, SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
+import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
 import { CODE } from "../signals/info.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
@@ -44,6 +46,8 @@ function transfer(
 ): number {
   const doneBytes = linux.resumed?.doneBytes ?? 0;
   if (typeof io === "number") return doneBytes > 0 ? doneBytes : io;
+  const limited = limitToFile(linux, file, io);
+  if (limited < 0) return doneBytes > 0 ? doneBytes : tooLong(linux);
   const isStep = limitToStep(io);
   const offered = io.lengthBytes;
   const result = io.isCut && offered === 0
@@ -74,6 +78,22 @@ function transfer(
     });
   }
   return total;
+}
+
+/**
+ * Cuts a write to what the limit on the length of files allows: 0, or less where
+ * it allows nothing.
+ */
+function limitToFile(
+  linux: Linux,
+  file: OpenFile,
+  io: IoVector,
+  offset?: number,
+): number {
+  if (io.into || io.wantedBytes === 0) return 0;
+  const room = roomToWrite(linux, file, offset);
+  if (room < io.lengthBytes) io.limit(room);
+  return room > 0 ? 0 : -1;
 }
 
 /** A write that nobody will read. */
@@ -137,6 +157,9 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
       offset === Number.MAX_SAFE_INTEGER &&
       args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET
     ) return -ERRNO.EINVAL;
+    if (limitToFile(linux, file, io, offset + done) < 0) {
+      return done > 0 ? done : tooLong(linux);
+    }
     if (io.isCut && io.lengthBytes === 0) {
       if (done > 0) return done;
       return into ? file.readFault(offset) : file.writeFault(io.wantedBytes);
@@ -222,7 +245,9 @@ export const ioCalls: SyscallTable = {
     if (length < 0) return -ERRNO.EINVAL;
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (!file.isWritable) return -ERRNO.EINVAL;
-    return file.truncate(length);
+    const refused = file instanceof HostFile &&
+      mayBecome(linux, file.hostFd, length);
+    return refused || file.truncate(length);
   },
   fadvise64(linux, args) {
     const file = linux.fds.file(args.int(0));
