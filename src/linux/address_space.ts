@@ -368,7 +368,11 @@ export class AddressSpace implements Component {
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
     if (area.gpa !== undefined) {
-      for (let at = start; at < end; at += PAGE_BYTES) {
+      const last = area.kind === "shared"
+        ? this.files.endGpa(area.gpa) - area.gpa + area.start
+        : Infinity;
+      if (va >= last) return false;
+      for (let at = start; at < Math.min(end, last); at += PAGE_BYTES) {
         const gpa = area.gpa + (at - area.start);
         this.tables.mapDevicePage(at, gpa, area.prot);
       }
@@ -381,7 +385,26 @@ export class AddressSpace implements Component {
   /** Whether only the end of a mapped file is in the way of an access. */
   isBeyondFile(va: number, access: number): boolean {
     const area = this.areas.find(va);
-    return area?.kind === "beyond" && allows(area, access);
+    if (!area || !allows(area, access)) return false;
+    if (area.kind === "beyond") return true;
+    return area.kind === "shared" &&
+      va - area.start + area.gpa! >= this.files.endGpa(area.gpa!);
+  }
+
+  /**
+   * Forgets the pages that shared files do not have any more, so that an access
+   * faults; whether there is any such page.
+   */
+  forgetBeyondFiles(): boolean {
+    let isAny = false;
+    for (const area of this.areas.all) {
+      if (area.kind !== "shared") continue;
+      const from = area.start + this.files.endGpa(area.gpa!) - area.gpa!;
+      if (from >= area.end) continue;
+      this.#forgetPages(area, Math.max(from, area.start), area.end);
+      isAny = true;
+    }
+    return isAny;
   }
 
   /**

@@ -170,6 +170,8 @@ export class Linux implements Personality {
   readonly #options: LinuxOptions;
   readonly #warned = new Set<string>();
   #lastFault = { address: -1, count: 0 };
+  /** Where the program was when a page of a file was missing. */
+  #lastMissing = { rip: -1n, count: 0 };
   /** The waiting call, while it is tried again. */
   #resumed: PendingCall | null = null;
 
@@ -626,13 +628,24 @@ export class Linux implements Personality {
     if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
       return undefined;
     }
+    // Which page it was is not known: KVM says nothing of it. The access is made
+    // again, and faults.
+    if (this.space.forgetBeyondFiles() && !this.#isRepeated()) {
+      return OUTCOME.run;
+    }
     const signaled = {
       signal: SIGNAL.SIGBUS,
       what: "access beyond the end of a mapped file",
       rip: this.registers.rip,
     };
-    // Which page it was is not known: KVM says nothing of it.
     return this.signals.force({ signaled, code: BUS_ADRERR });
+  }
+
+  /** Whether pages were missing again and again at the same instruction. */
+  #isRepeated(): boolean {
+    const { rip } = this.registers;
+    if (rip !== this.#lastMissing.rip) this.#lastMissing = { rip, count: 0 };
+    return ++this.#lastMissing.count > MAX_EQUAL_FAULTS;
   }
 
   /**
