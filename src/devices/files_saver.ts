@@ -142,6 +142,7 @@ export class FilesSaver implements Component {
         writeEndOpen: pipe.open.write,
         capacityBytes: pipe.capacityBytes,
         content: pipe.content(),
+        segments: pipe.segments.map((one) => ({ ...one })),
       })),
       locks,
       consoleInput,

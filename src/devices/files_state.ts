@@ -203,6 +203,18 @@ export const filesState = {
           ),
           /** Bytes written and not yet read. */
           content: bytes(MAX_PIPE_BYTES),
+          /** The oldest of them, packet by packet: how many bytes, and which is one. */
+          segments: v.pipe(
+            v.array(v.object({
+              lengthBytes: v.pipe(
+                count,
+                v.minValue(1),
+                v.maxValue(MAX_PIPE_BYTES),
+              ),
+              isPacket: v.boolean(),
+            })),
+            v.maxLength(MAX_PIPE_BYTES / MIN_PIPE_BYTES * 2),
+          ),
         })),
         v.maxLength(MAX_DESCRIPTORS),
       ),
@@ -228,12 +240,13 @@ export const filesState = {
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
   // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
-  // can be waited for, and how much a pipe holds, version 5 files of signals.
+  // can be waited for, and how much a pipe holds, version 5 files of signals, and
+  // packets in pipes.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) => withField(old, { held: [], locks: [] }),
     3: upgrade3,
-    4: (old: unknown) => old,
+    4: upgrade4,
   },
 } satisfies StateSchema<unknown>;
 
@@ -249,6 +262,14 @@ function upgrade3(old: unknown): unknown {
   if (part !== "table" || !Array.isArray(pipes)) return old;
   const grown = pipes.map((pipe) => ({ ...pipe, capacityBytes: PIPE_BYTES }));
   return withField(old, { pipes: grown, terminal: null });
+}
+
+function upgrade4(old: unknown): unknown {
+  const { part, pipes } = (old ?? {}) as OldTable;
+  if (part !== "table" || !Array.isArray(pipes)) return old;
+  return withField(old, {
+    pipes: pipes.map((pipe) => ({ ...pipe, segments: [] })),
+  });
 }
 
 /** A part of the state of the descriptors, version 5. */

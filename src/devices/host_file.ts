@@ -11,6 +11,7 @@ import {
   ftruncate,
   getdents64,
   lseek,
+  moveWith,
   preadByte,
   preadv,
   pwritev,
@@ -68,6 +69,10 @@ export class HostFile extends OpenFile {
 
   override pwrite(io: IoVector, offset: number): number {
     return pwritev(this.#fd, io, offset);
+  }
+
+  override moveWith(io: IoVector, offset: number, flags: number): number {
+    return moveWith(this.#fd, io, offset, flags);
   }
 
   override readFault(offset?: number): number {

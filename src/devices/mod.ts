@@ -131,6 +131,7 @@ export {
   LiveDevice,
   MAX_HELD_BYTES,
 } from "./live_device.ts";
+export { BufferVector } from "./buffer_vector.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
   type PendingCall,

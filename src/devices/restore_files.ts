@@ -138,7 +138,16 @@ function* checkInSteps(
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
   const pipes = table.pipes.map((p) => {
-    const pipe = new PipeBuffer(p.inode, p.content, p.capacityBytes);
+    const inSegments = p.segments.reduce((n, one) => n + one.lengthBytes, 0);
+    if (inSegments > p.content.length) {
+      throw malformed(`the packets of pipe ${p.inode} are more than is in it`);
+    }
+    const pipe = new PipeBuffer(
+      p.inode,
+      p.content,
+      p.capacityBytes,
+      p.segments,
+    );
     pipe.open.read = p.readEndOpen;
     pipe.open.write = p.writeEndOpen;
     return pipe;

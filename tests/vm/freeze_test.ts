@@ -30,6 +30,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["saved_signals"],
   ["signalfd", "saved"],
   ["cpu_time", "saved"],
+  ["splice", "saved"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

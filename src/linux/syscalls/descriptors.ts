@@ -80,14 +80,14 @@ function setPipeSize({ pipe }: PipeEnd, wantedBytes: number): number {
 
 function pipe(linux: Linux, va: number, flags: number): number {
   if (flags & ~(O.closeOnExec | O.nonBlock | O.direct)) return -ERRNO.EINVAL;
-  if (flags & O.direct) {
-    return linux.unsupported("pipe2 with O_DIRECT", -ERRNO.EINVAL);
-  }
   const buffer = new PipeBuffer(freePipeInode(linux));
   const status = flags & O.nonBlock;
   const closeOnExec = (flags & O.closeOnExec) !== 0;
   const reader = new PipeEnd(buffer, O.readOnly | status);
-  const writer = new PipeEnd(buffer, O.writeOnly | status);
+  const writer = new PipeEnd(
+    buffer,
+    O.writeOnly | status | flags & O.direct,
+  );
   const readFd = install(linux, reader, closeOnExec);
   if (readFd < 0) return readFd;
   const writeFd = install(linux, writer, closeOnExec);
@@ -270,7 +270,6 @@ export const descriptorCalls: SyscallTable = {
 /** What they lack. */
 export const descriptorPartly: PartlyTable = {
   fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications, seals",
-  pipe2: "O_DIRECT",
   ioctl: "what is not of terminals, pipes or devices that are scripts",
   close_range: "CLOSE_RANGE_UNSHARE has nothing to do",
 };

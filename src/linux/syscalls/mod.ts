@@ -29,6 +29,7 @@ import { signalFileCalls } from "./signal_file.ts";
 import { signalSendCalls } from "./signal_send.ts";
 import { signalWaitCalls } from "./signal_wait.ts";
 import { timerCalls } from "./timers.ts";
+import { spliceCalls } from "./splice.ts";
 import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls } from "./time.ts";
@@ -70,6 +71,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...linkCalls,
     ...lockCalls,
     ...spaceCalls,
+    ...spliceCalls,
     ...xattrCalls,
     ...memoryFileCalls,
     ...folderCalls,

@@ -176,31 +176,6 @@ export const spaceCalls: SyscallTable = {
     }
     return 0;
   },
-  sendfile(linux, args) {
-    const to = opened(linux, args.int(0));
-    const from = opened(linux, args.int(1));
-    const va = args.u64(2);
-    const offset = offsetAt(linux, va);
-    if (offset === undefined) return -ERRNO.EFAULT;
-    if (typeof from === "number" || !from.isReadable) return -ERRNO.EBADF;
-    if (typeof to === "number" || !to.isWritable) return -ERRNO.EBADF;
-    const isPossible = from instanceof HostFile && to instanceof HostFile &&
-      !isFolder(from) && (to.flags & O.append) === 0;
-    // A program that is told so reads and writes instead.
-    if (!isPossible) {
-      return linux.unsupported(
-        "sendfile but from a file to another",
-        -ERRNO.EINVAL,
-      );
-    }
-    const room = roomToWrite(linux, to);
-    if (room === 0 && args.u64(3) > 0) return tooLong(linux);
-    const length = Math.min(args.u64(3), MAX_RW_BYTES, STEP_BYTES, room);
-    const done = copyFileRange(from.hostFd, offset, to.hostFd, null, length);
-    if (done === -ERRNO.EXDEV) return -ERRNO.EINVAL;
-    if (done <= 0) return done;
-    return moveOffset(linux, va, offset, done) || done;
-  },
   copy_file_range(linux, args) {
     const from = opened(linux, args.int(0));
     const to = opened(linux, args.int(2));
@@ -237,6 +212,5 @@ export const spaceCalls: SyscallTable = {
 /** What they lack. */
 export const spacePartly: PartlyTable = {
   copy_file_range: "at most 16 MiB in one call; files of the host alone",
-  sendfile: "from a file of the host to another (else EINVAL)",
   readahead: "it is taken as advice",
 };
