@@ -136,6 +136,11 @@ export class FilesSaver implements Component {
         gpa,
         file: files.indexOf(file),
       })),
+      kept: this.#fds.kept().map(({ tid, fd, file }) => ({
+        tid,
+        fd,
+        file: files.indexOf(file),
+      })),
       pipes: pipes.map((pipe) => ({
         inode: pipe.inode,
         readEndOpen: pipe.open.read,
@@ -306,6 +311,7 @@ function describeHostFile(
     identity: found.identity,
     isUnlinked,
     isCarried: !isFolder && (carry || isUnlinked),
+    seals: isUnlinked ? file.seals() : null,
   };
 }
 

@@ -23,6 +23,9 @@ export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
 /** How many mapped files are held open at most. */
 const MAX_HELD = 400;
 
+/** How many files are kept at most for calls whose descriptors were closed. */
+const MAX_KEPT = 4096;
+
 const flags = v.pipe(v.number(), v.integer());
 
 const hostFile = v.object({
@@ -38,6 +41,8 @@ const hostFile = v.object({
   isUnlinked: v.boolean(),
   /** Whether its content is in the parts that follow. */
   isCarried: v.boolean(),
+  /** F_SEAL_* of a file in memory; null where there cannot be any. */
+  seals: v.nullable(v.pipe(count, v.maxValue(0x3f))),
 });
 const virtualFile = v.object({
   type: v.literal("virtual"),
@@ -58,6 +63,7 @@ export type HostFileState = v.InferOutput<typeof hostFile>;
 interface OldTable {
   readonly part?: unknown;
   readonly pipes?: object[];
+  readonly files?: { readonly type?: unknown }[];
 }
 
 const eventFile = v.object({
@@ -178,7 +184,7 @@ export const filesState = {
           socketEnd,
           epollFile,
         ])),
-        v.maxLength(MAX_DESCRIPTORS + MAX_HELD),
+        v.maxLength(MAX_DESCRIPTORS + MAX_HELD + MAX_KEPT),
       ),
       /** Files that are mapped, and open for that alone it may be. */
       held: v.pipe(
@@ -189,6 +195,17 @@ export const filesState = {
           file: count,
         })),
         v.maxLength(MAX_HELD),
+      ),
+      /** Files that calls go on with whose descriptors were closed. */
+      kept: v.pipe(
+        v.array(v.object({
+          /** Of which thread the call is. */
+          tid: count,
+          fd: v.pipe(count, v.maxValue(MAX_DESCRIPTORS - 1)),
+          /** Index into `files`. */
+          file: count,
+        })),
+        v.maxLength(MAX_KEPT),
       ),
       pipes: v.pipe(
         v.array(v.object({
@@ -240,8 +257,8 @@ export const filesState = {
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
   // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
-  // can be waited for, and how much a pipe holds, version 5 files of signals, and
-  // packets in pipes.
+  // can be waited for, and how much a pipe holds, version 5 files of signals,
+  // packets in pipes, seals, and files that calls go on with.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) => withField(old, { held: [], locks: [] }),
@@ -265,9 +282,15 @@ function upgrade3(old: unknown): unknown {
 }
 
 function upgrade4(old: unknown): unknown {
-  const { part, pipes } = (old ?? {}) as OldTable;
-  if (part !== "table" || !Array.isArray(pipes)) return old;
+  const { part, pipes, files } = (old ?? {}) as OldTable;
+  if (part !== "table" || !Array.isArray(pipes) || !Array.isArray(files)) {
+    return old;
+  }
   return withField(old, {
+    kept: [],
+    files: files.map((file) =>
+      file?.type === "host" ? { ...file, seals: null } : file
+    ),
     pipes: pipes.map((pipe) => ({ ...pipe, segments: [] })),
   });
 }

@@ -335,6 +335,13 @@ export const ioctlNumber = (
 export const setFlags = (fd: number, flags: number): number =>
   result(c.fcntl(fd, 4, flags));
 
+/** fcntl(2) with F_GET_SEALS: the seals of a file in memory, or an errno. */
+export const getSeals = (fd: number): number => result(c.fcntl(fd, 1034, 0));
+
+/** fcntl(2) with F_ADD_SEALS. */
+export const addSeals = (fd: number, seals: number): number =>
+  result(c.fcntl(fd, 1033, seals));
+
 /** Which of `events` (poll.h) hold for `fd` now, with POLLERR and POLLHUP. */
 export function pollNow(fd: number, events: number): number {
   const entry = new DataView(new ArrayBuffer(8));
@@ -383,6 +390,6 @@ export async function pollUntil(
 export const open = (path: string, flags: number, mode = 0): number =>
   result(c.open(pathBytes(path), flags, mode));
 
-/** memfd_create(2): a file without a name, in memory. */
+/** memfd_create(2): a file without a name, in memory, that can be sealed. */
 export const memfdCreate = (name: string): number =>
-  result(c.memfd_create(pathBytes(name), 1));
+  result(c.memfd_create(pathBytes(name), 3));

@@ -10,6 +10,7 @@ import {
   fsync,
   ftruncate,
   getdents64,
+  getSeals,
   lseek,
   moveWith,
   preadByte,
@@ -108,6 +109,12 @@ export class HostFile extends OpenFile {
 
   override sync(dataOnly: boolean): number {
     return fsync(this.#fd, dataOnly);
+  }
+
+  /** The seals of a file in memory; null where there are none ever. */
+  seals(): number | null {
+    const seals = getSeals(this.#fd);
+    return seals < 0 ? null : seals;
   }
 
   override setStatusFlags(flags: number): number {

@@ -84,6 +84,7 @@ export {
   type FilesTable,
 } from "./files_state.ts";
 export {
+  addSeals,
   close,
   faccessat2,
   fchmodat,
@@ -91,6 +92,7 @@ export {
   fstat,
   fstatat,
   ftruncate,
+  getSeals,
   mkdirat,
   open as openHost,
   pread,

@@ -93,6 +93,9 @@ export class CheckedFiles implements Disposable {
       fds.installAt(fd, files[file], closeOnExec);
     }
     for (const { gpa, file } of this.#table.held) fds.hold(gpa, files[file]);
+    for (const { tid, fd, file } of this.#table.kept) {
+      fds.keep(tid, fd, files[file]);
+    }
     const { consoleInput, consoleEnded, terminal } = this.#table;
     if (terminal) terminalOf(this.#script)?.adopt(terminal.slice());
     if (consoleInput.length > 0) this.#script?.push(consoleInput);
@@ -179,6 +182,15 @@ function* checkInSteps(
       }
       held.add(gpa);
     }
+    const kept = new Set<string>();
+    for (const { tid, fd, file } of table.kept) {
+      if (!checked[file] || kept.has(`${tid} ${fd}`)) {
+        throw malformed(
+          `the file that thread ${tid} waits for is out of place`,
+        );
+      }
+      kept.add(`${tid} ${fd}`);
+    }
   } catch (error) {
     for (const one of checked) one.cancel();
     carried[Symbol.dispose]();
@@ -230,10 +242,12 @@ function* misfitsInSteps(
   return found;
 }
 
-/** The lowest descriptor that points to a file; -1 where it is only mapped. */
+/** The lowest descriptor that points to a file; -1 where it is only mapped, or kept. */
 function descriptorOf(table: FilesTable, index: number): number {
+  const isElsewhere = [...table.held, ...table.kept]
+    .some(({ file }) => file === index);
   const fd = table.descriptors.find((d) => d.file === index)?.fd ??
-    (table.held.some(({ file }) => file === index) ? -1 : undefined);
+    (isElsewhere ? -1 : undefined);
   if (fd === undefined) throw malformed(`nothing points to file ${index}`);
   return fd;
 }

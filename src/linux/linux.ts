@@ -336,9 +336,11 @@ export class Linux implements Personality {
   /** Tries the current task's call again: its registers are as they were. */
   #retry(call: PendingCall): Outcome {
     this.#resumed = call;
+    this.fds.showTo(this.task.tid);
     try {
       return this.#dispatch(call.number);
     } finally {
+      this.fds.showTo();
       this.#resumed = null;
     }
   }

@@ -118,7 +118,12 @@ export class MappedFiles {
     if (file.hostFd === undefined) return -ERRNO.ENODEV;
     const { isWritable } = file;
     const pages = { offset, lengthBytes, isWritable };
-    const gpa = this.#window.map(file.hostFd, pages);
+    let gpa = this.#window.map(file.hostFd, pages);
+    if (gpa === -ERRNO.EPERM && isWritable) {
+      // It is sealed against writes: it can be read still.
+      pages.isWritable = false;
+      gpa = this.#window.map(file.hostFd, pages);
+    }
     if (gpa < 0) return gpa;
     this.#mapped.push({ gpa, ...pages });
     this.#fds!.hold(gpa, file);

@@ -17,3 +17,5 @@ compareTest("folders", "folders and names are as Linux's", {
   prepare: prepareFolders,
 });
 compareTest("attributes", "permissions, owner and times change as on Linux");
+compareTest("kept", "files in memory are sealed", { args: ["seals"] });
+compareTest("kept", "files without a name get one", { args: ["named"] });

@@ -22,3 +22,7 @@ const PARTS: Readonly<Record<string, string>> = {
 for (const [part, claim] of Object.entries(PARTS)) {
   compareTest("threads", claim, { args: [part] });
 }
+
+compareTest("kept", "calls that wait go on with a file that another closes", {
+  args: ["closed"],
+});

@@ -132,7 +132,7 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
   for (
     const [schema, old, added] of [
       [addressSpaceState, space, { files: [] }],
-      [filesState, files, { held: [], locks: [], terminal: null }],
+      [filesState, files, { held: [], kept: [], locks: [], terminal: null }],
     ] as const
   ) {
     const { kind } = schema;
@@ -142,4 +142,44 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
       ...added,
     });
   }
+});
+
+Deno.test("state: descriptors of version 4 have no packets, seals or kept files", () => {
+  const pipe = { inode: 1, capacityBytes: 4096, content: new Uint8Array(3) };
+  const ends = { readEndOpen: true, writeEndOpen: true };
+  const host = {
+    type: "host",
+    flags: 2,
+    path: "/tmp/x",
+    offset: 0n,
+    isFolder: false,
+    identity: {
+      device: "1",
+      inode: "2",
+      sizeBytes: 0,
+      modifiedNs: "0",
+      digest: null,
+    },
+    isUnlinked: false,
+    isCarried: false,
+  };
+  const old = {
+    part: "table",
+    descriptors: [],
+    files: [host],
+    held: [],
+    pipes: [{ ...pipe, ...ends }],
+    locks: [],
+    consoleInput: new Uint8Array(),
+    consoleEnded: false,
+    terminal: null,
+  };
+  const { kind } = filesState;
+  const section = toSection({ kind, id: kind, version: 4 }, old);
+  assertEquals<unknown>(decodeState(filesState, section), {
+    ...old,
+    kept: [],
+    files: [{ ...host, seals: null }],
+    pipes: [{ ...pipe, ...ends, segments: [] }],
+  });
 });

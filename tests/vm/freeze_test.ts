@@ -31,6 +31,8 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["signalfd", "saved"],
   ["cpu_time", "saved"],
   ["splice", "saved"],
+  ["kept", "closed"],
+  ["kept", "seals"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

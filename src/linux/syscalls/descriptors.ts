@@ -5,6 +5,9 @@
  */
 
 import {
+  addSeals,
+  getSeals,
+  HostFile,
   MAX_PIPE_BYTES,
   MIN_PIPE_BYTES,
   O,
@@ -33,6 +36,8 @@ const F = {
   getLease: 1025,
   setPipeSize: 1031,
   getPipeSize: 1032,
+  addSeals: 1033,
+  getSeals: 1034,
 } as const;
 
 /** What F_GETLEASE answers where there is none: F_UNLCK. */
@@ -221,6 +226,12 @@ export const descriptorCalls: SyscallTable = {
         return file instanceof PipeEnd
           ? setPipeSize(file, args.uint(2))
           : -ERRNO.EBADF;
+      case F.addSeals:
+        return file instanceof HostFile
+          ? addSeals(file.hostFd, args.int(2))
+          : -ERRNO.EINVAL;
+      case F.getSeals:
+        return file instanceof HostFile ? getSeals(file.hostFd) : -ERRNO.EINVAL;
       case F.getLease:
         return file.type === "host" ? UNLOCKED : -ERRNO.EINVAL;
       default:
@@ -269,7 +280,7 @@ export const descriptorCalls: SyscallTable = {
 
 /** What they lack. */
 export const descriptorPartly: PartlyTable = {
-  fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications, seals",
+  fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications",
   ioctl: "what is not of terminals, pipes or devices that are scripts",
   close_range: "CLOSE_RANGE_UNSHARE has nothing to do",
 };
