@@ -26,3 +26,9 @@ for (const [part, claim] of Object.entries(PARTS)) {
 compareTest("kept", "calls that wait go on with a file that another closes", {
   args: ["closed"],
 });
+compareTest("futex_pi", "futexes are handed from owner to owner", {
+  args: ["raw"],
+});
+compareTest("futex_pi", "mutexes that hand on priorities work", {
+  args: ["mutexes"],
+});

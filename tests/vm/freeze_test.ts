@@ -33,6 +33,8 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["splice", "saved"],
   ["kept", "closed"],
   ["kept", "seals"],
+  ["futex_pi", "raw"],
+  ["futex_pi", "mutexes"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

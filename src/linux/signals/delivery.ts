@@ -27,7 +27,12 @@ import {
   type PendingSignal,
   viewOfInfo,
 } from "./info.ts";
-import { endsByStop, giveTimeLeft, restarts } from "./interruption.ts";
+import {
+  alwaysRestarts,
+  endsByStop,
+  giveTimeLeft,
+  restarts,
+} from "./interruption.ts";
 import { discard, enqueue, nextOf, pendingSet } from "./queue.ts";
 import { recordOf } from "./record.ts";
 import {
@@ -363,7 +368,8 @@ export class Signals implements SignalSource {
     if (call.doneBytes > 0) return call.doneBytes;
     giveTimeLeft(this.#linux, call);
     const flags = this.#linux.process.signalActions.get(signal)?.flags ?? 0n;
-    if (!(flags & SA.restart) || !restarts(call)) return -ERRNO.EINTR;
+    const isAnew = flags & SA.restart ? restarts(call) : false;
+    if (!isAnew && !alwaysRestarts(call)) return -ERRNO.EINTR;
     this.#linux.registers.restartSyscall();
     return KEPT;
   }
