@@ -7,11 +7,14 @@
 export { Clock, clockState, type ClockStateV1 } from "./clock.ts";
 export {
   HostStream,
+  isTerminal,
   openTerminal,
   ScriptConsole,
   type ScriptConsoleOptions,
   ScriptStream,
+  TERMINAL_NAME,
   TERMINAL_PATH,
+  TerminalName,
   terminalOf,
 } from "./console.ts";
 export {
@@ -19,6 +22,7 @@ export {
   setsAttributes,
   type Terminal,
   type TerminalSize,
+  TERMIOS2_BYTES,
   TERMIOS_BYTES,
   TTY,
   WINSIZE_BYTES,

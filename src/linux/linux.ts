@@ -420,6 +420,11 @@ export class Linux implements Personality {
     return openTerminal(this.#options.console, flags);
   }
 
+  /** Whether the program has a terminal. */
+  get hasTerminal(): boolean {
+    return typeof this.openTerminal(0) !== "number";
+  }
+
   /** Says that part of a call is not there; what the call then answers. */
   unsupported(what: string, result: number): number {
     if (this.#options.strict) {

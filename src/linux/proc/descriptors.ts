@@ -6,11 +6,15 @@
 
 import {
   DeviceFile,
+  isTerminal,
   O,
   type OpenFile,
   pathOf,
   PipeEnd,
   PluginFile,
+  S_IF,
+  SocketEnd,
+  TERMINAL_NAME,
   VirtualFile,
 } from "../../devices/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -25,11 +29,27 @@ function shown(linux: Linux, fd: number, file: OpenFile): string {
   if (file.type === "host" && file.hostFd !== undefined) {
     return linux.paths.nameOf(file.hostFd) ?? "/";
   }
-  // The terminal or pipe of the VMM is not the program's to find.
-  if (file.type === "console") return `/dev/console`;
+  if (file.type === "console") return consoleName(file);
+  if (file instanceof SocketEnd) return `socket:[${file.inode}]`;
   return file.type === "epoll"
     ? "anon_inode:[eventpoll]"
     : `anon_inode:[${file.type}]`;
+}
+
+/** What a standard stream is called: a file of the VMM's is nobody's to find. */
+function consoleName(file: OpenFile): string {
+  if (isTerminal(file)) return TERMINAL_NAME;
+  const stat = new DataView(new ArrayBuffer(144));
+  file.stat(new Uint8Array(stat.buffer));
+  const inode = stat.getBigUint64(8, true);
+  switch (stat.getUint32(24, true) & S_IF.mask) {
+    case S_IF.fifo:
+      return `pipe:[${inode}]`;
+    case S_IF.socket:
+      return `socket:[${inode}]`;
+    default:
+      return "/dev/console";
+  }
 }
 
 /** The number that a name of a descriptor is; -1 when it is none. */
