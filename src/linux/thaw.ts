@@ -39,7 +39,7 @@ import {
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV4,
+  type AddressSpaceStateV5,
 } from "./address_space.ts";
 import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
@@ -62,7 +62,7 @@ export interface SavedVm {
   /** The parts of memory, and where each is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
-  readonly space: AddressSpaceStateV4;
+  readonly space: AddressSpaceStateV5;
   /** The process. */
   readonly process: Process;
   /** The clock, which stands. */

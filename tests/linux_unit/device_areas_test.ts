@@ -9,7 +9,7 @@ import { filesState } from "../../src/devices/mod.ts";
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV4,
+  type AddressSpaceStateV5,
 } from "../../src/linux/address_space.ts";
 import { UserMemory } from "../../src/linux/user_memory.ts";
 import { decodeState, type Dump, toSection } from "../../src/state/mod.ts";
@@ -29,7 +29,7 @@ function space(memory: Memory): AddressSpace {
   return new AddressSpace(memory);
 }
 
-function stateOf(of: AddressSpace): AddressSpaceStateV4 {
+function stateOf(of: AddressSpace): AddressSpaceStateV5 {
   const dump = of.dump() as Extract<Dump, { answer: "payload" }>;
   return decodeState(
     addressSpaceState,
@@ -91,7 +91,7 @@ Deno.test("device areas: at a restore each must be within what a device claims",
   const claims = (gpa: number, lengthBytes: number) =>
     gpa >= MMIO_GPA && gpa + lengthBytes <= MMIO_GPA + 0x3000;
   assertEquals(stateOf(new AddressSpace(memory, state, claims)), state);
-  const changes: Partial<AddressSpaceStateV4["areas"][number]>[] = [
+  const changes: Partial<AddressSpaceStateV5["areas"][number]>[] = [
     { gpa: MMIO_GPA + 0x2000 },
     { gpa: MMIO_GPA + 1 },
     { gpa: 0 },
@@ -131,7 +131,7 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
   };
   for (
     const [schema, old, added] of [
-      [addressSpaceState, space, { files: [] }],
+      [addressSpaceState, space, { files: [], sources: [] }],
       [filesState, files, { held: [], kept: [], locks: [], terminal: null }],
     ] as const
   ) {

@@ -33,6 +33,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["splice", "saved"],
   ["kept", "closed"],
   ["kept", "seals"],
+  ["sources"],
   ["futex_pi", "raw"],
   ["futex_pi", "mutexes"],
 ];
