@@ -28,6 +28,7 @@ import { close, fstatat, lseek, offsetOf, open } from "./host_calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { HostPaths } from "./host_paths.ts";
+import { InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
 import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
@@ -246,6 +247,10 @@ function describe(
   }
   if (file instanceof SignalFile) {
     return { type: "signalfd", flags, mask: file.mask };
+  }
+  if (file instanceof InotifyFile) {
+    const { watches, next, events } = file.state();
+    return { type: "inotify", flags, watches: [...watches], next, events };
   }
   if (file instanceof TimerFile) {
     const { dueNs, intervalNs, ...state } = file.state();

@@ -11,6 +11,7 @@ import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
+import { MAX_INOTIFY_BYTES, MAX_WATCHES } from "./inotify_file.ts";
 import { MAX_PIPE_BYTES, MIN_PIPE_BYTES, PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
 import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
@@ -78,6 +79,26 @@ const signalFile = v.object({
   flags,
   /** The signals that are read from it: bit N - 1 is signal N. */
   mask: u64,
+});
+
+const inotifyFile = v.object({
+  type: v.literal("inotify"),
+  flags,
+  /** What it watches. */
+  watches: v.pipe(
+    v.array(v.object({
+      number: v.pipe(count, v.minValue(1), v.maxValue(0x7fff_ffff)),
+      /** Path in the program's root, a character a byte. */
+      path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+      /** For which events: IN_*. */
+      mask: u32,
+    })),
+    v.maxLength(MAX_WATCHES),
+  ),
+  /** The number of the next watch. */
+  next: v.pipe(count, v.minValue(1), v.maxValue(0x7fff_ffff)),
+  /** Events that were not read. */
+  events: bytes(MAX_INOTIFY_BYTES),
 });
 
 const timerFile = v.object({
@@ -181,6 +202,7 @@ export const filesState = {
           eventFile,
           timerFile,
           signalFile,
+          inotifyFile,
           socketEnd,
           epollFile,
         ])),
@@ -257,7 +279,7 @@ export const filesState = {
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
   // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
-  // can be waited for, and how much a pipe holds, version 5 files of signals,
+  // can be waited for, and how much a pipe holds, version 5 files of signals and of inotify,
   // packets in pipes, seals, and files that calls go on with.
   upgrades: {
     1: (old: unknown) => old,

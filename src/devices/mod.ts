@@ -128,6 +128,7 @@ export {
   type HostPathsOptions,
   withoutUmask,
 } from "./host_paths.ts";
+export { InotifyFile } from "./inotify_file.ts";
 export { IoVector } from "./io_vector.ts";
 export {
   checkConfig,

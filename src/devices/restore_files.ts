@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errnoName } from "../kvm/mod.ts";
 import { CarriedFiles } from "./carried_files.ts";
 import {
   HostStream,
@@ -22,6 +23,7 @@ import { FilesError } from "./errors.ts";
 import { EventFile } from "./event_file.ts";
 import { FdTable } from "./fd_table.ts";
 import { O } from "./host_constants.ts";
+import { areEvents, InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
 import { PipeBuffer, PipeEnd } from "./pipe.ts";
 import {
@@ -362,6 +364,21 @@ function* check(
     }
     case "signalfd":
       return asItIs(new SignalFile(state.flags & O.nonBlock, state.mask));
+    case "inotify": {
+      const { paths } = options;
+      const flags = state.flags & O.nonBlock;
+      const look = (path: string) =>
+        paths.open("/", path, O.path, 0, { read: true });
+      if (!areEvents(state.events)) throw malformed("it has half an event");
+      const file = InotifyFile.restore(flags, state, look);
+      if (typeof file !== "number") return asItIs(file);
+      throw new FilesError(
+        "FILES_DENIED",
+        `Cannot restore "fd-table": nothing can be watched here (${
+          errnoName(-file)
+        })`,
+      );
+    }
     case "timerfd": {
       const { dueNs, intervalNs, flags, clock, ...rest } = state;
       if (!options.clock) throw malformed("it has timers, and no clock");

@@ -34,6 +34,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["kept", "closed"],
   ["kept", "seals"],
   ["sources"],
+  ["inotify", "saved"],
   ["futex_pi", "raw"],
   ["futex_pi", "mutexes"],
 ];

@@ -21,7 +21,7 @@ import type { Linux } from "../linux.ts";
 import { type FolderNode, text, type VirtualNode } from "./node.ts";
 
 /** What a link of /proc/PID/fd shows, a character a byte. */
-function shown(linux: Linux, fd: number, file: OpenFile): string {
+function shown(linux: Linux, file: OpenFile): string {
   if (file instanceof PipeEnd) return `pipe:[${file.pipe.inode}]`;
   if (file instanceof VirtualFile) return file.path;
   if (file instanceof DeviceFile) return file.path;
@@ -31,6 +31,7 @@ function shown(linux: Linux, fd: number, file: OpenFile): string {
   }
   if (file.type === "console") return consoleName(file);
   if (file instanceof SocketEnd) return `socket:[${file.inode}]`;
+  if (file.type === "inotify") return "anon_inode:inotify";
   return file.type === "epoll"
     ? "anon_inode:[eventpoll]"
     : `anon_inode:[${file.type}]`;
@@ -72,7 +73,7 @@ export const descriptorFolder: FolderNode = {
       kind: "link",
       target: () => {
         const file = linux.fds.file(fd);
-        return file && shown(linux, fd, file);
+        return file && shown(linux, file);
       },
       file: () => linux.fds.file(fd),
     };

@@ -8,6 +8,7 @@ import {
   addSeals,
   getSeals,
   HostFile,
+  InotifyFile,
   MAX_PIPE_BYTES,
   MIN_PIPE_BYTES,
   O,
@@ -268,7 +269,7 @@ export const descriptorCalls: SyscallTable = {
         if (file instanceof PipeEnd) {
           return linux.user.writeU32(argument, file.pipe.lengthBytes);
         }
-        if (file instanceof SocketEnd) {
+        if (file instanceof SocketEnd || file instanceof InotifyFile) {
           return linux.user.writeU32(argument, file.waitingBytes);
         }
         break;

@@ -13,6 +13,7 @@ import { epollCalls } from "./epoll.ts";
 import { eventCalls } from "./events.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
+import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
 import { lockCalls, lockPartly } from "./locks.ts";
@@ -52,6 +53,7 @@ export const PARTLY: PartlyTable = {
   ...xattrPartly,
   ...memoryFilePartly,
   ...ioPartly,
+  ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
 };
@@ -81,6 +83,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...descriptorCalls,
     ...pollCalls,
     ...epollCalls,
+    ...inotifyCalls,
     ...eventCalls,
     ...socketCalls,
     ...memoryCalls,
