@@ -4,12 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
+
+/* asm-generic/termbits.h and ioctls.h, which not every libc knows of. */
+struct termios2 {
+  unsigned iflag, oflag, cflag, lflag;
+  unsigned char line, cc[19];
+  unsigned ispeed, ospeed;
+};
+#undef TCGETS2
+#undef TCSETSF2
+#define TCGETS2 _IOR('T', 0x2A, struct termios2)
+#define TCSETSF2 _IOW('T', 0x2D, struct termios2)
 
 int main(void) {
   struct termios before, raw, seen;
   struct winsize size;
+  struct termios2 two;
+  struct stat own, found;
   printf("isatty %d %d %d\n", isatty(0), isatty(1), isatty(2));
   printf("tcgetattr %d\n", tcgetattr(0, &before));
   printf("canonical %d echo %d\n", !!(before.c_lflag & ICANON),
@@ -27,6 +42,22 @@ int main(void) {
   printf("canonical %d echo %d\n", !!(seen.c_lflag & ICANON),
          !!(seen.c_lflag & ECHO));
   errno = 0;
+  tcsetattr(tty, TCSADRAIN, &before);
+  printf("tcgets2 %d", ioctl(0, TCGETS2, &two));
+  printf(" canonical %d, cc %d\n", !!(two.lflag & ICANON),
+         two.cc[VINTR] == before.c_cc[VINTR]);
+  two.lflag &= ~(unsigned)(ICANON | ECHO);
+  printf("tcsets2 %d\n", ioctl(tty, TCSETSF2, &two));
+  tcgetattr(0, &seen);
+  printf("canonical %d echo %d\n", !!(seen.c_lflag & ICANON),
+         !!(seen.c_lflag & ECHO));
+  printf("named %d", ttyname(0) != NULL);
+  int named = fstat(0, &own) || stat(ttyname(0), &found);
+  printf(" %d %d", named, own.st_rdev == found.st_rdev);
+  printf(" %d\n", own.st_ino == found.st_ino);
+  printf("/dev/tty %d", stat("/dev/tty", &found));
+  printf(" %d\n", found.st_rdev == makedev(5, 0));
+  printf("opened %d\n", open(ttyname(0), O_RDWR | O_NOCTTY) >= 0);
   printf("bad pointer %d", ioctl(0, TCSETS, (void *)8));
   printf(" %s\n", strerror(errno));
   printf("ready\n");

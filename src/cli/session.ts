@@ -83,6 +83,8 @@ export class Saves {
       tracer: this.shared.trace?.tracer,
       strict: this.shared.strict,
       warn: say,
+      // Not within the call that stopped it.
+      onStop: (vm) => void setTimeout(() => standStill(vm)),
       onSave: async (vm) => {
         const error = await this.save(vm, false);
         if (error !== undefined) return -errnoOf(error);
@@ -135,12 +137,16 @@ export class Saves {
   }
 }
 
-/** Stops this process, as the user wants, with the VM paused meanwhile. */
+/**
+ * Stops this process, as its program was stopped, with the VM paused meanwhile:
+ * the shell gets its terminal as it was. What continues this process continues
+ * the program.
+ */
 async function standStill(vm: Vm): Promise<void> {
-  if (vm.state !== "running") return;
   await vm.pause();
-  if (vm.end) return;
+  if (vm.state === "stopped") return;
   Deno.kill(Deno.pid, "SIGSTOP");
+  vm.signal(SIGNAL.SIGCONT);
   vm.run().catch(() => {}); // whoever ran it first is told
 }
 
@@ -165,7 +171,6 @@ export async function session(
   };
   let saving: Promise<unknown> = Promise.resolve();
   let isStopping = false;
-  let stopping: Promise<void> = Promise.resolve();
   const saveNow = async () => {
     // One that stops the VM is the last.
     if (vm.end || isStopping) return;
@@ -179,16 +184,15 @@ export async function session(
     SIGQUIT: pass("SIGQUIT"),
     SIGTERM: pass("SIGTERM"),
     SIGWINCH: pass("SIGWINCH"),
-    SIGTSTP: () => {
-      // The shell gets its terminal as it was; SIGCONT goes on behind this.
-      stopping = stopping.then(() => standStill(vm));
-    },
+    SIGTSTP: pass("SIGTSTP"),
     SIGUSR2: () => {
       // One that is asked for while another is under way ends before that.
       const before = saving;
       saving = saveNow().then(() => before);
     },
   });
+  // Nobody would know that it was stopped when it was saved.
+  if (vm.stopSignal !== undefined) vm.signal(SIGNAL.SIGCONT);
   const end = await vm.run();
   await saving;
   if (interrupted > 0) return interrupted;

@@ -22,6 +22,8 @@ import {
   ScriptTerminal,
   type Terminal,
   type TerminalSize,
+  terminalStat,
+  TERMIOS_BYTES,
   TTY,
 } from "./terminal.ts";
 import { SharedPolls } from "./shared_polls.ts";
@@ -29,9 +31,6 @@ import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
 const SAFE_WRITE_BYTES = 4096;
-
-/** Major number of pseudo-terminals (Documentation/admin-guide/devices.txt). */
-const PTS_MAJOR = 136;
 
 /** One of the VMM's own three descriptors. */
 export class HostStream extends OpenFile {
@@ -89,7 +88,13 @@ export class HostStream extends OpenFile {
   }
 
   override stat(stat: Uint8Array<ArrayBuffer>): number {
-    return fstat(this.stream, stat);
+    return this.isTerminal ? terminalStat(stat) : fstat(this.stream, stat);
+  }
+
+  /** Whether it is a terminal. */
+  get isTerminal(): boolean {
+    const scratch = new Uint8Array(TERMIOS_BYTES);
+    return hostTerminal.ioctl(this.stream, TTY.getAttributes, scratch) >= 0;
   }
 
   override poll(events: number): number {
@@ -254,6 +259,11 @@ export class ScriptStream extends OpenFile {
     this.#console = script;
   }
 
+  /** Whether it is a terminal. */
+  get isTerminal(): boolean {
+    return this.#console.terminal !== undefined;
+  }
+
   override read(io: IoVector): number {
     return this.#console.read(io);
   }
@@ -271,8 +281,7 @@ export class ScriptStream extends OpenFile {
     if (!this.#console.terminal) {
       return writeSpecialStat(stat, S_IF.fifo | 0o600, 1 + this.stream);
     }
-    const mode = S_IF.character | 0o620;
-    return writeSpecialStat(stat, mode, 3, PTS_MAJOR << 8);
+    return terminalStat(stat);
   }
 
   override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
@@ -309,6 +318,31 @@ export class ScriptStream extends OpenFile {
 
 /** The path that opens the terminal of a program. */
 export const TERMINAL_PATH = "/dev/tty";
+
+/** The name that the terminal of a program has. */
+export const TERMINAL_NAME = "/dev/pts/0";
+
+/** A terminal by its name, to look at. */
+export class TerminalName extends OpenFile {
+  readonly type = "terminal";
+  readonly #isAlias: boolean;
+
+  /** @param path TERMINAL_PATH or TERMINAL_NAME */
+  constructor(path: string) {
+    super(O.path);
+    this.#isAlias = path === TERMINAL_PATH;
+  }
+
+  override stat(stat: Uint8Array<ArrayBuffer>): number {
+    return terminalStat(stat, this.#isAlias);
+  }
+}
+
+/** Whether a file is the terminal of a program. */
+export function isTerminal(file: OpenFile): boolean {
+  if (file instanceof ScriptStream) return file.isTerminal;
+  return file instanceof HostStream && file.isTerminal;
+}
 
 /** The terminal that a VM's program has: a script's, if it is one, or ours. */
 export function terminalOf(script?: ScriptConsole): Terminal | undefined {

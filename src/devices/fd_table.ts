@@ -25,6 +25,12 @@ export class FdTable {
   readonly locks = new ProcessLocks();
   readonly #slots: (Descriptor | undefined)[] = [];
   readonly #held = new Map<number, OpenFile>();
+  /** Files that calls go on with, by task, then by descriptor. */
+  readonly #kept = new Map<number, Map<number, OpenFile>>();
+  /** Of those, the files of the task whose call is tried again. */
+  #seen: Map<number, OpenFile> | undefined;
+  /** Told of a descriptor before it is closed. */
+  onClose: ((fd: number) => void) | undefined;
 
   /** The descriptor numbered `fd`. */
   get(fd: number): Descriptor | undefined {
@@ -33,7 +39,7 @@ export class FdTable {
 
   /** The file behind `fd`. */
   file(fd: number): OpenFile | undefined {
-    return this.#slots[fd]?.file;
+    return this.#seen?.get(fd) ?? this.#slots[fd]?.file;
   }
 
   /** Whether a number below `limit` is free. */
@@ -82,6 +88,7 @@ export class FdTable {
   close(fd: number): number {
     const slot = this.#slots[fd];
     if (!slot) return -ERRNO.EBADF;
+    this.onClose?.(fd);
     this.#slots[fd] = undefined;
     this.locks.closed(slot.file);
     if (--slot.file.references === 0) slot.file.release();
@@ -96,10 +103,14 @@ export class FdTable {
     }
   }
 
-  /** Every open file once, in order of its lowest descriptor; then those held. */
+  /**
+   * Every open file once, in order of its lowest descriptor; then those held
+   * for mappings, and for calls.
+   */
   files(): OpenFile[] {
     const open = this.#slots.flatMap((s) => s ? [s.file] : []);
-    return [...new Set([...open, ...this.#held.values()])];
+    const kept = [...this.#kept.values()].flatMap((own) => [...own.values()]);
+    return [...new Set([...open, ...this.#held.values(), ...kept])];
   }
 
   /** Keeps a file open that is mapped at `gpa`, whatever descriptors there are. */
@@ -126,9 +137,45 @@ export class FdTable {
     return [...this.#held];
   }
 
+  /**
+   * Has a task's call, which waits, go on with the file behind `fd` when that is
+   * closed.
+   */
+  keep(tid: number, fd: number, file = this.#slots[fd]?.file): void {
+    let own = this.#kept.get(tid);
+    if (!file || own?.has(fd)) return;
+    if (!own) this.#kept.set(tid, own = new Map());
+    file.references++;
+    own.set(fd, file);
+  }
+
+  /** Shows descriptors as a task's call has them; absent: as they are. */
+  showTo(tid?: number): void {
+    this.#seen = tid === undefined ? undefined : this.#kept.get(tid);
+  }
+
+  /** A task's call has ended: nothing is kept for it. */
+  letGo(tid: number): void {
+    const own = this.#kept.get(tid);
+    if (!own) return;
+    this.#kept.delete(tid);
+    if (this.#seen === own) this.#seen = undefined;
+    for (const file of own.values()) {
+      if (--file.references === 0) file.release();
+    }
+  }
+
+  /** Every file that is kept for a call. */
+  kept(): { tid: number; fd: number; file: OpenFile }[] {
+    return [...this.#kept].flatMap(([tid, own]) =>
+      [...own].map(([fd, file]) => ({ tid, fd, file }))
+    );
+  }
+
   /** Closes everything. */
   closeAll(): void {
     for (const [fd] of this.entries()) this.close(fd);
     for (const [gpa] of this.held()) this.drop(gpa);
+    for (const tid of [...this.#kept.keys()]) this.letGo(tid);
   }
 }

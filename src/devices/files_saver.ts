@@ -28,11 +28,13 @@ import { close, fstatat, lseek, offsetOf, open } from "./host_calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { HostPaths } from "./host_paths.ts";
+import { InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
 import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 import { RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile, type PluginFileState } from "./plugin_file.ts";
+import { SignalFile } from "./signal_file.ts";
 import { SocketEnd } from "./socket_end.ts";
 import { TimerFile } from "./timer_file.ts";
 import { VirtualFile } from "./virtual_file.ts";
@@ -135,12 +137,18 @@ export class FilesSaver implements Component {
         gpa,
         file: files.indexOf(file),
       })),
+      kept: this.#fds.kept().map(({ tid, fd, file }) => ({
+        tid,
+        fd,
+        file: files.indexOf(file),
+      })),
       pipes: pipes.map((pipe) => ({
         inode: pipe.inode,
         readEndOpen: pipe.open.read,
         writeEndOpen: pipe.open.write,
         capacityBytes: pipe.capacityBytes,
         content: pipe.content(),
+        segments: pipe.segments.map((one) => ({ ...one })),
       })),
       locks,
       consoleInput,
@@ -243,6 +251,13 @@ function describe(
     const { value, isSemaphore } = file;
     return { type: "eventfd", flags, value, isSemaphore };
   }
+  if (file instanceof SignalFile) {
+    return { type: "signalfd", flags, mask: file.mask };
+  }
+  if (file instanceof InotifyFile) {
+    const { watches, next, events } = file.state();
+    return { type: "inotify", flags, watches: [...watches], next, events };
+  }
   if (file instanceof TimerFile) {
     const { dueNs, intervalNs, ...state } = file.state();
     return {
@@ -307,6 +322,7 @@ function describeHostFile(
     identity: found.identity,
     isUnlinked,
     isCarried: !isFolder && (carry || isUnlinked),
+    seals: isUnlinked ? file.seals() : null,
   };
 }
 

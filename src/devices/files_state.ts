@@ -11,6 +11,7 @@ import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
+import { MAX_INOTIFY_BYTES, MAX_WATCHES } from "./inotify_file.ts";
 import { MAX_PIPE_BYTES, MIN_PIPE_BYTES, PIPE_BYTES } from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
 import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
@@ -22,6 +23,9 @@ export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
 
 /** How many mapped files are held open at most. */
 const MAX_HELD = 400;
+
+/** How many files are kept at most for calls whose descriptors were closed. */
+const MAX_KEPT = 4096;
 
 const flags = v.pipe(v.number(), v.integer());
 
@@ -38,6 +42,8 @@ const hostFile = v.object({
   isUnlinked: v.boolean(),
   /** Whether its content is in the parts that follow. */
   isCarried: v.boolean(),
+  /** F_SEAL_* of a file in memory; null where there cannot be any. */
+  seals: v.nullable(v.pipe(count, v.maxValue(0x3f))),
 });
 const virtualFile = v.object({
   type: v.literal("virtual"),
@@ -58,6 +64,7 @@ export type HostFileState = v.InferOutput<typeof hostFile>;
 interface OldTable {
   readonly part?: unknown;
   readonly pipes?: object[];
+  readonly files?: { readonly type?: unknown }[];
 }
 
 const eventFile = v.object({
@@ -65,6 +72,33 @@ const eventFile = v.object({
   flags,
   value: v.pipe(u64, v.maxValue(MAX_EVENT_VALUE)),
   isSemaphore: v.boolean(),
+});
+
+const signalFile = v.object({
+  type: v.literal("signalfd"),
+  flags,
+  /** The signals that are read from it: bit N - 1 is signal N. */
+  mask: u64,
+});
+
+const inotifyFile = v.object({
+  type: v.literal("inotify"),
+  flags,
+  /** What it watches. */
+  watches: v.pipe(
+    v.array(v.object({
+      number: v.pipe(count, v.minValue(1), v.maxValue(0x7fff_ffff)),
+      /** Path in the program's root, a character a byte. */
+      path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+      /** For which events: IN_*. */
+      mask: u32,
+    })),
+    v.maxLength(MAX_WATCHES),
+  ),
+  /** The number of the next watch. */
+  next: v.pipe(count, v.minValue(1), v.maxValue(0x7fff_ffff)),
+  /** Events that were not read. */
+  events: bytes(MAX_INOTIFY_BYTES),
 });
 
 const timerFile = v.object({
@@ -135,7 +169,7 @@ const epollFile = v.object({
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 4,
+  version: 5,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -167,10 +201,12 @@ export const filesState = {
           virtualFile,
           eventFile,
           timerFile,
+          signalFile,
+          inotifyFile,
           socketEnd,
           epollFile,
         ])),
-        v.maxLength(MAX_DESCRIPTORS + MAX_HELD),
+        v.maxLength(MAX_DESCRIPTORS + MAX_HELD + MAX_KEPT),
       ),
       /** Files that are mapped, and open for that alone it may be. */
       held: v.pipe(
@@ -181,6 +217,17 @@ export const filesState = {
           file: count,
         })),
         v.maxLength(MAX_HELD),
+      ),
+      /** Files that calls go on with whose descriptors were closed. */
+      kept: v.pipe(
+        v.array(v.object({
+          /** Of which thread the call is. */
+          tid: count,
+          fd: v.pipe(count, v.maxValue(MAX_DESCRIPTORS - 1)),
+          /** Index into `files`. */
+          file: count,
+        })),
+        v.maxLength(MAX_KEPT),
       ),
       pipes: v.pipe(
         v.array(v.object({
@@ -195,6 +242,18 @@ export const filesState = {
           ),
           /** Bytes written and not yet read. */
           content: bytes(MAX_PIPE_BYTES),
+          /** The oldest of them, packet by packet: how many bytes, and which is one. */
+          segments: v.pipe(
+            v.array(v.object({
+              lengthBytes: v.pipe(
+                count,
+                v.minValue(1),
+                v.maxValue(MAX_PIPE_BYTES),
+              ),
+              isPacket: v.boolean(),
+            })),
+            v.maxLength(MAX_PIPE_BYTES / MIN_PIPE_BYTES * 2),
+          ),
         })),
         v.maxLength(MAX_DESCRIPTORS),
       ),
@@ -220,11 +279,13 @@ export const filesState = {
   ]),
   // Version 2 added open files of devices that are plugins, version 3 files that
   // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
-  // can be waited for, and how much a pipe holds.
+  // can be waited for, and how much a pipe holds, version 5 files of signals and of inotify,
+  // packets in pipes, seals, and files that calls go on with.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) => withField(old, { held: [], locks: [] }),
     3: upgrade3,
+    4: upgrade4,
   },
 } satisfies StateSchema<unknown>;
 
@@ -242,17 +303,31 @@ function upgrade3(old: unknown): unknown {
   return withField(old, { pipes: grown, terminal: null });
 }
 
-/** A part of the state of the descriptors, version 4. */
-export type FilesStateV4 = v.InferOutput<typeof filesState.schema>;
+function upgrade4(old: unknown): unknown {
+  const { part, pipes, files } = (old ?? {}) as OldTable;
+  if (part !== "table" || !Array.isArray(pipes) || !Array.isArray(files)) {
+    return old;
+  }
+  return withField(old, {
+    kept: [],
+    files: files.map((file) =>
+      file?.type === "host" ? { ...file, seals: null } : file
+    ),
+    pipes: pipes.map((pipe) => ({ ...pipe, segments: [] })),
+  });
+}
+
+/** A part of the state of the descriptors, version 5. */
+export type FilesStateV5 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV4, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV5, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV4;
+  readonly state: FilesStateV5;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

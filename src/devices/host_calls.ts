@@ -22,6 +22,10 @@ const SYMBOLS = {
     parameters: ["i32", "buffer", "i32", "i64", "i32"],
     result: "i64",
   },
+  preadv2: {
+    parameters: ["i32", "buffer", "i32", "i64", "i32"],
+    result: "i64",
+  },
   // int fd, void *, size_t, off_t
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i64" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
@@ -147,6 +151,17 @@ export const pwritev = (fd: number, io: Iovecs, offset: number): number =>
 /** pwritev2(2) that does not wait; EOPNOTSUPP where the file cannot say. */
 export const writevNoWait = (fd: number, io: Iovecs): number =>
   result(c.pwritev2(fd, io.iovecs, io.count, -1n, RWF_NOWAIT));
+
+/** preadv2(2), or pwritev2(2) where `io` is written from; offset -1: its own. */
+export const moveWith = (
+  fd: number,
+  io: Iovecs & { readonly into: boolean },
+  offset: number,
+  flags: number,
+): number => {
+  const call = io.into ? c.preadv2 : c.pwritev2;
+  return result(call(fd, io.iovecs, io.count, BigInt(offset), flags));
+};
 
 /** pread(2) of one byte that nobody wants: 1, 0 at the end, or an errno. */
 export const preadByte = (fd: number, offset: number): number =>
@@ -320,6 +335,13 @@ export const ioctlNumber = (
 export const setFlags = (fd: number, flags: number): number =>
   result(c.fcntl(fd, 4, flags));
 
+/** fcntl(2) with F_GET_SEALS: the seals of a file in memory, or an errno. */
+export const getSeals = (fd: number): number => result(c.fcntl(fd, 1034, 0));
+
+/** fcntl(2) with F_ADD_SEALS. */
+export const addSeals = (fd: number, seals: number): number =>
+  result(c.fcntl(fd, 1033, seals));
+
 /** Which of `events` (poll.h) hold for `fd` now, with POLLERR and POLLHUP. */
 export function pollNow(fd: number, events: number): number {
   const entry = new DataView(new ArrayBuffer(8));
@@ -368,6 +390,6 @@ export async function pollUntil(
 export const open = (path: string, flags: number, mode = 0): number =>
   result(c.open(pathBytes(path), flags, mode));
 
-/** memfd_create(2): a file without a name, in memory. */
+/** memfd_create(2): a file without a name, in memory, that can be sealed. */
 export const memfdCreate = (name: string): number =>
-  result(c.memfd_create(pathBytes(name), 1));
+  result(c.memfd_create(pathBytes(name), 3));

@@ -10,7 +10,9 @@ import {
   fsync,
   ftruncate,
   getdents64,
+  getSeals,
   lseek,
+  moveWith,
   preadByte,
   preadv,
   pwritev,
@@ -70,6 +72,10 @@ export class HostFile extends OpenFile {
     return pwritev(this.#fd, io, offset);
   }
 
+  override moveWith(io: IoVector, offset: number, flags: number): number {
+    return moveWith(this.#fd, io, offset, flags);
+  }
+
   override readFault(offset?: number): number {
     const at = offset ?? lseek(this.#fd, 0, SEEK_CUR);
     if (at < 0) return at;
@@ -103,6 +109,12 @@ export class HostFile extends OpenFile {
 
   override sync(dataOnly: boolean): number {
     return fsync(this.#fd, dataOnly);
+  }
+
+  /** The seals of a file in memory; null where there are none ever. */
+  seals(): number | null {
+    const seals = getSeals(this.#fd);
+    return seals < 0 ? null : seals;
   }
 
   override setStatusFlags(flags: number): number {

@@ -7,11 +7,14 @@
 export { Clock, clockState, type ClockStateV1 } from "./clock.ts";
 export {
   HostStream,
+  isTerminal,
   openTerminal,
   ScriptConsole,
   type ScriptConsoleOptions,
   ScriptStream,
+  TERMINAL_NAME,
   TERMINAL_PATH,
+  TerminalName,
   terminalOf,
 } from "./console.ts";
 export {
@@ -19,6 +22,7 @@ export {
   setsAttributes,
   type Terminal,
   type TerminalSize,
+  TERMIOS2_BYTES,
   TERMIOS_BYTES,
   TTY,
   WINSIZE_BYTES,
@@ -80,10 +84,11 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV4,
+  type FilesStateV5,
   type FilesTable,
 } from "./files_state.ts";
 export {
+  addSeals,
   close,
   faccessat2,
   fchmodat,
@@ -91,6 +96,7 @@ export {
   fstat,
   fstatat,
   ftruncate,
+  getSeals,
   mkdirat,
   open as openHost,
   pread,
@@ -123,6 +129,7 @@ export {
   OUTSIDE,
   withoutUmask,
 } from "./host_paths.ts";
+export { InotifyFile } from "./inotify_file.ts";
 export { IoVector } from "./io_vector.ts";
 export {
   checkConfig,
@@ -132,12 +139,13 @@ export {
   LiveDevice,
   MAX_HELD_BYTES,
 } from "./live_device.ts";
+export { BufferVector } from "./buffer_vector.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
   type PendingCall,
   PendingSaver,
   pendingState,
-  type PendingStateV2,
+  type PendingStateV3,
 } from "./pending.ts";
 export {
   folderContent,
@@ -162,6 +170,7 @@ export {
   misfits,
   restoreFiles,
 } from "./restore_files.ts";
+export { SignalFile, type SignalSource } from "./signal_file.ts";
 export {
   MAX_SOCKET_BYTES,
   MSG,

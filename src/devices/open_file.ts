@@ -63,6 +63,17 @@ export abstract class OpenFile {
   }
 
   /**
+   * Reads or writes as preadv2(2) has it.
+   *
+   * @param offset where; -1: at the file's own offset
+   * @param flags RWF_*, which say nothing to most files
+   */
+  moveWith(io: IoVector, offset: number, _flags: number): number {
+    if (offset < 0) return io.into ? this.read(io) : this.write(io);
+    return io.into ? this.pread(io, offset) : this.pwrite(io, offset);
+  }
+
+  /**
    * What a read answers when the program may not use the memory: EFAULT, where
    * there is something to read.
    *

@@ -31,6 +31,8 @@ const callState = v.object({
   doneBytes: count,
   /** When it ends at the latest, nanoseconds of CLOCK_MONOTONIC. */
   deadlineNs: v.nullable(v.pipe(v.number(), v.safeInteger())),
+  /** Of a sleep by CPU time: what its clock is to show, nanoseconds. */
+  cpuNs: v.optional(count),
   /** Descriptors it waits for, and for which of poll's events. */
   waitsFor: v.array(v.object({ descriptor: count, events: count })),
   /**
@@ -47,7 +49,7 @@ const callState = v.object({
 /** How waiting calls travel. */
 export const pendingState = {
   kind: "pending-io",
-  version: 2,
+  version: 3,
   schema: v.object({
     /** The calls that wait, in the order in which they began to. */
     calls: v.pipe(
@@ -70,11 +72,13 @@ export const pendingState = {
       const { call } = old as { call: unknown };
       return { calls: call === null ? [] : [{ task: 0, call }] };
     },
+    /** Version 2 had no sleeps by CPU time. */
+    2: (old: unknown) => old,
   },
 } satisfies StateSchema<unknown>;
 
-/** The state of pending I/O, version 2. */
-export type PendingStateV2 = v.InferOutput<typeof pendingState.schema>;
+/** The state of pending I/O, version 3. */
+export type PendingStateV3 = v.InferOutput<typeof pendingState.schema>;
 
 /** A call that waits. */
 export type PendingCall = v.InferOutput<typeof callState>;
@@ -84,10 +88,10 @@ export class PendingSaver implements Component {
   readonly id = "pending-io";
   readonly kind: string = pendingState.kind;
   readonly version: number = pendingState.version;
-  readonly #state: () => PendingStateV2;
+  readonly #state: () => PendingStateV3;
 
   /** @param state gives the calls that wait now */
-  constructor(state: () => PendingStateV2) {
+  constructor(state: () => PendingStateV3) {
     this.#state = state;
   }
 

@@ -7,7 +7,7 @@
 import { ERRNO } from "../kvm/mod.ts";
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
-import { OpenFile, writeSpecialStat } from "./open_file.ts";
+import { gather, OpenFile, writeSpecialStat } from "./open_file.ts";
 import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How many bytes a pipe holds (pipe(7)). */
@@ -21,8 +21,21 @@ export const MAX_PIPE_BYTES = 1024 * 1024;
 /** Writes up to this size are not split (pipe(7)'s PIPE_BUF). */
 const ATOMIC_BYTES = 4096;
 
+/** Bytes that wait together: a packet, or those between two packets. */
+export interface Segment {
+  /** How many bytes. */
+  lengthBytes: number;
+  /** Whether it is one write (O_DIRECT), which one read takes. */
+  readonly isPacket: boolean;
+}
+
 /** The bytes between a pipe's two ends: a ring. */
 export class PipeBuffer {
+  /**
+   * The oldest bytes, packet by packet; those behind the last one are in none.
+   * Empty in a pipe that nobody writes packets to.
+   */
+  readonly segments: Segment[] = [];
   #ring: Uint8Array;
   #start = 0;
   /** How many bytes wait to be read. */
@@ -36,13 +49,15 @@ export class PipeBuffer {
 
   /**
    * @param inode what fstat shows @param content bytes that wait already
-   * @param capacityBytes how much it holds
+   * @param capacityBytes how much it holds @param segments the packets in it
    */
   constructor(
     inode: number,
     content: Uint8Array = new Uint8Array(),
     capacityBytes = PIPE_BYTES,
+    segments: readonly Segment[] = [],
   ) {
+    this.segments.push(...segments.map((one) => ({ ...one })));
     this.inode = inode;
     this.#ring = new Uint8Array(Math.max(capacityBytes, content.length));
     this.#ring.set(content);
@@ -73,57 +88,122 @@ export class PipeBuffer {
   }
 
   /** A copy of the bytes that wait, the oldest first. */
-  content(): Uint8Array {
-    const bytes = new Uint8Array(this.lengthBytes);
-    for (let i = 0; i < bytes.length; i++) {
-      bytes[i] = this.#ring[(this.#start + i) % this.#ring.length];
-    }
+  content(mostBytes = Infinity): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(Math.min(this.lengthBytes, mostBytes));
+    const end = this.#start + bytes.length;
+    const first = this.#ring.subarray(this.#start, end);
+    bytes.set(first);
+    const rest = bytes.length - first.length;
+    bytes.set(this.#ring.subarray(0, rest), first.length);
     return bytes;
   }
 
-  /** Moves the oldest bytes into `io`; returns how many. */
+  /** Moves the oldest bytes into `io`, of a packet at most one; how many. */
   take(io: IoVector): number {
+    const { given, dropped } = this.#nextRead(io.lengthBytes);
     let done = 0;
-    const { length } = this.#ring;
-    const wasFull = this.roomBytes < ATOMIC_BYTES;
+    let at = this.#start;
     io.forEach((piece) => {
-      while (piece.length > 0 && this.lengthBytes > 0) {
+      while (piece.length > 0 && done < given) {
         const n = Math.min(
           piece.length,
-          this.lengthBytes,
-          length - this.#start,
+          given - done,
+          this.#ring.length - at,
         );
-        piece.set(this.#ring.subarray(this.#start, this.#start + n));
+        piece.set(this.#ring.subarray(at, at + n));
         piece = piece.subarray(n);
-        this.#start = (this.#start + n) % length;
-        this.lengthBytes -= n;
+        at = (at + n) % this.#ring.length;
         done += n;
       }
     });
+    this.drop(dropped);
+    return done;
+  }
+
+  /** What one read takes, and what it leaves to nobody: a packet's rest. */
+  #nextRead(mostBytes: number): { given: number; dropped: number } {
+    let given = 0;
+    let known = 0;
+    for (const { isPacket, lengthBytes } of this.segments) {
+      const part = Math.min(lengthBytes, mostBytes - given);
+      given += part;
+      known += lengthBytes;
+      if (isPacket) return { given, dropped: given - part + lengthBytes };
+      if (given === mostBytes) return { given, dropped: given };
+    }
+    given += Math.min(this.lengthBytes - known, mostBytes - given);
+    return { given, dropped: given };
+  }
+
+  /** Drops the oldest bytes. */
+  drop(lengthBytes: number): void {
+    if (lengthBytes === 0) return;
+    const wasFull = this.roomBytes < ATOMIC_BYTES;
+    this.#start = (this.#start + lengthBytes) % this.#ring.length;
+    this.lengthBytes -= lengthBytes;
+    for (let left = lengthBytes; left > 0 && this.segments.length > 0;) {
+      const [first] = this.segments;
+      const part = Math.min(left, first.lengthBytes);
+      first.lengthBytes -= part;
+      left -= part;
+      if (first.lengthBytes === 0) this.segments.shift();
+    }
     // Of room where there was room before Linux says nothing.
     const hasRoom = wasFull && this.roomBytes >= ATOMIC_BYTES;
-    if (done > 0) this.wake(hasRoom ? WRITABLE : undefined);
-    return done;
+    this.wake(hasRoom ? WRITABLE : undefined);
   }
 
   /** Moves as many of `io`'s bytes in as there is room for; returns how many. */
   put(io: IoVector): number {
     let done = 0;
+    io.forEach((piece) => done += this.#append(piece));
+    if (done > 0) this.wake(READABLE);
+    return done;
+  }
+
+  /** Moves bytes in, as many as there is room for; returns how many. */
+  putBytes(bytes: Uint8Array): number {
+    const done = this.#append(bytes);
+    if (done > 0) this.wake(READABLE);
+    return done;
+  }
+
+  #append(bytes: Uint8Array): number {
+    let done = 0;
     const { length } = this.#ring;
-    io.forEach((piece) => {
-      while (piece.length > 0 && this.roomBytes > 0) {
-        const at = (this.#start + this.lengthBytes) % length;
-        const n = Math.min(
-          piece.length,
-          this.roomBytes,
-          length - at,
-        );
-        this.#ring.set(piece.subarray(0, n), at);
-        piece = piece.subarray(n);
-        this.lengthBytes += n;
-        done += n;
-      }
-    });
+    while (done < bytes.length && this.roomBytes > 0) {
+      const at = (this.#start + this.lengthBytes) % length;
+      const n = Math.min(bytes.length - done, this.roomBytes, length - at);
+      this.#ring.set(bytes.subarray(done, done + n), at);
+      this.lengthBytes += n;
+      done += n;
+    }
+    return done;
+  }
+
+  /** Whether one more packet finds room: each takes pages of its own. */
+  hasRoomForPacket(lengthBytes: number): boolean {
+    const pages = this.segments.reduce(
+      (n, one) => n + Math.ceil(one.lengthBytes / ATOMIC_BYTES),
+      0,
+    );
+    return this.roomBytes >= lengthBytes &&
+      (pages + 1) * ATOMIC_BYTES <= this.capacityBytes;
+  }
+
+  /** Moves bytes in as packets, as many as there is room for; how many bytes. */
+  putPackets(bytes: Uint8Array): number {
+    const known = this.segments.reduce((n, one) => n + one.lengthBytes, 0);
+    // What waits and is in no segment yet comes before.
+    const rest = this.lengthBytes - known;
+    if (rest > 0) this.segments.push({ lengthBytes: rest, isPacket: false });
+    let done = 0;
+    while (done < bytes.length) {
+      const packet = bytes.subarray(done, done + ATOMIC_BYTES);
+      if (!this.hasRoomForPacket(packet.length)) break;
+      done += this.#append(packet);
+      this.segments.push({ lengthBytes: packet.length, isPacket: true });
+    }
     if (done > 0) this.wake(READABLE);
     return done;
   }
@@ -193,6 +273,9 @@ export class PipeEnd extends OpenFile {
   /** Whether a write of so many bytes, or its first part, finds room. */
   #hasRoom(lengthBytes: number): boolean {
     const room = this.pipe.roomBytes;
+    if (this.flags & O.direct) {
+      return this.pipe.hasRoomForPacket(Math.min(lengthBytes, ATOMIC_BYTES));
+    }
     return lengthBytes <= ATOMIC_BYTES ? room >= lengthBytes : room > 0;
   }
 
@@ -201,7 +284,8 @@ export class PipeEnd extends OpenFile {
     if (!this.pipe.open.read) return -ERRNO.EPIPE;
     if (!this.#hasRoom(io.lengthBytes)) return -ERRNO.EAGAIN;
     if (isCutWithinPage(io)) return -ERRNO.EFAULT;
-    return this.pipe.put(io);
+    if ((this.flags & O.direct) === 0) return this.pipe.put(io);
+    return this.pipe.putPackets(gather(io, MAX_PIPE_BYTES));
   }
 
   override stat(stat: Uint8Array<ArrayBuffer>): number {
@@ -214,7 +298,7 @@ export class PipeEnd extends OpenFile {
       return (events & (pipe.lengthBytes > 0 ? READABLE : 0)) |
         (pipe.open.write ? 0 : POLL.hup);
     }
-    const room = pipe.roomBytes >= ATOMIC_BYTES;
+    const room = pipe.roomBytes >= ATOMIC_BYTES && pipe.hasRoomForPacket(0);
     return (events & (room ? WRITABLE : 0)) | (pipe.open.read ? 0 : POLL.err);
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errnoName } from "../kvm/mod.ts";
 import { CarriedFiles } from "./carried_files.ts";
 import {
   HostStream,
@@ -22,6 +23,7 @@ import { FilesError } from "./errors.ts";
 import { EventFile } from "./event_file.ts";
 import { FdTable } from "./fd_table.ts";
 import { O } from "./host_constants.ts";
+import { areEvents, InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
 import { PipeBuffer, PipeEnd } from "./pipe.ts";
 import {
@@ -32,6 +34,7 @@ import {
   type RestoreFilesOptions,
   type SharedFiles,
 } from "./reopen.ts";
+import { SignalFile } from "./signal_file.ts";
 import { SocketEnd, type SocketKind } from "./socket_end.ts";
 import { TimerFile } from "./timer_file.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
@@ -92,6 +95,9 @@ export class CheckedFiles implements Disposable {
       fds.installAt(fd, files[file], closeOnExec);
     }
     for (const { gpa, file } of this.#table.held) fds.hold(gpa, files[file]);
+    for (const { tid, fd, file } of this.#table.kept) {
+      fds.keep(tid, fd, files[file]);
+    }
     const { consoleInput, consoleEnded, terminal } = this.#table;
     if (terminal) terminalOf(this.#script)?.adopt(terminal.slice());
     if (consoleInput.length > 0) this.#script?.push(consoleInput);
@@ -137,7 +143,16 @@ function* checkInSteps(
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
   const pipes = table.pipes.map((p) => {
-    const pipe = new PipeBuffer(p.inode, p.content, p.capacityBytes);
+    const inSegments = p.segments.reduce((n, one) => n + one.lengthBytes, 0);
+    if (inSegments > p.content.length) {
+      throw malformed(`the packets of pipe ${p.inode} are more than is in it`);
+    }
+    const pipe = new PipeBuffer(
+      p.inode,
+      p.content,
+      p.capacityBytes,
+      p.segments,
+    );
     pipe.open.read = p.readEndOpen;
     pipe.open.write = p.writeEndOpen;
     return pipe;
@@ -168,6 +183,15 @@ function* checkInSteps(
         throw malformed(`the file mapped at gpa ${gpa} is out of place`);
       }
       held.add(gpa);
+    }
+    const kept = new Set<string>();
+    for (const { tid, fd, file } of table.kept) {
+      if (!checked[file] || kept.has(`${tid} ${fd}`)) {
+        throw malformed(
+          `the file that thread ${tid} waits for is out of place`,
+        );
+      }
+      kept.add(`${tid} ${fd}`);
     }
   } catch (error) {
     for (const one of checked) one.cancel();
@@ -220,10 +244,12 @@ function* misfitsInSteps(
   return found;
 }
 
-/** The lowest descriptor that points to a file; -1 where it is only mapped. */
+/** The lowest descriptor that points to a file; -1 where it is only mapped, or kept. */
 function descriptorOf(table: FilesTable, index: number): number {
+  const isElsewhere = [...table.held, ...table.kept]
+    .some(({ file }) => file === index);
   const fd = table.descriptors.find((d) => d.file === index)?.fd ??
-    (table.held.some(({ file }) => file === index) ? -1 : undefined);
+    (isElsewhere ? -1 : undefined);
   if (fd === undefined) throw malformed(`nothing points to file ${index}`);
   return fd;
 }
@@ -335,6 +361,23 @@ function* check(
       const { value, isSemaphore } = state;
       const flags = state.flags & O.nonBlock;
       return asItIs(new EventFile(flags, value, isSemaphore));
+    }
+    case "signalfd":
+      return asItIs(new SignalFile(state.flags & O.nonBlock, state.mask));
+    case "inotify": {
+      const { paths } = options;
+      const flags = state.flags & O.nonBlock;
+      const look = (path: string) =>
+        paths.open("/", path, O.path, 0, { read: true });
+      if (!areEvents(state.events)) throw malformed("it has half an event");
+      const file = InotifyFile.restore(flags, state, look);
+      if (typeof file !== "number") return asItIs(file);
+      throw new FilesError(
+        "FILES_DENIED",
+        `Cannot restore "fd-table": nothing can be watched here (${
+          errnoName(-file)
+        })`,
+      );
     }
     case "timerfd": {
       const { dueNs, intervalNs, flags, clock, ...rest } = state;

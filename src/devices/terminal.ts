@@ -6,6 +6,8 @@
 
 import { ERRNO } from "../kvm/mod.ts";
 import { ioctl, ioctlNumber } from "./host_calls.ts";
+import { S_IF } from "./host_constants.ts";
+import { writeSpecialStat } from "./open_file.ts";
 
 /** Requests of ioctl_tty(2) (asm-generic/ioctls.h). */
 export const TTY = {
@@ -25,10 +27,17 @@ export const TTY = {
   inputBytes: 0x541b, // FIONREAD
   giveUpControlling: 0x5422, // TIOCNOTTY
   getSession: 0x5429, // TIOCGSID
+  getAttributes2: 0x802c_542a, // TCGETS2
+  setAttributes2: 0x402c_542b, // TCSETS2
+  setAttributesDrain2: 0x402c_542c, // TCSETSW2
+  setAttributesFlush2: 0x402c_542d, // TCSETSF2
 } as const;
 
 /** Length of the kernel's `struct termios` (asm-generic/termbits.h). */
 export const TERMIOS_BYTES = 36;
+
+/** Length of `struct termios2`: that, and both speeds as numbers. */
+export const TERMIOS2_BYTES = 44;
 
 /** Length of `struct winsize`: rows, columns, and pixels of both. */
 export const WINSIZE_BYTES = 8;
@@ -36,9 +45,37 @@ export const WINSIZE_BYTES = 8;
 /** Where c_cflag is, and how long: the line's speed and form. */
 const CFLAG = { offset: 8, bytes: 4 } as const;
 
-/** Whether a request sets attributes. */
-export function setsAttributes(request: number): boolean {
-  return request >= TTY.setAttributes && request <= TTY.setAttributesFlush;
+/**
+ * How long the attributes are that a request sets: a `struct termios`, or
+ * `termios2`; 0 where it sets none.
+ */
+export function setsAttributes(request: number): number {
+  if (request >= TTY.setAttributes && request <= TTY.setAttributesFlush) {
+    return TERMIOS_BYTES;
+  }
+  const isNew = request >= TTY.setAttributes2 &&
+    request <= TTY.setAttributesFlush2;
+  return isNew ? TERMIOS2_BYTES : 0;
+}
+
+/** What the name of a terminal leads to in a `struct stat`: major and minor. */
+const PTS_DEVICE = 136 << 8;
+/** /dev/tty: whichever terminal a program has. */
+const TTY_DEVICE = 5 << 8;
+
+/**
+ * Fills a `struct stat` of 144 bytes for a terminal: by whichever descriptor or
+ * name, it is the one that the program has.
+ *
+ * @param isAlias whether it is /dev/tty that is looked at
+ */
+export function terminalStat(
+  stat: Uint8Array<ArrayBuffer>,
+  isAlias = false,
+): number {
+  return isAlias
+    ? writeSpecialStat(stat, S_IF.character | 0o666, 9, TTY_DEVICE)
+    : writeSpecialStat(stat, S_IF.character | 0o620, 3, PTS_DEVICE);
 }
 
 /** What a VM knows of the terminal of its program. */
@@ -79,7 +116,7 @@ class HostTerminal implements Terminal {
 
   /** A request of the program, on one of the streams. */
   ioctl(fd: number, request: number, argument: Uint8Array<ArrayBuffer>) {
-    if (!setsAttributes(request)) return ioctl(fd, request, argument);
+    if (setsAttributes(request) === 0) return ioctl(fd, request, argument);
     const before = new Uint8Array(TERMIOS_BYTES);
     const looked = ioctl(fd, TTY.getAttributes, before);
     if (looked < 0) return looked;
@@ -128,6 +165,9 @@ export function hostTerminalNumber(
 ): number {
   return ioctlNumber(fd, request, argument);
 }
+
+/** How fast a terminal is that is none of wires. */
+const STANDARD_BAUD = 38400;
 
 /** How large a terminal is. */
 export interface TerminalSize {
@@ -204,6 +244,11 @@ export class ScriptTerminal implements Terminal {
       case TTY.getAttributes:
         argument.set(this.#set ?? standardAttributes());
         return 0;
+      case TTY.getAttributes2:
+        argument.set(this.#set ?? standardAttributes());
+        view.setUint32(36, STANDARD_BAUD, true);
+        view.setUint32(40, STANDARD_BAUD, true);
+        return 0;
       case TTY.getSize:
         argument.fill(0);
         view.setUint16(0, this.#size.rows, true);
@@ -219,8 +264,8 @@ export class ScriptTerminal implements Terminal {
         view.setInt32(0, 0, true);
         return 0;
     }
-    if (!setsAttributes(request)) return -ERRNO.ENOTTY;
-    this.#set = argument.slice();
+    if (setsAttributes(request) === 0) return -ERRNO.ENOTTY;
+    this.#set = argument.slice(0, TERMIOS_BYTES);
     return 0;
   }
 

@@ -7,12 +7,15 @@
 import { fill } from "./carried_content.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
-import { close, memfdCreate, open } from "./host_calls.ts";
+import { addSeals, close, memfdCreate, open } from "./host_calls.ts";
 import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { cannotOpen } from "./restore_errors.ts";
 import { flagsAgain, seek } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
+
+/** No more seals can be added (linux/fcntl.h). */
+const F_SEAL_SEAL = 1;
 
 /** Files that have no name any more, in memory: one, however often opened. */
 export class UnlinkedFiles implements Disposable {
@@ -51,6 +54,9 @@ export function* reopenUnlinked(
     if (made < 0) return made;
     try {
       yield* fill(state, fd, content, made);
+      // One that was no such file cannot be sealed either.
+      const sealed = addSeals(made, state.seals ?? F_SEAL_SEAL);
+      if (sealed < 0) throw cannotOpen(state, fd, sealed);
       return made;
     } catch (error) {
       close(made);

@@ -28,6 +28,14 @@ import {
 } from "../vmm/mod.ts";
 import { AreaMemory, areaMemoryFields } from "./area_memory.ts";
 import { type Area, type AreaKind, AreaList } from "./areas.ts";
+import {
+  type AreaSource,
+  areaSourceField,
+  isSameFile,
+  movedBy,
+  type SourceFile,
+  sourcesField,
+} from "./area_source.ts";
 import { MappedFiles, mappedFilesField } from "./mapped_files.ts";
 import { VDSO_END_VA, VDSO_SPAN_BYTES } from "./vdso/layout.ts";
 
@@ -57,7 +65,7 @@ const MAX_AREAS = 65530;
 /** How an address space travels. */
 export const addressSpaceState = {
   kind: "address-space",
-  version: 4,
+  version: 5,
   schema: v.object({
     areas: v.pipe(
       v.array(v.object({
@@ -78,26 +86,30 @@ export const addressSpaceState = {
         ]),
         lazy: v.exactOptional(v.literal(true)),
         gpa: v.exactOptional(address),
+        source: v.exactOptional(areaSourceField),
       })),
       // A split may have made one or two more.
       v.maxLength(MAX_AREAS + 2),
     ),
     ...areaMemoryFields,
     files: mappedFilesField,
+    /** Files that pages were read from. */
+    sources: sourcesField,
     brkStart: address,
     brk: address,
   }),
   // Version 2 added areas that devices answer, version 3 those of the vDSO,
-  // version 4 shared files.
+  // version 4 shared files, version 5 which files pages were read from.
   upgrades: {
     1: (old: unknown) => old,
     2: (old: unknown) => old,
     3: (old: unknown) => ({ ...old as object, files: [] }),
+    4: (old: unknown) => ({ ...old as object, sources: [] }),
   },
 } satisfies StateSchema<unknown>;
 
-/** The state of an address space, version 4. */
-export type AddressSpaceStateV4 = v.InferOutput<
+/** The state of an address space, version 5. */
+export type AddressSpaceStateV5 = v.InferOutput<
   typeof addressSpaceState.schema
 >;
 
@@ -135,7 +147,7 @@ export class AddressSpace implements Component {
    */
   constructor(
     memory: Memory,
-    state?: AddressSpaceStateV4,
+    state?: AddressSpaceStateV5,
     isDevice: IsDevice = () => false,
   ) {
     this.#behind = new AreaMemory(memory, state);
@@ -147,7 +159,7 @@ export class AddressSpace implements Component {
     if (state) this.#load(state, isDevice);
   }
 
-  #load(state: AddressSpaceStateV4, isDevice: IsDevice): void {
+  #load(state: AddressSpaceStateV5, isDevice: IsDevice): void {
     let last = 0;
     for (const area of state.areas) {
       if (
@@ -185,7 +197,21 @@ export class AddressSpace implements Component {
         );
       }
       last = area.end;
-      this.areas.insert(area);
+      const { source, ...rest } = area;
+      const file = source && state.sources[source.file];
+      if (source && !file) {
+        throw new VmError(
+          "VM_MEMORY",
+          `Cannot restore the address space: area 0x${
+            start.toString(16)
+          } is of a file that is not there`,
+        );
+      }
+      this.areas.insert(
+        source && file
+          ? { ...rest, source: { file, offset: source.offset } }
+          : rest,
+      );
     }
     this.#brkStart = state.brkStart;
     this.#brk = state.brk;
@@ -193,8 +219,21 @@ export class AddressSpace implements Component {
 
   /** Answers with the areas and which memory is behind them. */
   dump(): Dump {
-    const state: AddressSpaceStateV4 = {
-      areas: this.areas.all.map((area) => ({ ...area })),
+    const sources: SourceFile[] = [];
+    const indexOf = (file: SourceFile) => {
+      const at = sources.findLastIndex((one) => isSameFile(one, file));
+      return at >= 0 ? at : sources.push(file) - 1;
+    };
+    const state: AddressSpaceStateV5 = {
+      areas: this.areas.all.map(({ source, ...area }) =>
+        source
+          ? {
+            ...area,
+            source: { file: indexOf(source.file), offset: source.offset },
+          }
+          : area
+      ),
+      sources,
       files: this.files.state(),
       brkStart: this.#brkStart,
       brk: this.#brk,
@@ -246,6 +285,7 @@ export class AddressSpace implements Component {
    * Maps zeroed memory at `va`, in place of what is there.
    *
    * @param lazy populate when touched, and do not count against memory
+   * @param source which file the pages are of
    * @returns `va`, or a negative errno
    */
   map(
@@ -254,12 +294,14 @@ export class AddressSpace implements Component {
     prot: number,
     kind: AreaKind,
     lazy = false,
+    source?: AreaSource,
   ): number {
     if (va < LOWEST_VA || va + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
     const end = va + lengthBytes;
     const area: Area = { start: va, end, prot, kind };
     if (lazy) area.lazy = true;
+    if (source) area.source = source;
     const others = this.#committedBytes([va, end]);
     if (commits(area) && others + lengthBytes > this.#memoryBytes) {
       return -ERRNO.ENOMEM;
@@ -368,7 +410,11 @@ export class AddressSpace implements Component {
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
     if (area.gpa !== undefined) {
-      for (let at = start; at < end; at += PAGE_BYTES) {
+      const last = area.kind === "shared"
+        ? this.files.endGpa(area.gpa) - area.gpa + area.start
+        : Infinity;
+      if (va >= last) return false;
+      for (let at = start; at < Math.min(end, last); at += PAGE_BYTES) {
         const gpa = area.gpa + (at - area.start);
         this.tables.mapDevicePage(at, gpa, area.prot);
       }
@@ -381,7 +427,26 @@ export class AddressSpace implements Component {
   /** Whether only the end of a mapped file is in the way of an access. */
   isBeyondFile(va: number, access: number): boolean {
     const area = this.areas.find(va);
-    return area?.kind === "beyond" && allows(area, access);
+    if (!area || !allows(area, access)) return false;
+    if (area.kind === "beyond") return true;
+    return area.kind === "shared" &&
+      va - area.start + area.gpa! >= this.files.endGpa(area.gpa!);
+  }
+
+  /**
+   * Forgets the pages that shared files do not have any more, so that an access
+   * faults; whether there is any such page.
+   */
+  forgetBeyondFiles(): boolean {
+    let isAny = false;
+    for (const area of this.areas.all) {
+      if (area.kind !== "shared") continue;
+      const from = area.start + this.files.endGpa(area.gpa!) - area.gpa!;
+      if (from >= area.end) continue;
+      this.#forgetPages(area, Math.max(from, area.start), area.end);
+      isAny = true;
+    }
+    return isAny;
   }
 
   /**
@@ -461,8 +526,11 @@ export class AddressSpace implements Component {
    * @returns `to`, or a negative errno
    */
   move(va: number, oldBytes: number, to: number, newBytes: number): number {
-    const { prot, kind, lazy } = this.areas.find(va)!;
+    const from = this.areas.find(va)!;
+    const { prot, kind, lazy } = from;
     const target: Area = { start: to, end: to + newBytes, prot, kind };
+    const source = movedBy(from.source, va - from.start);
+    if (source) target.source = source;
     if (lazy) target.lazy = true;
     if (to < LOWEST_VA || target.end > USER_END_VA) return -ERRNO.ENOMEM;
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
@@ -475,12 +543,12 @@ export class AddressSpace implements Component {
     const end = va + Math.min(oldBytes, newBytes);
     const isAligned = (to - va) % BLOCK_BYTES === 0;
     for (const block of this.#behind.blocksIn(va, end)) {
-      const from = Math.max(va, block * BLOCK_BYTES);
+      const first = Math.max(va, block * BLOCK_BYTES);
       const last = Math.min(end, (block + 1) * BLOCK_BYTES);
-      const into = to + (from - va);
-      if (isAligned && last - from === BLOCK_BYTES) {
-        this.#behind.moveBlock(from, into, prot);
-      } else this.#copyPages(from, last, into);
+      const into = to + (first - va);
+      if (isAligned && last - first === BLOCK_BYTES) {
+        this.#behind.moveBlock(first, into, prot);
+      } else this.#copyPages(first, last, into);
     }
     this.unmap(va, oldBytes);
     return to;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type AreaSource, isSameFile, movedBy } from "./area_source.ts";
+
 /** What an area is for. */
 export type AreaKind =
   | "program"
@@ -39,6 +41,16 @@ export interface Area {
    * leads to.
    */
   gpa?: number;
+  /** Of pages that were read from a file: where they are in it. */
+  source?: AreaSource;
+}
+
+/** Whether one area's pages follow another's in a file, or neither has one. */
+function followsIn(before: Area, area: Area): boolean {
+  if (!before.source || !area.source) return before.source === area.source;
+  const end = before.source.offset + (before.end - before.start);
+  return area.source.offset === end &&
+    isSameFile(before.source.file, area.source.file);
 }
 
 /** Areas in order of address; no two overlap. */
@@ -112,7 +124,8 @@ export class AreaList {
     if (
       before && area && before.end === area.start &&
       before.prot === area.prot && before.kind === area.kind &&
-      before.lazy === area.lazy && before.gpa === undefined
+      before.lazy === area.lazy && before.gpa === undefined &&
+      followsIn(before, area)
     ) {
       before.end = area.end;
       this.#areas.splice(index, 1);
@@ -126,6 +139,7 @@ export class AreaList {
     if (!area || area.start >= va) return;
     const behind: Area = { ...area, start: va };
     if (area.gpa !== undefined) behind.gpa = area.gpa + (va - area.start);
+    if (area.source) behind.source = movedBy(area.source, va - area.start);
     this.#areas.splice(index + 1, 0, behind);
     area.end = va;
   }

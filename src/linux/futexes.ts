@@ -10,6 +10,9 @@ import type { Task } from "./task.ts";
 /** Any wake is for a waiter with this bitset. */
 export const ANY_BITSET = 0xffff_ffff;
 
+/** The bitset of one that waits to own the futex: no other wake is for it. */
+export const TO_OWN = 0;
+
 /** The queues of tasks that wait, by the address of their futex. */
 export class Futexes {
   readonly #scheduler: Scheduler;
@@ -60,6 +63,26 @@ export class Futexes {
     }
     if (queue.length === 0) this.#queues.delete(address);
     return woken;
+  }
+
+  /** Addresses of the futexes that somebody waits for to own them. */
+  owned(): number[] {
+    return [...this.#queues].filter(([, queue]) =>
+      queue.some((task) => task.call!.futex!.bitset === TO_OWN)
+    ).map(([address]) => address);
+  }
+
+  /** The first task that waits at `address` to own it. */
+  nextOwner(address: number): Task | undefined {
+    return this.#queues.get(address)
+      ?.find((task) => task.call!.futex!.bitset === TO_OWN);
+  }
+
+  /** Ends a task's wait at `address`: it owns the futex. */
+  give(address: number, task: Task): void {
+    this.remove(task, address);
+    task.call!.futex!.isWoken = true;
+    this.#scheduler.wake(task);
   }
 
   /**

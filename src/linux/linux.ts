@@ -12,8 +12,9 @@ import {
   type OpenFile,
   openTerminal,
   type PendingCall,
-  type PendingStateV2,
+  type PendingStateV3,
   type ScriptConsole,
+  SignalFile,
 } from "../devices/mod.ts";
 import {
   type Memory,
@@ -33,6 +34,7 @@ import {
   readExceptionFrame,
   SIGNAL,
   type Signaled,
+  signalName,
   signalOf,
 } from "./faults.ts";
 import type { Process } from "./process.ts";
@@ -43,6 +45,7 @@ import { Scheduler } from "./scheduler.ts";
 import { Signals } from "./signals/delivery.ts";
 import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
 import { CODE } from "./signals/info.ts";
+import { endsByStop } from "./signals/interruption.ts";
 import { Timers } from "./signals/timers.ts";
 import { syscallName } from "./syscall_numbers.ts";
 import { SAVE_NUMBER, SYSCALLS } from "./syscalls/mod.ts";
@@ -95,7 +98,7 @@ export interface LinuxParts {
   /** Its descriptors. */
   readonly fds: FdTable;
   /** Its calls that wait. */
-  readonly pending: PendingStateV2;
+  readonly pending: PendingStateV3;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */
@@ -118,6 +121,8 @@ export interface LinuxOptions {
   readonly strict?: boolean;
   /** Called with what the user should know, a line without its end. */
   readonly warn?: (message: string) => void;
+  /** Called when a signal has stopped the program, until SIGCONT comes. */
+  readonly onStop?: (signal: number) => void;
   /** Answers SAVE(); absent: it fails with ENOSYS. */
   readonly onSave?: () => Promise<SaveAnswer>;
   /** Standard input, output and error; absent: those of this process. */
@@ -165,6 +170,8 @@ export class Linux implements Personality {
   readonly #options: LinuxOptions;
   readonly #warned = new Set<string>();
   #lastFault = { address: -1, count: 0 };
+  /** Where the program was when a page of a file was missing. */
+  #lastMissing = { rip: -1n, count: 0 };
   /** The waiting call, while it is tried again. */
   #resumed: PendingCall | null = null;
 
@@ -197,13 +204,18 @@ export class Linux implements Personality {
     this.signals = new Signals(this);
     this.timers = new Timers(this);
     this.scheduler.timers = this.timers;
+    for (const file of parts.fds.files()) {
+      if (file instanceof SignalFile) file.attach(this.signals);
+    }
     this.#options = options;
     this.#takeUp(parts.pending);
   }
 
   /** Takes up what the tasks of a saved program were about. */
-  #takeUp({ calls }: PendingStateV2): void {
+  #takeUp({ calls }: PendingStateV3): void {
     const tasks = [...this.process.tasks.values()];
+    const isStopped = this.process.state.stopSignal !== null;
+    if (isStopped) this.scheduler.hold();
     for (const { task: place, call } of calls) {
       const task = tasks[place];
       task.call = structuredClone(call);
@@ -212,7 +224,9 @@ export class Linux implements Personality {
       if (call.futex && !call.futex.isWoken) this.futexes.add(task);
     }
     for (const task of tasks) {
-      if (!task.call && task !== this.task) this.scheduler.wake(task);
+      // The current one is ready, too, where it does not just go on.
+      const isOther = isStopped || task !== this.task;
+      if (!task.call && isOther) this.scheduler.wake(task);
     }
   }
 
@@ -222,9 +236,9 @@ export class Linux implements Personality {
   }
 
   /** The calls that wait, as they travel. */
-  pending(): PendingStateV2 {
+  pending(): PendingStateV3 {
     const tasks = [...this.process.tasks.values()];
-    const calls: PendingStateV2["calls"] = [];
+    const calls: PendingStateV3["calls"] = [];
     for (const task of this.scheduler.blocked) {
       calls.push({ task: tasks.indexOf(task), call: task.call! });
     }
@@ -242,6 +256,35 @@ export class Linux implements Personality {
   kill(signaled: Signaled): number {
     this.exitStatus = { kind: "signaled", ...signaled };
     return LEFT;
+  }
+
+  /** Stops the program, as a signal does that nobody handles, until SIGCONT. */
+  stop(signal: number): void {
+    if (this.process.state.stopSignal !== null) return;
+    this.process.state.stopSignal = signal;
+    this.scheduler.hold();
+    for (const task of [...this.scheduler.blocked]) {
+      // The current task's call ends, or not, as it has the signal.
+      if (task === this.task || !endsByStop(task.call!)) continue;
+      task.registers!.result = -ERRNO.EINTR;
+      this.signals.restoreMask(task);
+      this.scheduler.unblock(task);
+      this.scheduler.wake(task);
+    }
+    if (this.#options.onStop) this.#options.onStop(signal);
+    else {
+      const name = signalName(signal);
+      this.warnOnce(`the program was stopped by ${name}: SIGCONT continues it`);
+    }
+  }
+
+  /** Lets a program go on that was stopped. */
+  continue(): void {
+    if (this.process.state.stopSignal === null) return;
+    this.process.state.stopSignal = null;
+    this.scheduler.release();
+    // There may be other signals for those who wait.
+    this.scheduler.retryAll();
   }
 
   /** Ends the program with `code`. */
@@ -293,16 +336,23 @@ export class Linux implements Personality {
   /** Tries the current task's call again: its registers are as they were. */
   #retry(call: PendingCall): Outcome {
     this.#resumed = call;
+    this.fds.showTo(this.task.tid);
     try {
       return this.#dispatch(call.number);
     } finally {
+      this.fds.showTo();
       this.#resumed = null;
     }
   }
 
   /** Has the current task take its signals, if there are any, and go on. */
   #deliverDue(task: Task): Outcome {
-    return this.signals.isDue(task) ? this.signals.deliver() : OUTCOME.run;
+    const outcome = this.signals.isDue(task)
+      ? this.signals.deliver()
+      : OUTCOME.run;
+    if (outcome !== OUTCOME.run || !this.scheduler.isHeld) return outcome;
+    this.scheduler.wake(task);
+    return OUTCOME.wait;
   }
 
   /** A call that would wait, and is to end for a signal; its result. */
@@ -370,6 +420,11 @@ export class Linux implements Personality {
     return openTerminal(this.#options.console, flags);
   }
 
+  /** Whether the program has a terminal. */
+  get hasTerminal(): boolean {
+    return typeof this.openTerminal(0) !== "number";
+  }
+
   /** Says that part of a call is not there; what the call then answers. */
   unsupported(what: string, result: number): number {
     if (this.#options.strict) {
@@ -416,6 +471,7 @@ export class Linux implements Personality {
     waitsFor?: { descriptor: number; events: number }[];
     deadlineNs?: number | null;
     doneBytes?: number;
+    cpuNs?: number;
     futex?: PendingCall["futex"];
   }): number {
     const { registers } = this;
@@ -426,6 +482,7 @@ export class Linux implements Personality {
       arguments: [0, 1, 2, 3, 4, 5].map((i) => registers.big(i)),
       doneBytes: what.doneBytes ?? 0,
       deadlineNs: what.deadlineNs ?? null,
+      cpuNs: what.cpuNs,
       waitsFor: what.waitsFor ?? [],
       futex: what.futex,
     };
@@ -436,7 +493,7 @@ export class Linux implements Personality {
   begin(): Outcome {
     this.scheduler.retryAll();
     const { task } = this;
-    if (task.call || task.hasEnded) return this.#next();
+    if (task.call || task.hasEnded || task.isReady) return this.#next();
     const canDeliver = this.signals.isDue(task) && this.scheduler.canSwitch;
     return canDeliver ? this.signals.deliver() : OUTCOME.run;
   }
@@ -578,13 +635,24 @@ export class Linux implements Personality {
     if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
       return undefined;
     }
+    // Which page it was is not known: KVM says nothing of it. The access is made
+    // again, and faults.
+    if (this.space.forgetBeyondFiles() && !this.#isRepeated()) {
+      return OUTCOME.run;
+    }
     const signaled = {
       signal: SIGNAL.SIGBUS,
       what: "access beyond the end of a mapped file",
       rip: this.registers.rip,
     };
-    // Which page it was is not known: KVM says nothing of it.
     return this.signals.force({ signaled, code: BUS_ADRERR });
+  }
+
+  /** Whether pages were missing again and again at the same instruction. */
+  #isRepeated(): boolean {
+    const { rip } = this.registers;
+    if (rip !== this.#lastMissing.rip) this.#lastMissing = { rip, count: 0 };
+    return ++this.#lastMissing.count > MAX_EQUAL_FAULTS;
   }
 
   /**

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { AreaSource } from "./area_source.ts";
+import type { AreaKind } from "./areas.ts";
 import { PAGE_BYTES, PROT } from "../vmm/mod.ts";
 import {
   type AddressSpace,
@@ -240,6 +242,9 @@ function mapStack(space: AddressSpace, elf: ElfProgram, path: string): void {
   );
 }
 
+/** What an area is of, as {@linkcode AddressSpace.map} takes it. */
+type MapRest = [kind: AreaKind, lazy?: boolean, source?: AreaSource];
+
 /** Maps and fills the segments; returns the end of the last. */
 function loadSegments(
   space: AddressSpace,
@@ -256,9 +261,20 @@ function loadSegments(
     // Two segments may share a page; it keeps the first one's protection.
     const from = Math.max(va - va % PAGE_BYTES, mappedEnd);
     const to = pageCeil(end);
+    // What is behind the file's part is memory like any other.
+    const held = Math.max(pageCeil(va + segment.fileBytes), from);
+    const offset = segment.fileOffset + (from - va);
+    const source = file.source && offset >= 0
+      ? { file: file.source, offset }
+      : undefined;
+    const map = (start: number, end: number, ...of: MapRest) =>
+      end <= start ||
+      space.map(start, end - start, segment.prot, ...of) >= 0;
     if (to > from) {
-      const result = space.map(from, to - from, segment.prot, "program");
-      if (result < 0) throw tooLarge(file.path, va, segment.memoryBytes);
+      const isMapped =
+        map(from, Math.min(held, to), "program", false, source) &&
+        map(held, to, "anonymous");
+      if (!isMapped) throw tooLarge(file.path, va, segment.memoryBytes);
       mappedEnd = to;
     }
     for (let done = 0; done < segment.fileBytes;) {

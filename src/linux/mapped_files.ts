@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { count as address } from "../state/mod.ts";
-import { type FdTable, O, type OpenFile } from "../devices/mod.ts";
+import { type FdTable, fstat, O, type OpenFile } from "../devices/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import {
   FILES_END_GPA,
@@ -118,7 +118,12 @@ export class MappedFiles {
     if (file.hostFd === undefined) return -ERRNO.ENODEV;
     const { isWritable } = file;
     const pages = { offset, lengthBytes, isWritable };
-    const gpa = this.#window.map(file.hostFd, pages);
+    let gpa = this.#window.map(file.hostFd, pages);
+    if (gpa === -ERRNO.EPERM && isWritable) {
+      // It is sealed against writes: it can be read still.
+      pages.isWritable = false;
+      gpa = this.#window.map(file.hostFd, pages);
+    }
     if (gpa < 0) return gpa;
     this.#mapped.push({ gpa, ...pages });
     this.#fds!.hold(gpa, file);
@@ -129,6 +134,20 @@ export class MappedFiles {
   file(gpa: number): OpenFile | undefined {
     const found = this.find(gpa);
     return found && this.#fds?.heldFile(found.gpa);
+  }
+
+  /**
+   * The physical address where the file that is mapped at `gpa` has ended, in
+   * whole pages: who touches what is there or above gets SIGBUS.
+   */
+  endGpa(gpa: number): number {
+    const found = this.find(gpa);
+    const fd = this.file(gpa)?.hostFd;
+    const stat = new Uint8Array(144);
+    if (!found || fd === undefined || fstat(fd, stat) < 0) return Infinity;
+    const size = Number(new DataView(stat.buffer).getBigInt64(48, true));
+    const pages = Math.ceil(size / PAGE_BYTES) * PAGE_BYTES;
+    return found.gpa + Math.max(pages - found.offset, 0);
   }
 
   /** Gives up what no area leads to any longer. */

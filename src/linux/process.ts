@@ -19,6 +19,7 @@ import {
   intervalTimerState,
   MAX_TIMERS,
   queueState,
+  signalNumber,
   timerState,
 } from "./signals/state.ts";
 import { Task, taskId, type TaskState, taskState } from "./task.ts";
@@ -42,7 +43,7 @@ const actionState = v.object({
 /** How a process travels. */
 export const processState = {
   kind: "process",
-  version: 3,
+  version: 4,
   schema: v.pipe(
     v.object({
       pid: taskId,
@@ -60,6 +61,8 @@ export const processState = {
       ),
       /** Signals sent to all of it that wait. */
       signals: queueState,
+      /** The signal that stopped it, until SIGCONT comes; null: it goes on. */
+      stopSignal: v.nullable(signalNumber),
       /** Timers of setitimer's that run. */
       intervalTimers: v.pipe(v.array(intervalTimerState), v.maxLength(3)),
       /** Timers of timer_create's. */
@@ -103,7 +106,7 @@ export const processState = {
       "two timers have the same number",
     ),
   ),
-  upgrades: { 1: upgrade1, 2: upgrade2 },
+  upgrades: { 1: upgrade1, 2: upgrade2, 3: upgrade3 },
 } satisfies StateSchema<unknown>;
 
 /** Version 1 had one task, and its fields among the process's. */
@@ -169,8 +172,18 @@ function upgrade2(old: unknown): unknown {
   };
 }
 
-/** The state of a process, version 3. */
-export type ProcessStateV3 = v.InferOutput<typeof processState.schema>;
+/** Version 3 knew of no process that is stopped, and of no timers of CPU time. */
+function upgrade3(old: unknown): unknown {
+  const { timers, ...process } = old as { timers: object[] };
+  return {
+    ...process,
+    stopSignal: null,
+    timers: timers.map((timer) => ({ ...timer, cpuTid: 0 })),
+  };
+}
+
+/** The state of a process, version 4. */
+export type ProcessStateV4 = v.InferOutput<typeof processState.schema>;
 
 /** What sigaction(2) sets for one signal. */
 export type SignalAction = v.InferOutput<typeof actionState>;
@@ -184,7 +197,7 @@ export class Process implements Component {
   readonly kind: string = processState.kind;
   readonly version: number = processState.version;
   /** What its threads share, but signal actions and limits. */
-  readonly state: Omit<ProcessStateV3, Apart>;
+  readonly state: Omit<ProcessStateV4, Apart>;
   /** By signal; those at their default are left out. */
   readonly signalActions = new Map<number, SignalAction>();
   /** Soft and hard limit by number; those at their default are left out. */
@@ -195,7 +208,7 @@ export class Process implements Component {
   current: Task;
 
   /** @param state a new process's, or one that was saved */
-  constructor(state: ProcessStateV3) {
+  constructor(state: ProcessStateV4) {
     const { signalActions, limits, tasks, current, ...rest } = state;
     this.state = structuredClone(rest);
     for (const action of signalActions) {
@@ -214,7 +227,7 @@ export class Process implements Component {
     argv: readonly string[],
     cwd: string,
     umask: number,
-  ): ProcessStateV3 {
+  ): ProcessStateV4 {
     const pid = 100;
     const name = executable.slice(executable.lastIndexOf("/") + 1).slice(0, 15);
     return {
@@ -224,6 +237,7 @@ export class Process implements Component {
       cwd,
       umask,
       signals: [],
+      stopSignal: null,
       intervalTimers: [],
       timers: [],
       nextTimer: 0,
@@ -255,7 +269,7 @@ export class Process implements Component {
   /** Answers with everything. */
   dump(): Dump {
     const tasks = [...this.tasks.values()];
-    const state: ProcessStateV3 = {
+    const state: ProcessStateV4 = {
       ...this.state,
       signalActions: [...this.signalActions.values()]
         .sort((a, b) => a.signal - b.signal),

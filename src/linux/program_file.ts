@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type SourceFile, sourceOf } from "./area_source.ts";
 import {
   close,
   fstat,
@@ -49,6 +50,8 @@ export class ProgramFile implements Disposable {
   readonly path: string;
   /** How long it is. */
   readonly sizeBytes: number;
+  /** What its pages are of, once they are mapped. */
+  readonly source: SourceFile | undefined;
   readonly #fd: number;
 
   /**
@@ -80,6 +83,7 @@ export class ProgramFile implements Disposable {
       );
     }
     this.#fd = fd;
+    this.source = sourceOf(fd, root.nameOf(fd));
     this.sizeBytes = Number(stat.getBigInt64(48, true));
   }
 

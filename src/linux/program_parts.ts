@@ -14,7 +14,7 @@ import {
   O,
   pathOf,
   pathText,
-  type PendingStateV2,
+  type PendingStateV3,
   RootFolder,
   SYSTEM,
   systemFolders,
@@ -34,7 +34,7 @@ export interface ProgramParts {
   /** Its descriptors. */
   readonly fds: FdTable;
   /** Its calls that wait. */
-  readonly pending: PendingStateV2;
+  readonly pending: PendingStateV3;
   /** Its clocks. */
   readonly clock: Clock;
   /** The host's files it may reach. */

@@ -8,12 +8,21 @@ import { type KvmVcpu, REG } from "../kvm/mod.ts";
 import { type Clock, type FdTable, Waits } from "../devices/mod.ts";
 import { yieldToEventLoop } from "../state/mod.ts";
 import type { Process } from "./process.ts";
+import { SYS } from "./syscall_numbers.ts";
 import type { Task } from "./task.ts";
 import { TaskRegisters } from "./task_registers.ts";
 
 /** High half of addresses at and above the `syscall` stub's. */
 const STUB_HIGH = 0x7fff;
 const STUB_LOW = 0xffff_f000;
+
+/** Calls that look anew what a descriptor is when something has happened. */
+const LOOKS_AGAIN = new Set<number>([
+  SYS.poll,
+  SYS.ppoll,
+  SYS.select,
+  SYS.pselect6,
+]);
 
 /** What happens at times of its own. */
 export interface Timed {
@@ -28,6 +37,7 @@ export class Scheduler {
   readonly #vcpu: KvmVcpu;
   readonly #process: Process;
   readonly #clock: Clock;
+  readonly #fds: FdTable;
   /** Tasks that can go on, the next one first. */
   readonly #ready: Task[] = [];
   readonly #waits: Waits<Task>;
@@ -35,6 +45,8 @@ export class Scheduler {
   readonly #blocked = new Set<Task>();
   /** What else has its times. */
   timers: Timed | undefined;
+  /** Whether no task goes on, whatever it waits for. */
+  #isHeld = false;
   /** Told when a task becomes ready, while somebody waits for that. */
   #onReady: (() => void) | undefined;
 
@@ -43,6 +55,8 @@ export class Scheduler {
     this.#vcpu = vcpu;
     this.#process = process;
     this.#clock = clock;
+    this.#fds = fds;
+    fds.onClose = (fd) => this.#keepOpen(fd);
     this.#waits = new Waits(fds, clock, (task) => this.wake(task));
   }
 
@@ -53,7 +67,23 @@ export class Scheduler {
 
   /** Whether another task than the current one can go on. */
   get hasReady(): boolean {
-    return this.#ready.length > 0;
+    return !this.#isHeld && this.#ready.length > 0;
+  }
+
+  /** Whether no task goes on: the process is stopped. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Lets no task go on until {@linkcode release}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Lets tasks go on again. */
+  release(): void {
+    this.#isHeld = false;
+    if (this.hasReady) this.#onReady?.();
   }
 
   /** Puts a task at the end of those that can go on. */
@@ -62,13 +92,13 @@ export class Scheduler {
     this.#waits.remove(task);
     task.isReady = true;
     this.#ready.push(task);
-    this.#onReady?.();
+    if (!this.#isHeld) this.#onReady?.();
   }
 
   /** Has a task look for signals: its call ends, or it leaves the vCPU. */
   interrupt(task: Task): void {
     if (this.#blocked.has(task)) this.wake(task);
-    else this.#onReady?.();
+    else if (!this.#isHeld) this.#onReady?.();
   }
 
   /** Notes that a task waits in its call. */
@@ -81,6 +111,16 @@ export class Scheduler {
   unblock(task: Task): void {
     task.call = null;
     if (this.#blocked.delete(task)) this.#waits.remove(task);
+    this.#fds.letGo(task.tid);
+  }
+
+  /** Calls that wait for a descriptor go on with its file when it is closed. */
+  #keepOpen(fd: number): void {
+    for (const task of this.#blocked) {
+      const { number, waitsFor } = task.call!;
+      const waits = waitsFor.some((one) => one.descriptor === fd);
+      if (waits && !LOOKS_AGAIN.has(number)) this.#fds.keep(task.tid, fd);
+    }
   }
 
   /** Tasks whose call waits, in the order in which they began to. */
@@ -101,7 +141,7 @@ export class Scheduler {
   /** The next task that can go on, now the current one; undefined: none can. */
   next(): Task | undefined {
     this.#waits.check();
-    const task = this.#ready.shift();
+    const task = this.#isHeld ? undefined : this.#ready.shift();
     if (!task) return undefined;
     task.isReady = false;
     this.switchTo(task);

@@ -5,8 +5,8 @@
  */
 
 import * as v from "valibot";
-import { type KvmVcpu, type Regs, SIZE, SREGS } from "../kvm/mod.ts";
-import { KVM_SYNC, KvmError, readRegs, REG, writeRegs } from "../kvm/mod.ts";
+import { type KvmVcpu, REG, type Regs, SIZE, SREGS } from "../kvm/mod.ts";
+import { KVM_SYNC, KvmError, readRegs, writeRegs } from "../kvm/mod.ts";
 import { bytes, u64 } from "../state/mod.ts";
 import {
   regsState,
@@ -110,6 +110,12 @@ export class TaskRegisters {
   /** struct kvm_regs, in halves of 32 bits; see `REG`. */
   get regs(): Uint32Array<ArrayBuffer> {
     return this.#regs;
+  }
+
+  /** Sets what its system call gives: a small number, or a negative errno. */
+  set result(value: number) {
+    this.#regs[REG.rax] = value; // modulo 2^32, for negative ones too
+    this.#regs[REG.rax + 1] = value < 0 ? -1 : 0;
   }
 
   /** Sets the base of FS. */

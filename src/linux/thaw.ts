@@ -14,7 +14,7 @@ import {
   type FilesPart,
   filesState,
   pendingState,
-  type PendingStateV2,
+  type PendingStateV3,
 } from "../devices/mod.ts";
 import {
   decodeState,
@@ -39,7 +39,7 @@ import {
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV4,
+  type AddressSpaceStateV5,
 } from "./address_space.ts";
 import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
@@ -62,13 +62,13 @@ export interface SavedVm {
   /** The parts of memory, and where each is in the image. */
   readonly memory: readonly PartInFile[];
   /** The address space. */
-  readonly space: AddressSpaceStateV4;
+  readonly space: AddressSpaceStateV5;
   /** The process. */
   readonly process: Process;
   /** The clock, which stands. */
   readonly clock: Clock;
   /** The calls that wait. */
-  readonly pending: PendingStateV2;
+  readonly pending: PendingStateV3;
   /** The descriptors. */
   readonly files: readonly FilesPart[];
   /** The devices that are plugins. */
@@ -120,7 +120,7 @@ export function readSaved(
 }
 
 /** Refuses a call of no task. @throws {ImageError} */
-function checkCalls(process: Process, { calls }: PendingStateV2): void {
+function checkCalls(process: Process, { calls }: PendingStateV3): void {
   for (const { task } of calls) {
     if (task < process.tasks.size) continue;
     throw new ImageError(

@@ -109,7 +109,7 @@ export class Vm {
   ) {
     this.#hardware = hardware;
     this.#options = options;
-    const { onSave } = options;
+    const { onSave, onStop } = options;
     this.#linux = new Linux({
       ...parts,
       memory: hardware.memory,
@@ -122,6 +122,7 @@ export class Vm {
       strict: options.strict,
       warn: options.warn,
       console: options.console,
+      onStop: onStop && ((signal) => onStop(this, signal)),
       onSave: onSave && (() => this.#answerSave(onSave)),
     });
     this.#machine = new Machine(
@@ -245,6 +246,11 @@ export class Vm {
     return this.#linux.savedAndStopped
       ? { kind: "saved" }
       : this.#linux.exitStatus;
+  }
+
+  /** The signal that stopped its program; it goes on when SIGCONT comes. */
+  get stopSignal(): number | undefined {
+    return this.#linux.process.state.stopSignal ?? undefined;
   }
 
   /** Bytes of memory. */

@@ -50,6 +50,12 @@ export interface CommonOptions {
   /** Takes what the user should know; default: dropped. */
   readonly warn?: (message: string) => void;
   /**
+   * Called when a signal has stopped the program (SIGSTOP, SIGTSTP, SIGTTIN,
+   * SIGTTOU), by its own doing or not: it goes on when {@linkcode Vm.signal} sends
+   * it SIGCONT. Default: `warn` is told.
+   */
+  readonly onStop?: (vm: Vm, signal: number) => void;
+  /**
    * Answers the program's SAVE(): called with the vCPU stopped, so that it can
    * be saved. The answer is what SAVE() returns in the program that goes on (0,
    * also where there is none, or a negative errno), or "stop". When it throws,

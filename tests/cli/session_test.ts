@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, Scratch, vm } from "../support.ts";
+import { delay, guest, Scratch, vm } from "../support.ts";
 import { assertTidy, shell, start, vmText, vmWords } from "./command.ts";
 
 for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
@@ -211,5 +211,25 @@ kvmTest(
     await running.child.stdin.close().catch(() => {});
     assertEquals(await Deno.readTextFile(scratch.file("precious")), "mine");
     assert((await Deno.lstat(scratch.file("in/vm.img"))).isFile);
+  },
+);
+
+kvmTest(
+  "vm run: it stops as its program does, and SIGCONT continues both",
+  async () => {
+    const [program] = await guest("stop");
+    await using scratch = new Scratch();
+    const words = vmWords("run", program, "from_outside");
+    const running = start(words, { cwd: scratch.path });
+    const isStopped = () =>
+      Deno.readTextFileSync(`/proc/${running.child.pid}/stat`).includes(") T ");
+    for (const signal of [undefined, "SIGTSTP"] as const) {
+      if (signal) running.child.kill(signal); // as ^Z does
+      while (!isStopped()) await delay(10);
+      running.child.kill("SIGCONT");
+      while (isStopped()) await delay(10);
+    }
+    const { status, stderr } = await running.outcome;
+    assertEquals({ status, stderr }, { status: 0, stderr: "" });
   },
 );

@@ -8,6 +8,7 @@ import {
 import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import {
+  addSeals,
   checkFiles,
   FdTable,
   FilesError,
@@ -17,11 +18,14 @@ import {
   filesState,
   HostFile,
   HostPaths,
+  InotifyFile,
   IoVector,
+  memfdWithFlags,
   O,
   pathOf,
   PipeBuffer,
   PipeEnd,
+  POLL,
   restoreFiles,
   ScriptConsole,
   ScriptStream,
@@ -698,6 +702,62 @@ Deno.test("restore_files: a pipe half full, its ends, and console input travel",
   assertEquals(files.read(reader), "");
   assertEquals(files.read(stdin), "line\n");
   assertEquals(files.read(stdin), "");
+});
+
+Deno.test("restore_files: packets, seals, watches and files of calls travel", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const pipe = new PipeBuffer(7);
+  pipe.putBytes(new TextEncoder().encode("some"));
+  pipe.putPackets(new TextEncoder().encode("packet"));
+  const reader = files.fds.install(new PipeEnd(pipe, O.readOnly), false);
+  files.fds.install(new PipeEnd(pipe, O.writeOnly | O.direct), false);
+  const memory = memfdWithFlags("sealed", 3);
+  const sealed = files.fds.install(new HostFile(memory, O.readWrite), false);
+  files.write(sealed, "sealed");
+  assertEquals(addSeals(memory, 4), 0); // F_SEAL_GROW
+  files.fds.keep(100, sealed);
+  const watch = InotifyFile.make(O.nonBlock) as InotifyFile;
+  const folder = files.paths.open("/", scratch.path, O.path, 0, { read: true });
+  const IN_CREATE = 0x100;
+  assertEquals(watch.watchFile(folder, scratch.path, IN_CREATE), 1);
+  new HostFile(folder, O.path).close();
+  const watching = files.fds.install(watch, false);
+  Deno.writeTextFileSync(scratch.file("before"), "");
+  const parts = await files.save();
+  files.close();
+  files.restore(parts);
+  assertEquals(files.read(reader, 2), "so");
+  assertEquals(files.read(reader, 6), "mepack");
+  assertEquals(files.fds.file(reader)!.poll(POLL.in), 0);
+  assertEquals((files.fds.file(sealed) as HostFile).seals(), 4);
+  const kept = files.fds.kept();
+  assertEquals(kept.map(({ tid, fd }) => [tid, fd]), [[100, sealed]]);
+  assertEquals(kept[0].file, files.fds.file(sealed));
+  Deno.writeTextFileSync(scratch.file("after"), "");
+  const told = files.read(watching, 1000);
+  assert(told.includes("before") && told.includes("after"), told);
+
+  const [{ state }] = parts;
+  assert(state.part === "table");
+  type Table = Extract<typeof state, { part: "table" }>;
+  const wrong: ((table: Table) => void)[] = [
+    (table) => table.kept.push(table.kept[0]),
+    (table) => table.kept[0].file = 99,
+    (table) => table.pipes[0].segments[0].lengthBytes = 100,
+    (table) => {
+      const file = table.files.find(({ type }) => type === "inotify");
+      assert(file?.type === "inotify");
+      file.events = file.events.subarray(1);
+    },
+  ];
+  files.close();
+  for (const change of wrong) {
+    const table = structuredClone(state);
+    change(table);
+    const error = files.refuse([{ ...parts[0], state: table }, parts[1]]);
+    assertEquals(error.code, "FILES_STATE");
+  }
 });
 
 Deno.test("restore_files: as much input as can be saved can be restored", async () => {

@@ -10,6 +10,8 @@ import { guest, Scratch } from "../support.ts";
 import { compareTest, runInVm } from "./compare.ts";
 
 compareTest("memory", "the address space's calls answer as Linux's");
+compareTest("sources", "pages know their file, and are read from it again");
+compareTest("beyond_file", "who touches what a file has not is told where");
 
 /** Ways in which an access is taken away; each ends the program. */
 const FAULTS = [

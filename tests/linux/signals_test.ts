@@ -29,10 +29,20 @@ const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     timers: "interval timers send signals, also to a program that computes",
     posix_timers: "timers send signals with their values and overruns",
   },
+  stop: {
+    itself: "a program that stops goes on at SIGCONT",
+    waiting: "calls that wait outlast a stop, or are interrupted by it",
+    pending: "SIGCONT takes back what would stop, and handlers keep it going",
+  },
+  signalfd: {
+    errors: "what Linux refuses is refused",
+    reads: "signals are read in order, with all that they say",
+    waiting: "who waits for a signal is told of it",
+  },
 };
 
 for (const [program, parts] of Object.entries(PARTS)) {
   for (const [part, claim] of Object.entries(parts)) {
-    compareTest(program, claim, { args: [part] });
+    compareTest(program, claim, { args: [part], vm: { onStop: () => {} } });
   }
 }

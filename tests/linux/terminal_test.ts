@@ -23,6 +23,12 @@ set foreground 0
 tty 1
 raw 0
 canonical 0 echo 0
+tcgets2 0 canonical 1, cc 1
+tcsets2 0
+canonical 0 echo 0
+named 1 0 1 1
+/dev/tty 0 1
+opened 1
 bad pointer -1 Bad address
 ready
 `;

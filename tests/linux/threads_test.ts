@@ -22,3 +22,13 @@ const PARTS: Readonly<Record<string, string>> = {
 for (const [part, claim] of Object.entries(PARTS)) {
   compareTest("threads", claim, { args: [part] });
 }
+
+compareTest("kept", "calls that wait go on with a file that another closes", {
+  args: ["closed"],
+});
+compareTest("futex_pi", "futexes are handed from owner to owner", {
+  args: ["raw"],
+});
+compareTest("futex_pi", "mutexes that hand on priorities work", {
+  args: ["mutexes"],
+});

@@ -27,6 +27,14 @@ for (const [part, claim] of Object.entries(EVENTS)) {
   compareTest("eventfd", claim, { args: [part] });
 }
 
+const INOTIFY: Readonly<Record<string, string>> = {
+  errors: "what Linux refuses to watch is refused",
+  changes: "changes are told as Linux tells them",
+};
+for (const [part, claim] of Object.entries(INOTIFY)) {
+  compareTest("inotify", claim, { args: [part] });
+}
+
 for (const kind of ["stream", "datagram", "packets"]) {
   compareTest("socketpair", `${kind}: bytes, ends and errors are Linux's`, {
     args: [kind],

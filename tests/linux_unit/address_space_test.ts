@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import {
   AddressSpace,
-  type AddressSpaceStateV4,
+  type AddressSpaceStateV5,
 } from "../../src/linux/address_space.ts";
 import { OutOfMemoryError } from "../../src/linux/area_memory.ts";
 import {
@@ -133,10 +133,10 @@ function brkOf(space: AddressSpace): number {
   return space.brk(0);
 }
 
-function stateOf(space: AddressSpace): AddressSpaceStateV4 {
+function stateOf(space: AddressSpace): AddressSpaceStateV5 {
   const dump = space.dump();
   assert(dump.answer === "payload");
-  return dump.value as AddressSpaceStateV4;
+  return dump.value as AddressSpaceStateV5;
 }
 
 /** Compares every page of the windows and of the heap with the model. */
@@ -427,7 +427,7 @@ Deno.test("address_space: a saved state that does not fit memory is refused", ()
   guest.space.map(0x4100_0000, PAGE_BYTES, 1, "file");
   const good = stateOf(guest.space);
   const [area, other] = good.areas;
-  const wrong: Partial<AddressSpaceStateV4>[] = [
+  const wrong: Partial<AddressSpaceStateV5>[] = [
     { areas: [other, area] },
     { areas: [area, area] },
     { areas: [{ ...area, end: area.start }] },

@@ -15,7 +15,7 @@ import {
   O,
   PendingSaver,
   pendingState,
-  type PendingStateV2,
+  type PendingStateV3,
   PipeBuffer,
   PipeEnd,
   restoreFiles,
@@ -72,9 +72,9 @@ suite(clockState, (state) => {
 
 /** Calls that wait, and what dumps them. */
 class Calls extends PendingSaver {
-  readonly calls: PendingStateV2["calls"];
+  readonly calls: PendingStateV3["calls"];
 
-  constructor({ calls }: PendingStateV2 = { calls: [] }) {
+  constructor({ calls }: PendingStateV3 = { calls: [] }) {
     super(() => ({ calls }));
     this.calls = calls;
   }

@@ -9,7 +9,7 @@ import { filesState } from "../../src/devices/mod.ts";
 import {
   AddressSpace,
   addressSpaceState,
-  type AddressSpaceStateV4,
+  type AddressSpaceStateV5,
 } from "../../src/linux/address_space.ts";
 import { UserMemory } from "../../src/linux/user_memory.ts";
 import { decodeState, type Dump, toSection } from "../../src/state/mod.ts";
@@ -29,7 +29,7 @@ function space(memory: Memory): AddressSpace {
   return new AddressSpace(memory);
 }
 
-function stateOf(of: AddressSpace): AddressSpaceStateV4 {
+function stateOf(of: AddressSpace): AddressSpaceStateV5 {
   const dump = of.dump() as Extract<Dump, { answer: "payload" }>;
   return decodeState(
     addressSpaceState,
@@ -91,7 +91,7 @@ Deno.test("device areas: at a restore each must be within what a device claims",
   const claims = (gpa: number, lengthBytes: number) =>
     gpa >= MMIO_GPA && gpa + lengthBytes <= MMIO_GPA + 0x3000;
   assertEquals(stateOf(new AddressSpace(memory, state, claims)), state);
-  const changes: Partial<AddressSpaceStateV4["areas"][number]>[] = [
+  const changes: Partial<AddressSpaceStateV5["areas"][number]>[] = [
     { gpa: MMIO_GPA + 0x2000 },
     { gpa: MMIO_GPA + 1 },
     { gpa: 0 },
@@ -131,8 +131,8 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
   };
   for (
     const [schema, old, added] of [
-      [addressSpaceState, space, { files: [] }],
-      [filesState, files, { held: [], locks: [], terminal: null }],
+      [addressSpaceState, space, { files: [], sources: [] }],
+      [filesState, files, { held: [], kept: [], locks: [], terminal: null }],
     ] as const
   ) {
     const { kind } = schema;
@@ -142,4 +142,44 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
       ...added,
     });
   }
+});
+
+Deno.test("state: descriptors of version 4 have no packets, seals or kept files", () => {
+  const pipe = { inode: 1, capacityBytes: 4096, content: new Uint8Array(3) };
+  const ends = { readEndOpen: true, writeEndOpen: true };
+  const host = {
+    type: "host",
+    flags: 2,
+    path: "/tmp/x",
+    offset: 0n,
+    isFolder: false,
+    identity: {
+      device: "1",
+      inode: "2",
+      sizeBytes: 0,
+      modifiedNs: "0",
+      digest: null,
+    },
+    isUnlinked: false,
+    isCarried: false,
+  };
+  const old = {
+    part: "table",
+    descriptors: [],
+    files: [host],
+    held: [],
+    pipes: [{ ...pipe, ...ends }],
+    locks: [],
+    consoleInput: new Uint8Array(),
+    consoleEnded: false,
+    terminal: null,
+  };
+  const { kind } = filesState;
+  const section = toSection({ kind, id: kind, version: 4 }, old);
+  assertEquals<unknown>(decodeState(filesState, section), {
+    ...old,
+    kept: [],
+    files: [{ ...host, seals: null }],
+    pipes: [{ ...pipe, ...ends, segments: [] }],
+  });
 });

@@ -5,7 +5,15 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Clock, FdTable, O, VirtualFile } from "../../src/devices/mod.ts";
+import {
+  Clock,
+  FdTable,
+  O,
+  openTerminal,
+  RootFolder,
+  ScriptConsole,
+  VirtualFile,
+} from "../../src/devices/mod.ts";
 import type { Linux } from "../../src/linux/linux.ts";
 import { Process } from "../../src/linux/process.ts";
 import {
@@ -16,7 +24,6 @@ import {
   type VirtualNode,
 } from "../../src/linux/proc/mod.ts";
 import { loadProgram } from "../../src/linux/loader.ts";
-import { RootFolder } from "../../src/devices/mod.ts";
 import { guest } from "../support.ts";
 import { Space } from "./probe_guest.ts";
 
@@ -37,6 +44,7 @@ async function withLinux(test: (linux: Linux) => void): Promise<void> {
     hwcap: 1,
   });
   const process = new Process(Process.initial(program, argv, "/tmp", 0o22));
+  const console = new ScriptConsole({ terminal: { rows: 1, columns: 1 } });
   test(
     {
       memory: space.memory,
@@ -49,6 +57,8 @@ async function withLinux(test: (linux: Linux) => void): Promise<void> {
       ids: { uid: 1000, gid: 1000 },
       cpuid: () => new Uint8Array(8),
       cpuNs: () => 1e9,
+      hasTerminal: true,
+      openTerminal: (flags: number) => openTerminal(console, flags),
     } as unknown as Linux,
   );
 }

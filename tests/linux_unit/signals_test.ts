@@ -65,7 +65,7 @@ Deno.test("signals: no more wait than there is room for", () => {
 });
 
 /** A process's state, and a section of it. */
-function saved(changes: Record<string, unknown>, version = 3) {
+function saved(changes: Record<string, unknown>, version = 4) {
   const state = Process.initial("/bin/true", [], "/", 0o22);
   const value = { ...state, ...changes };
   return toSection({ id: "process", kind: "process", version }, {
@@ -86,11 +86,31 @@ Deno.test("process: version 2's sets of signals become signals that wait", () =>
   assertEquals(timers, []);
 });
 
+Deno.test("process: version 3's timers are not of CPU time, and it is not stopped", () => {
+  const timer = {
+    id: 1,
+    clock: 1,
+    notify: 0,
+    signal: 14,
+    tid: 0,
+    value: 0n,
+    nextNs: 5,
+    intervalNs: 0,
+    missed: 0,
+    overrun: 0,
+  };
+  const old = saved({ timers: [timer], stopSignal: undefined }, 3);
+  const { timers, stopSignal } = decodeState(processState, old);
+  assertEquals(timers, [{ ...timer, cpuTid: 0 }]);
+  assertEquals(stopSignal, null);
+});
+
 Deno.test("process: signals and timers that make no sense are refused", () => {
   const info = new Uint8Array(128);
   const timer = {
     id: 1,
     clock: 1,
+    cpuTid: 0,
     notify: 0,
     signal: 14,
     tid: 0,
@@ -109,8 +129,9 @@ Deno.test("process: signals and timers that make no sense are refused", () => {
       { signals: new Array(MAX_QUEUED + 1).fill({ signal: 40, info }) },
       { timers: [timer, timer] },
       { timers: [{ ...timer, notify: 3 }] },
-      { timers: [{ ...timer, clock: 2 }] },
+      { timers: [{ ...timer, clock: 4 }] },
       { timers: [{ ...timer, nextNs: -1 }] },
+      { stopSignal: 0 },
       { intervalTimers: [{ which: 3, nextNs: 0, intervalNs: 0 }] },
     ]
   ) assertThrows(() => decodeState(processState, saved(wrong)), ImageError);

@@ -28,6 +28,15 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["unlinked"],
   ["nameless"],
   ["saved_signals"],
+  ["signalfd", "saved"],
+  ["cpu_time", "saved"],
+  ["splice", "saved"],
+  ["kept", "closed"],
+  ["kept", "seals"],
+  ["sources"],
+  ["inotify", "saved"],
+  ["futex_pi", "raw"],
+  ["futex_pi", "mutexes"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

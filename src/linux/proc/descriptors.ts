@@ -6,18 +6,22 @@
 
 import {
   DeviceFile,
+  isTerminal,
   O,
   type OpenFile,
   pathOf,
   PipeEnd,
   PluginFile,
+  S_IF,
+  SocketEnd,
+  TERMINAL_NAME,
   VirtualFile,
 } from "../../devices/mod.ts";
 import type { Linux } from "../linux.ts";
 import { type FolderNode, text, type VirtualNode } from "./node.ts";
 
 /** What a link of /proc/PID/fd shows, a character a byte. */
-function shown(linux: Linux, fd: number, file: OpenFile): string {
+function shown(linux: Linux, file: OpenFile): string {
   if (file instanceof PipeEnd) return `pipe:[${file.pipe.inode}]`;
   if (file instanceof VirtualFile) return file.path;
   if (file instanceof DeviceFile) return file.path;
@@ -25,9 +29,28 @@ function shown(linux: Linux, fd: number, file: OpenFile): string {
   if (file.type === "host" && file.hostFd !== undefined) {
     return linux.paths.nameOf(file.hostFd) ?? "/";
   }
-  // The terminal or pipe of the VMM is not the program's to find.
-  if (file.type === "console") return `/dev/console`;
-  return `anon_inode:[${file.type}-${fd}]`;
+  if (file.type === "console") return consoleName(file);
+  if (file instanceof SocketEnd) return `socket:[${file.inode}]`;
+  if (file.type === "inotify") return "anon_inode:inotify";
+  return file.type === "epoll"
+    ? "anon_inode:[eventpoll]"
+    : `anon_inode:[${file.type}]`;
+}
+
+/** What a standard stream is called: a file of the VMM's is nobody's to find. */
+function consoleName(file: OpenFile): string {
+  if (isTerminal(file)) return TERMINAL_NAME;
+  const stat = new DataView(new ArrayBuffer(144));
+  file.stat(new Uint8Array(stat.buffer));
+  const inode = stat.getBigUint64(8, true);
+  switch (stat.getUint32(24, true) & S_IF.mask) {
+    case S_IF.fifo:
+      return `pipe:[${inode}]`;
+    case S_IF.socket:
+      return `socket:[${inode}]`;
+    default:
+      return "/dev/console";
+  }
 }
 
 /** The number that a name of a descriptor is; -1 when it is none. */
@@ -50,7 +73,7 @@ export const descriptorFolder: FolderNode = {
       kind: "link",
       target: () => {
         const file = linux.fds.file(fd);
-        return file && shown(linux, fd, file);
+        return file && shown(linux, file);
       },
       file: () => linux.fds.file(fd),
     };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type OpenFile, S_IF } from "../../devices/mod.ts";
+import { type OpenFile, S_IF, TERMINAL_PATH } from "../../devices/mod.ts";
 import type { Linux } from "../linux.ts";
 
 /** A file whose text is made when it is opened. */
@@ -35,6 +35,13 @@ export interface DeviceNode {
   readonly path: string;
 }
 
+/** The terminal of the program, by one of its names. */
+export interface TerminalNode {
+  readonly kind: "terminal";
+  /** The name. */
+  readonly path: string;
+}
+
 /** A folder. */
 export interface FolderNode {
   readonly kind: "folder";
@@ -47,7 +54,12 @@ export interface FolderNode {
 }
 
 /** A file that the VM answers for itself. */
-export type VirtualNode = TextNode | LinkNode | DeviceNode | FolderNode;
+export type VirtualNode =
+  | TextNode
+  | LinkNode
+  | DeviceNode
+  | TerminalNode
+  | FolderNode;
 
 /** A file that everybody may read. */
 export function text(
@@ -90,6 +102,8 @@ export function modeOf(node: VirtualNode): number {
       return S_IF.link | 0o777;
     case "device":
       return S_IF.character | 0o666;
+    case "terminal":
+      return S_IF.character | (node.path === TERMINAL_PATH ? 0o666 : 0o620);
     case "folder":
       return S_IF.directory | 0o555;
   }

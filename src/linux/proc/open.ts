@@ -10,12 +10,15 @@ import {
   MAX_VIRTUAL_BYTES,
   O,
   type OpenFile,
+  TerminalName,
   VirtualFile,
   virtualInode,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { modeOf, type VirtualNode } from "./node.ts";
+
+const EMPTY = new Uint8Array();
 
 /** What stat(2) says of the length of a file in /sys. */
 const SYS_FILE_BYTES = 4096;
@@ -58,10 +61,10 @@ function entriesOf(
 /** A node to look at: what is in it is not made. */
 export function looked(path: string, node: VirtualNode): OpenFile {
   if (node.kind === "device") return new DeviceFile(node.path, 0);
-  const content = new Uint8Array();
+  if (node.kind === "terminal") return new TerminalName(node.path);
   const sizeBytes = sizeOf(path, node);
   const mode = modeOf(node);
-  return new VirtualFile({ path, mode, content, sizeBytes }, O.path);
+  return new VirtualFile({ path, mode, content: EMPTY, sizeBytes }, O.path);
 }
 
 /**
@@ -82,10 +85,15 @@ export function openNode(
   if ((flags & both) === both && !(flags & O.path)) return -ERRNO.EEXIST;
   const isFolder = node.kind === "folder";
   if (flags & O.directory && !isFolder) return -ERRNO.ENOTDIR;
-  if (flags & O.path) return looked(path, node);
+  if (flags & O.path) {
+    return node.kind === "terminal"
+      ? new VirtualFile({ path, mode: modeOf(node), content: EMPTY }, O.path)
+      : looked(path, node);
+  }
   // A link is here only where it was not to be followed.
   if (node.kind === "link") return -ERRNO.ELOOP;
   if (node.kind === "device") return new DeviceFile(node.path, status);
+  if (node.kind === "terminal") return linux.openTerminal(status);
   const writes = (flags & O.accessMode) !== O.readOnly;
   if (isFolder) {
     if (writes || flags & O.create) return -ERRNO.EISDIR;

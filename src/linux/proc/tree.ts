@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TERMINAL_NAME, TERMINAL_PATH } from "../../devices/mod.ts";
 import { cpuInfoOf } from "./cpu_info.ts";
 import { settingsFolder, VERSION_TEXT } from "./kernel.ts";
 import { memoryInfoOf } from "./memory_info.ts";
@@ -53,6 +54,16 @@ const procFolder: FolderNode = {
 /** Devices that are as on every Linux. */
 const DEVICES = ["full", "null", "random", "urandom", "zero"] as const;
 
+/** The terminal that the program has, if it has one, among those there are. */
+const ptsFolder: FolderNode = {
+  kind: "folder",
+  names: (linux) => linux.hasTerminal ? ["0"] : [],
+  find: (linux, name) =>
+    name === "0" && linux.hasTerminal
+      ? { kind: "terminal", path: TERMINAL_NAME }
+      : undefined,
+};
+
 const devFolder = folder({
   ...Object.fromEntries(
     DEVICES.map((name): [string, VirtualNode] => [
@@ -61,9 +72,11 @@ const devFolder = folder({
     ]),
   ),
   fd: link("/proc/self/fd"),
+  pts: ptsFolder,
   stderr: link("/proc/self/fd/2"),
   stdin: link("/proc/self/fd/0"),
   stdout: link("/proc/self/fd/1"),
+  tty: { kind: "terminal", path: TERMINAL_PATH },
 }, true);
 
 /** What the VM answers for itself, by its name in the root. */

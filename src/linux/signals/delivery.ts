@@ -4,12 +4,16 @@
  * @module
  */
 
-import { type PendingCall, Waiters } from "../../devices/mod.ts";
+import {
+  type PendingCall,
+  type SignalSource,
+  Waiters,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { OUTCOME, type Outcome } from "../../vmm/mod.ts";
 import { OutOfMemoryError } from "../area_memory.ts";
 import { SIGNAL, type Signaled, signalName } from "../faults.ts";
-import { KEPT, LEFT, type Linux } from "../linux.ts";
+import { KEPT, type Linux } from "../linux.ts";
 import { abortRestartable } from "../rseq.ts";
 import { SYS } from "../syscall_numbers.ts";
 import type { Task } from "../task.ts";
@@ -23,8 +27,14 @@ import {
   type PendingSignal,
   viewOfInfo,
 } from "./info.ts";
-import { giveTimeLeft, restarts } from "./interruption.ts";
+import {
+  alwaysRestarts,
+  endsByStop,
+  giveTimeLeft,
+  restarts,
+} from "./interruption.ts";
 import { discard, enqueue, nextOf, pendingSet } from "./queue.ts";
+import { recordOf } from "./record.ts";
 import {
   bitOf,
   IGNORED_BY_DEFAULT,
@@ -49,7 +59,7 @@ export interface Fault {
 }
 
 /** The signals of one program. */
-export class Signals {
+export class Signals implements SignalSource {
   /** Called when a signal of a timer is taken: it says how many there were. */
   onTimer: (signal: PendingSignal) => void = () => {};
   /** Who waits for signals to wait. */
@@ -76,6 +86,8 @@ export class Signals {
     const { process, scheduler } = this.#linux;
     const { signal } = sent;
     this.#cancelOpposite(signal);
+    const goesOn = signal === SIGNAL.SIGCONT || signal === SIGNAL.SIGKILL;
+    if (goesOn) this.#linux.continue();
     const target = to ?? this.#taker(signal);
     const awaiting = [...scheduler.blocked].filter((task) =>
       task.call!.number === SYS.rt_sigtimedwait && (!to || task === to)
@@ -180,6 +192,15 @@ export class Signals {
       this.#takeFrom(signals, set);
   }
 
+  waiting(): bigint {
+    return this.pending(this.#linux.task);
+  }
+
+  takeRecord(set: bigint): Uint8Array | undefined {
+    const taken = this.take(this.#linux.task, set);
+    return taken && recordOf(taken);
+  }
+
   #takeFrom(
     queue: PendingSignal[],
     set: bigint,
@@ -224,7 +245,11 @@ export class Signals {
     const { task, process, registers, user } = linux;
     const effect = this.effect(signal);
     if (effect === "nothing") return OUTCOME.run;
-    if (effect === "stops") return this.#stop(signal);
+    if (effect === "stops") {
+      linux.stop(signal);
+      linux.scheduler.wake(task);
+      return OUTCOME.wait;
+    }
     if (effect === "ends") {
       linux.kill({ signal, what: this.#reason(next), rip: registers.rip });
       return OUTCOME.stop;
@@ -250,14 +275,6 @@ export class Signals {
     return OUTCOME.run;
   }
 
-  /** Nobody could let a program go on that has no other to go on with it. */
-  #stop(signal: number): Outcome {
-    const what = `stopping the program (${signalName(signal)})`;
-    return this.#linux.unsupported(what, 0) === LEFT
-      ? OUTCOME.stop
-      : OUTCOME.run;
-  }
-
   /** There is no room for a handler's frame: as a fault at its stack. */
   #noFrame(signal: number): Outcome {
     const { registers, process } = this.#linux;
@@ -275,6 +292,7 @@ export class Signals {
   /** Why the program is ended, for the user. */
   #reason(ending: PendingSignal): string {
     if (ending.signal === SIGNAL.SIGPIPE) return "broken pipe";
+    if (ending.signal === SIGNAL.SIGXFSZ) return "a file would be too long";
     const view = viewOfInfo(ending);
     const code = view.getInt32(INFO.code, true);
     if (code === CODE.timer) return "a timer expired";
@@ -342,10 +360,16 @@ export class Signals {
     if (call.deadlineNs === 0 || !this.isDue(task)) return undefined;
     const signal = this.#firstThatActs(task);
     if (signal === undefined) return undefined;
+    if (this.effect(signal) === "stops") {
+      this.take(task, bitOf(signal));
+      this.#linux.stop(signal);
+      return endsByStop(call) ? -ERRNO.EINTR : undefined;
+    }
     if (call.doneBytes > 0) return call.doneBytes;
     giveTimeLeft(this.#linux, call);
     const flags = this.#linux.process.signalActions.get(signal)?.flags ?? 0n;
-    if (!(flags & SA.restart) || !restarts(call)) return -ERRNO.EINTR;
+    const isAnew = flags & SA.restart ? restarts(call) : false;
+    if (!isAnew && !alwaysRestarts(call)) return -ERRNO.EINTR;
     this.#linux.registers.restartSyscall();
     return KEPT;
   }
@@ -361,10 +385,7 @@ export class Signals {
       if (at < 0) return undefined;
       const { signal } = queue[at];
       const effect = this.effect(signal);
-      if (effect === "handled" || effect === "ends") return signal;
-      if (effect === "stops" && this.#stop(signal) === OUTCOME.stop) {
-        return signal;
-      }
+      if (effect !== "nothing") return signal;
       queue.splice(at, 1);
     }
   }

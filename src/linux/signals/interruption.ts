@@ -36,6 +36,30 @@ export function restarts(call: PendingCall): boolean {
   return !NEVER_RESTARTED.has(call.number) && !isTimedFutex;
 }
 
+/** Calls that end with EINTR when the program was stopped and goes on. */
+const ENDED_BY_STOP = new Set<number>([
+  SYS.epoll_wait,
+  SYS.epoll_pwait,
+  SYS.epoll_pwait2,
+  SYS.rt_sigtimedwait,
+]);
+
+/** Whether a call ends although no handler was called: the program stopped. */
+export function endsByStop(call: PendingCall): boolean {
+  return ENDED_BY_STOP.has(call.number);
+}
+
+/** FUTEX_LOCK_PI and FUTEX_LOCK_PI2, and what else is said (linux/futex.h). */
+const LOCKS = new Set<number>([6, 13]);
+const FUTEX_COMMAND = 0x7f;
+
+/** Whether a call begins anew whatever handlers ask for. */
+export function alwaysRestarts(
+  { number, arguments: args }: PendingCall,
+): boolean {
+  return number === SYS.futex && LOCKS.has(Number(args[1]) & FUTEX_COMMAND);
+}
+
 /** TIMER_ABSTIME. */
 const ABSOLUTE = 1n;
 

@@ -14,7 +14,8 @@ export const MAX_QUEUED = 8192;
 /** Most timers that a program may have at a time. */
 export const MAX_TIMERS = 4096;
 
-const signalNumber = v.pipe(
+/** The number of a signal. */
+export const signalNumber = v.pipe(
   v.number(),
   v.integer(),
   v.minValue(1),
@@ -54,7 +55,9 @@ export const timerState = v.object({
   /** Its number. */
   id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff)),
   /** Its clock: CLOCK_*. */
-  clock: oneOf(0, 1, 7),
+  clock: oneOf(0, 1, 2, 3, 7),
+  /** Of CLOCK_THREAD_CPUTIME_ID: whose thread's time it is; else 0. */
+  cpuTid: count,
   /** SIGEV_SIGNAL (0), SIGEV_NONE (1), SIGEV_THREAD (2), SIGEV_THREAD_ID (4). */
   notify: oneOf(0, 1, 2, 4),
   /** Which signal it sends. */
@@ -63,7 +66,10 @@ export const timerState = v.object({
   tid: count,
   /** What it sends along. */
   value: u64,
-  /** When it expires next, nanoseconds of CLOCK_MONOTONIC; null: it does not. */
+  /**
+   * When it expires next, nanoseconds of CPU time, or of CLOCK_MONOTONIC for any
+   * other clock; null: it does not.
+   */
   nextNs: v.nullable(count),
   /** After how long again; 0 for never. */
   intervalNs: count,

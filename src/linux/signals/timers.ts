@@ -5,6 +5,7 @@
  * @module
  */
 
+import { CPU_CLOCK, cpuTimeNs } from "../cpu_clocks.ts";
 import type { Linux } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import type { Timed } from "../scheduler.ts";
@@ -42,6 +43,11 @@ function advance(
   const missed = Math.floor((now - nextNs) / intervalNs);
   const next = nextNs + (missed + 1) * intervalNs;
   return { nextNs: Math.min(next, Number.MAX_SAFE_INTEGER), missed };
+}
+
+/** Whether a timer goes by CPU time. */
+function isOfCpu({ clock }: PosixTimer): boolean {
+  return clock === CPU_CLOCK.process || clock === CPU_CLOCK.thread;
 }
 
 /** The timers of one program, which run while its clock does. */
@@ -96,9 +102,22 @@ export class Timers implements Timed {
     return this.#state.timers.find((timer) => timer.id === id);
   }
 
+  /**
+   * What the clock of a timer shows, as its {@linkcode PosixTimer.nextNs} has
+   * it; undefined where its thread has ended.
+   */
+  timeNs(timer: PosixTimer): number | undefined {
+    return isOfCpu(timer)
+      ? cpuTimeNs(this.#linux, { tid: timer.cpuTid })
+      : this.#linux.clock.monotonicNs();
+  }
+
   /** Makes a timer, which does not run yet; its number. */
   create(
-    made: Pick<PosixTimer, "clock" | "notify" | "signal" | "tid">,
+    made: Pick<
+      PosixTimer,
+      "clock" | "cpuTid" | "notify" | "signal" | "tid"
+    >,
   ): number {
     const state = this.#state;
     while (this.get(state.nextTimer)) this.#countTimer();
@@ -140,12 +159,16 @@ export class Timers implements Timed {
       } else intervalTimers.splice(intervalTimers.indexOf(timer), 1);
       this.#linux.signals.send(fromKernel(SIGNALS[which]));
     }
-    for (const timer of timers) this.#expirePosix(timer);
+    for (const timer of timers) {
+      if (!isIdle || !isOfCpu(timer)) this.#expirePosix(timer);
+    }
   }
 
   #expirePosix(timer: PosixTimer): void {
-    const now = this.#linux.clock.monotonicNs();
-    if (timer.nextNs === null || timer.nextNs > now) return;
+    const now = this.timeNs(timer);
+    if (timer.nextNs === null || now === undefined || timer.nextNs > now) {
+      return;
+    }
     let missed = 0;
     if (timer.intervalNs > 0) {
       const later = advance(timer.nextNs, timer.intervalNs, now);
@@ -184,10 +207,14 @@ export class Timers implements Timed {
       if (isIdle && which !== ITIMER.real) continue;
       leftNs = Math.min(leftNs, nextNs - this.#now(which));
     }
-    const now = this.#linux.clock.monotonicNs();
-    for (const { nextNs, notify } of this.#state.timers) {
+    for (const timer of this.#state.timers) {
+      const { nextNs, notify } = timer;
       if (nextNs === null || notify === SIGEV.none) continue;
-      leftNs = Math.min(leftNs, nextNs - now);
+      // Of a thread, time passes only while it has the CPU.
+      const stands = isOfCpu(timer) &&
+        (isIdle || timer.cpuTid !== 0 && timer.cpuTid !== this.#linux.task.tid);
+      const now = stands ? undefined : this.timeNs(timer);
+      if (now !== undefined) leftNs = Math.min(leftNs, nextNs - now);
     }
     if (leftNs === Infinity) return Infinity;
     return Math.min(Math.max(Math.ceil(leftNs / 1e6), 0), MAX_TIMER_MS);

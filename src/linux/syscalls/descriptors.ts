@@ -5,6 +5,10 @@
  */
 
 import {
+  addSeals,
+  getSeals,
+  HostFile,
+  InotifyFile,
   MAX_PIPE_BYTES,
   MIN_PIPE_BYTES,
   O,
@@ -33,6 +37,8 @@ const F = {
   getLease: 1025,
   setPipeSize: 1031,
   getPipeSize: 1032,
+  addSeals: 1033,
+  getSeals: 1034,
 } as const;
 
 /** What F_GETLEASE answers where there is none: F_UNLCK. */
@@ -80,14 +86,14 @@ function setPipeSize({ pipe }: PipeEnd, wantedBytes: number): number {
 
 function pipe(linux: Linux, va: number, flags: number): number {
   if (flags & ~(O.closeOnExec | O.nonBlock | O.direct)) return -ERRNO.EINVAL;
-  if (flags & O.direct) {
-    return linux.unsupported("pipe2 with O_DIRECT", -ERRNO.EINVAL);
-  }
   const buffer = new PipeBuffer(freePipeInode(linux));
   const status = flags & O.nonBlock;
   const closeOnExec = (flags & O.closeOnExec) !== 0;
   const reader = new PipeEnd(buffer, O.readOnly | status);
-  const writer = new PipeEnd(buffer, O.writeOnly | status);
+  const writer = new PipeEnd(
+    buffer,
+    O.writeOnly | status | flags & O.direct,
+  );
   const readFd = install(linux, reader, closeOnExec);
   if (readFd < 0) return readFd;
   const writeFd = install(linux, writer, closeOnExec);
@@ -221,6 +227,12 @@ export const descriptorCalls: SyscallTable = {
         return file instanceof PipeEnd
           ? setPipeSize(file, args.uint(2))
           : -ERRNO.EBADF;
+      case F.addSeals:
+        return file instanceof HostFile
+          ? addSeals(file.hostFd, args.int(2))
+          : -ERRNO.EINVAL;
+      case F.getSeals:
+        return file instanceof HostFile ? getSeals(file.hostFd) : -ERRNO.EINVAL;
       case F.getLease:
         return file.type === "host" ? UNLOCKED : -ERRNO.EINVAL;
       default:
@@ -257,7 +269,7 @@ export const descriptorCalls: SyscallTable = {
         if (file instanceof PipeEnd) {
           return linux.user.writeU32(argument, file.pipe.lengthBytes);
         }
-        if (file instanceof SocketEnd) {
+        if (file instanceof SocketEnd || file instanceof InotifyFile) {
           return linux.user.writeU32(argument, file.waitingBytes);
         }
         break;
@@ -269,8 +281,7 @@ export const descriptorCalls: SyscallTable = {
 
 /** What they lack. */
 export const descriptorPartly: PartlyTable = {
-  fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications, seals",
-  pipe2: "O_DIRECT",
+  fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications",
   ioctl: "what is not of terminals, pipes or devices that are scripts",
   close_range: "CLOSE_RANGE_UNSHARE has nothing to do",
 };

@@ -9,6 +9,8 @@ import { ANY_BITSET } from "../futexes.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import type { Task } from "../task.ts";
+import { inheritPi, lockPi, tryLockPi, unlockPi } from "./futex_pi.ts";
+import { deadlineOf, load, WORD } from "./futex_word.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** Operations (linux/futex.h). */
@@ -18,61 +20,21 @@ const FUTEX = {
   requeue: 3,
   cmpRequeue: 4,
   wakeOp: 5,
+  lockPi: 6,
+  unlockPi: 7,
+  tryLockPi: 8,
   waitBitset: 9,
   wakeBitset: 10,
+  lockPi2: 13,
 } as const;
 const PRIVATE_FLAG = 128;
 const CLOCK_REALTIME = 256;
-
-/** Bits of a futex that a robust list is about. */
-const OWNER_DIED = 0x4000_0000;
-const WAITERS = 0x8000_0000;
-const TID_MASK = 0x3fff_ffff;
 
 /** Most entries of a robust list that are looked at. */
 const ROBUST_LIST_LIMIT = 2048;
 
 /** Bytes of `struct robust_list_head`: the first entry, an offset, another. */
 const ROBUST_HEAD_BYTES = 24;
-
-/** The number at `va`, or a negative errno. */
-function load(linux: Linux, va: number): number {
-  if (va % 4 !== 0) return -ERRNO.EINVAL;
-  return linux.user.readStruct(va, 4)?.getUint32(0, true) ?? -ERRNO.EFAULT;
-}
-
-/**
- * When a wait ends at the latest: null for never, `undefined` where the program
- * may not be read or names no time, with the errno.
- */
-function deadlineOf(
-  linux: Linux,
-  va: number,
-  isAbsolute: boolean,
-  isRealtime: boolean,
-): { deadlineNs: number | null } | number {
-  if (va === 0) return { deadlineNs: null };
-  const time = linux.user.readStruct(va, 16);
-  if (!time) return -ERRNO.EFAULT;
-  let seconds = Number(time.getBigInt64(0, true));
-  let nanoseconds = Number(time.getBigInt64(8, true));
-  if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
-    return -ERRNO.EINVAL;
-  }
-  const { clock } = linux;
-  if (!isAbsolute) {
-    return { deadlineNs: clock.deadlineNs(seconds, nanoseconds) };
-  }
-  if (!isRealtime) {
-    const ns = seconds * 1e9 + nanoseconds;
-    return { deadlineNs: Math.min(ns, Number.MAX_SAFE_INTEGER) };
-  }
-  clock.readRealtime();
-  seconds -= clock.seconds;
-  nanoseconds -= clock.nanoseconds;
-  const leftNs = Math.min(Math.max(seconds * 1e9 + nanoseconds, 0), 2e18);
-  return { deadlineNs: clock.deadlineNs(0, leftNs) };
-}
 
 function wait(linux: Linux, args: Registers, bitset: number): number {
   const va = args.u64(0);
@@ -151,7 +113,7 @@ export const futexCalls: SyscallTable = {
     const { futexes } = linux;
     if (
       args.int(1) & CLOCK_REALTIME && operation !== FUTEX.wait &&
-      operation !== FUTEX.waitBitset
+      operation !== FUTEX.waitBitset && operation !== FUTEX.lockPi2
     ) return -ERRNO.ENOSYS;
     switch (operation) {
       case FUTEX.wait:
@@ -192,6 +154,21 @@ export const futexCalls: SyscallTable = {
         const more = Math.max(args.int(3), 1);
         return woken + (fits ? futexes.wake(second, more) : 0);
       }
+      case FUTEX.lockPi:
+      case FUTEX.lockPi2: {
+        const isRealtime = operation === FUTEX.lockPi ||
+          (args.int(1) & CLOCK_REALTIME) !== 0;
+        const end = linux.resumed?.futex
+          ? { deadlineNs: null } // it is known
+          : deadlineOf(linux, args.u64(3), true, isRealtime);
+        return typeof end === "number"
+          ? end
+          : lockPi(linux, va, end.deadlineNs);
+      }
+      case FUTEX.tryLockPi:
+        return tryLockPi(linux, va);
+      case FUTEX.unlockPi:
+        return unlockPi(linux, va);
       default:
         return linux.unsupported(`futex operation ${operation}`, -ERRNO.ENOSYS);
     }
@@ -217,10 +194,10 @@ export const futexCalls: SyscallTable = {
 /** Marks a futex whose owner has ended, and wakes one who waits for it. */
 function ownerDied(linux: Linux, task: Task, va: number): void {
   const value = load(linux, va);
-  if (value < 0 || (value & TID_MASK) !== task.tid) return;
-  const marked = ((value & WAITERS) | OWNER_DIED) >>> 0;
+  if (value < 0 || (value & WORD.tid) !== task.tid) return;
+  const marked = ((value & WORD.waiters) | WORD.ownerDied) >>> 0;
   if (linux.user.writeU32(va, marked) < 0) return;
-  if (value & WAITERS) linux.futexes.wake(va, 1);
+  if (value & WORD.waiters) linux.futexes.wake(va, 1);
 }
 
 /**
@@ -230,6 +207,7 @@ function ownerDied(linux: Linux, task: Task, va: number): void {
 export function releaseFutexes(linux: Linux, task: Task): void {
   const { robustList, clearChildTid } = task.state;
   const { user } = linux;
+  inheritPi(linux, task);
   const pointer = (va: number): number | undefined => {
     const value = user.readStruct(va, 8)?.getBigUint64(0, true);
     return value === undefined ? undefined : Number(value & ~1n);

@@ -5,6 +5,7 @@
  */
 
 import {
+  HostFile,
   type IoVector,
   O,
   type OpenFile,
@@ -16,6 +17,8 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux, SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
+import type { Registers } from "../registers.ts";
+import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
 import { CODE } from "../signals/info.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
@@ -24,6 +27,9 @@ import { raise } from "./signal_send.ts";
 
 /** Highest offset in a file (fs.h's MAX_LFS_FILESIZE). */
 const MAX_OFFSET = 0x7fff_ffff_ffff_ffffn;
+
+/** The offset of preadv2(2) that stands for the file's own: -1. */
+const OWN_OFFSET = 0xffff_ffff_ffff_ffffn;
 
 /** The last way to count from: SEEK_HOLE. */
 const SEEK_MAX = 4;
@@ -41,17 +47,22 @@ function transfer(
   file: OpenFile,
   io: IoVector | number,
   wantedBytes: number,
+  flags = 0,
 ): number {
   const doneBytes = linux.resumed?.doneBytes ?? 0;
   if (typeof io === "number") return doneBytes > 0 ? doneBytes : io;
+  const limited = limitToFile(linux, file, io);
+  if (limited < 0) return doneBytes > 0 ? doneBytes : tooLong(linux);
   const isStep = limitToStep(io);
   const offered = io.lengthBytes;
   const result = io.isCut && offered === 0
     ? io.into ? file.readFault() : file.writeFault(io.wantedBytes)
+    : flags !== 0
+    ? file.moveWith(io, -1, flags)
     : io.into
     ? file.read(io)
     : file.write(io);
-  const waits = (file.flags & O.nonBlock) === 0;
+  const waits = (file.flags & O.nonBlock) === 0 && (flags & RWF.noWait) === 0;
   if (result === -ERRNO.EAGAIN && waits) {
     const events = io.into ? POLL.in : POLL.out;
     return linux.waitFor({ waitsFor: [{ descriptor: fd, events }], doneBytes });
@@ -74,6 +85,22 @@ function transfer(
     });
   }
   return total;
+}
+
+/**
+ * Cuts a write to what the limit on the length of files allows: 0, or less where
+ * it allows nothing.
+ */
+function limitToFile(
+  linux: Linux,
+  file: OpenFile,
+  io: IoVector,
+  offset?: number,
+): number {
+  if (io.into || io.wantedBytes === 0) return 0;
+  const room = roomToWrite(linux, file, offset);
+  if (room < io.lengthBytes) io.limit(room);
+  return room > 0 ? 0 : -1;
 }
 
 /** A write that nobody will read. */
@@ -104,22 +131,25 @@ function single(into: boolean): SyscallHandler {
   };
 }
 
+/** A call that has flags of preadv2(2), or none. */
+type FlaggedHandler = (linux: Linux, args: Registers, flags?: number) => number;
+
 /** readv and writev: an array of buffers. */
-function vectored(into: boolean): SyscallHandler {
-  return (linux, args) => {
+function vectored(into: boolean): FlaggedHandler {
+  return (linux, args, flags = 0) => {
     const fd = args.int(0);
     const file = checked(linux, fd, into);
     if (typeof file === "number") return file;
     const skip = linux.resumed?.doneBytes ?? 0;
     const io = linux.user.vector(args.u64(1), args.uint(2), into, skip);
     const length = typeof io === "number" ? 0 : io.lengthBytes + skip;
-    return transfer(linux, fd, file, io, length);
+    return transfer(linux, fd, file, io, length, flags);
   };
 }
 
 /** pread64 and pwrite64, preadv and pwritev: at an offset. */
-function positioned(into: boolean, vector: boolean): SyscallHandler {
-  return (linux, args) => {
+function positioned(into: boolean, vector: boolean): FlaggedHandler {
+  return (linux, args, flags = 0) => {
     const offset = args.i64(3);
     if (offset < 0) return -ERRNO.EINVAL;
     const file = linux.fds.file(args.int(0));
@@ -137,17 +167,26 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
       offset === Number.MAX_SAFE_INTEGER &&
       args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET
     ) return -ERRNO.EINVAL;
+    if (limitToFile(linux, file, io, offset + done) < 0) {
+      return done > 0 ? done : tooLong(linux);
+    }
     if (io.isCut && io.lengthBytes === 0) {
       if (done > 0) return done;
       return into ? file.readFault(offset) : file.writeFault(io.wantedBytes);
     }
     const isStep = limitToStep(io);
     const at = offset + done;
-    const result = into ? file.pread(io, at) : file.pwrite(io, at);
+    const result = flags !== 0
+      ? file.moveWith(io, at, flags)
+      : into
+      ? file.pread(io, at)
+      : file.pwrite(io, at);
     if (isStep && result === io.lengthBytes) {
       return nextStep(linux, done + result);
     }
-    if (result === -ERRNO.EAGAIN && (file.flags & O.nonBlock) === 0) {
+    const waits = (file.flags & O.nonBlock) === 0 &&
+      (flags & RWF.noWait) === 0;
+    if (result === -ERRNO.EAGAIN && waits) {
       const events = into ? POLL.in : POLL.out;
       const waitsFor = [{ descriptor: args.int(0), events }];
       return linux.waitFor({ waitsFor, doneBytes: done });
@@ -157,8 +196,8 @@ function positioned(into: boolean, vector: boolean): SyscallHandler {
   };
 }
 
-/** RWF_HIPRI and all flags of preadv2(2) (linux/fs.h). */
-const RWF = { highPriority: 1, all: 0x1f } as const;
+/** Flags of preadv2(2) (linux/fs.h): not to wait, at the end; and all. */
+const RWF = { noWait: 8, append: 0x10, all: 0xff } as const;
 
 /** preadv2 and pwritev2: as preadv and pwritev, or readv and writev. */
 function flagged(into: boolean): SyscallHandler {
@@ -166,15 +205,14 @@ function flagged(into: boolean): SyscallHandler {
   const atOwn = vectored(into);
   return (linux, args) => {
     const flags = args.uint(5);
-    if (flags & ~RWF.highPriority) {
-      const isKnown = (flags & ~RWF.all) === 0;
-      return isKnown && linux.fds.file(args.int(0))
-        ? linux.unsupported("preadv2 with flags", -ERRNO.EOPNOTSUPP)
-        : linux.fds.file(args.int(0))
-        ? -ERRNO.EOPNOTSUPP
-        : -ERRNO.EBADF;
+    if (flags !== 0) {
+      const file = linux.fds.file(args.int(0));
+      if (!file) return -ERRNO.EBADF;
+      if (flags & ~RWF.all) return -ERRNO.EOPNOTSUPP;
     }
-    return args.i64(3) === -1 ? atOwn(linux, args) : atOffset(linux, args);
+    return args.big(3) === OWN_OFFSET
+      ? atOwn(linux, args, flags)
+      : atOffset(linux, args, flags);
   };
 }
 
@@ -222,7 +260,9 @@ export const ioCalls: SyscallTable = {
     if (length < 0) return -ERRNO.EINVAL;
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     if (!file.isWritable) return -ERRNO.EINVAL;
-    return file.truncate(length);
+    const refused = file instanceof HostFile &&
+      mayBecome(linux, file.hostFd, length);
+    return refused || file.truncate(length);
   },
   fadvise64(linux, args) {
     const file = linux.fds.file(args.int(0));
@@ -247,6 +287,4 @@ export const ioCalls: SyscallTable = {
 /** What they lack. */
 export const ioPartly: PartlyTable = {
   fadvise64: "it is taken as advice",
-  preadv2: "flags other than RWF_HIPRI",
-  pwritev2: "flags other than RWF_HIPRI",
 };

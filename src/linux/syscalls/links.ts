@@ -9,8 +9,10 @@ import {
   AT_FDCWD,
   AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
+  HostFile,
   linkat,
   linkDescriptor,
+  O,
   symlinkat,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -57,14 +59,45 @@ function symlinkAt(
   });
 }
 
+/**
+ * The file that a descriptor is to give a name to, if one is. Under a new name it
+ * may be read and written: so it must have been opened for both, unless it has
+ * had no name, so that all that is in it is the program's own.
+ */
+function openedSource(
+  linux: Linux,
+  { from, fromVa }: { from: number; fromVa: number },
+  flags: number,
+): HostFile | undefined {
+  const bytes = linux.user.readString(fromVa);
+  if (typeof bytes === "number") return undefined;
+  let fd = flags & AT_EMPTY_PATH && bytes.length === 0 ? from : -1;
+  const link = /^\/proc\/(?:self|thread-self)\/fd\/(\d{1,9})$/
+    .exec(String.fromCharCode(...bytes));
+  if (link && flags & AT_SYMLINK_FOLLOW) fd = Number(link[1]);
+  const file = linux.fds.file(fd);
+  if (!(file instanceof HostFile)) return undefined;
+  const isOwn = (file.flags & O.temporary) === O.temporary;
+  return isOwn || file.isReadable && file.isWritable ? file : undefined;
+}
+
 function linkAt(
   linux: Linux,
   args: { from: number; fromVa: number; to: number; toVa: number },
   flags: number,
 ): number {
   if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return -ERRNO.EINVAL;
-  // An empty path is for those with a capability (linkat(2)): there is none
-  // where the descriptor might not have been the program's to name.
+  const own = openedSource(linux, args, flags);
+  if (own) {
+    const to = userPath(linux, args.to, args.toVa);
+    if (typeof to === "number") return to;
+    return naming(
+      linux,
+      to,
+      WRITE,
+      (toFd, toName) => linkDescriptor(own.hostFd, toFd, toName),
+    );
+  }
   const from = userPath(linux, args.from, args.fromVa);
   if (typeof from === "number") return from;
   const to = userPath(linux, args.to, args.toVa);
@@ -113,5 +146,5 @@ export const linkCalls: SyscallTable = {
 export const linkPartly: PartlyTable = {
   symlink: "targets that do not lead below the folder (EACCES)",
   symlinkat: "as symlink",
-  linkat: "AT_EMPTY_PATH",
+  linkat: "AT_EMPTY_PATH, but of files that were opened to read and write",
 };

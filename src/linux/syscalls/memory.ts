@@ -5,9 +5,10 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
+import { HostFile, O, type OpenFile, PluginFile } from "../../devices/mod.ts";
 import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
+import { isSameFile, movedBy, sourceOf } from "../area_source.ts";
 import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
@@ -49,6 +50,18 @@ const HARMLESS_ADVICE = new Set([
   25, // MADV_COLLAPSE
 ]);
 const MADV_DONTNEED = 4;
+const MADV_FREE = 8;
+const MADV_WIPEONFORK = 18;
+
+/** Areas that are of a file, or of a device. */
+const FILE_KINDS: ReadonlySet<string> = new Set([
+  "program",
+  "file",
+  "beyond",
+  "shared",
+  "device",
+]);
+
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
 
@@ -99,9 +112,20 @@ function mapFile(
   const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
   // All that the file holds is brought in now, into blocks of its own.
   if (held > space.blocks.freeBytes - BLOCK_BYTES) return -ERRNO.ENOMEM;
-  const result = space.map(va, bytes, prot, "beyond", true);
+  const fd = file.hostFd!; // files of the host alone are mapped
+  const from = sourceOf(fd, linux.paths.nameOf(fd));
+  const source = from && { file: from, offset };
+  const end = movedBy(source, held);
+  const result = space.map(
+    va,
+    bytes,
+    prot,
+    "beyond",
+    true,
+    held ? end : source,
+  );
   if (result < 0 || held === 0) return result;
-  const inside = space.map(va, held, prot, "file", lazy);
+  const inside = space.map(va, held, prot, "file", lazy, source);
   if (inside < 0) {
     space.unmap(va, bytes);
     return inside;
@@ -117,6 +141,33 @@ function mapFile(
     done += got;
   }
   return va;
+}
+
+/** Opens the file that an area's pages were read from, if it is there still. */
+function openSource(linux: Linux, { source }: Area): HostFile | undefined {
+  if (!source) return undefined;
+  const { path } = source.file;
+  const fd = linux.paths.open("/", path, O.readOnly, 0, { read: true });
+  if (fd < 0) return undefined;
+  const file = new HostFile(fd, O.readOnly);
+  const found = sourceOf(fd, path);
+  if (found && isSameFile(found, source.file)) return file;
+  file.close();
+  return undefined;
+}
+
+/** Reads pages of a private mapping from their file again. */
+function readAgain(linux: Linux, area: Area, start: number, end: number): void {
+  const file = openSource(linux, area);
+  if (!file) return;
+  const offset = area.source!.offset + (start - area.start);
+  for (let done = 0; done < end - start;) {
+    const io = linux.user.area(start + done, end - start - done);
+    const got = file.pread(io, offset + done);
+    if (got <= 0) break;
+    done += got;
+  }
+  file.close();
 }
 
 /** Maps addresses of a device, if its file has any. */
@@ -285,20 +336,35 @@ export const memoryCalls: SyscallTable = {
     if (!known || !(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
     if (length === 0) return 0;
     const { space } = linux;
+    if (advice === MADV_FREE || advice === MADV_WIPEONFORK) {
+      const isAnonymous = ({ kind }: Area) => !FILE_KINDS.has(kind);
+      if (!space.areas.within(va, va + length).every(isAnonymous)) {
+        return -ERRNO.EINVAL;
+      }
+    }
     if (advice === MADV_DONTNEED) {
       if (space.hasDevice(va, length)) return -ERRNO.EINVAL;
       const areas = space.areas.within(va, va + length);
-      if (areas.some(({ kind }) => kind === "file" || kind === "program")) {
-        return linux.unsupported(
-          "MADV_DONTNEED on a mapping of a file",
-          -ERRNO.EINVAL,
-        );
+      const isFrom = areas.filter(({ kind }) =>
+        kind === "file" || kind === "program"
+      );
+      for (const area of isFrom) {
+        const file = openSource(linux, area);
+        if (file) file.close();
+        else {
+          return linux.unsupported(
+            "MADV_DONTNEED on pages of a file that is gone",
+            -ERRNO.EINVAL,
+          );
+        }
       }
       // What is in a shared file stays.
       for (const area of areas) {
         if (area.kind === "shared") continue;
         const start = Math.max(area.start, va);
-        space.zero(start, Math.min(area.end, va + length) - start);
+        const end = Math.min(area.end, va + length);
+        space.zero(start, end - start);
+        if (isFrom.includes(area)) readAgain(linux, area, start, end);
       }
     }
     if (advice >= MADV_POPULATE_READ) {

@@ -1,6 +1,6 @@
 /**
  * memfd_create: files without a name, in the host's memory. Their content
- * travels as that of any file that has no name.
+ * travels, with their seals, as that of any file that has no name.
  *
  * @module
  */
@@ -37,8 +37,8 @@ export const memoryFileCalls: SyscallTable = {
     if (typeof name === "number") return name;
     const left = hasDescriptorLeft(linux);
     if (left < 0) return left;
-    // The host's own flag is always set; seals are not kept, so none are made.
-    const hostFlags = flags & (MFD.exec) | MFD.closeOnExec;
+    // The host's own flag is always set.
+    const hostFlags = flags | MFD.closeOnExec;
     const fd = memfdWithFlags(String.fromCharCode(...name), hostFlags);
     if (fd < 0) return fd;
     if (fd >= linux.paths.fdLimit) {
@@ -52,5 +52,5 @@ export const memoryFileCalls: SyscallTable = {
 
 /** What they lack. */
 export const memoryFilePartly: PartlyTable = {
-  memfd_create: "seals, huge pages",
+  memfd_create: "huge pages",
 };

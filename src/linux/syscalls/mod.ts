@@ -14,6 +14,7 @@ import { eventCalls } from "./events.ts";
 import { execCalls } from "./exec.ts";
 import { futexCalls } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
+import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
 import { lockCalls, lockPartly } from "./locks.ts";
@@ -27,12 +28,14 @@ import { processCalls, processPartly } from "./process.ts";
 import { protectionCalls } from "./protection.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
+import { signalFileCalls } from "./signal_file.ts";
 import { signalSendCalls } from "./signal_send.ts";
 import { signalWaitCalls } from "./signal_wait.ts";
 import { timerCalls } from "./timers.ts";
+import { spliceCalls } from "./splice.ts";
 import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
-import { timeCalls, timePartly } from "./time.ts";
+import { timeCalls } from "./time.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
 
 /** Handlers by name. */
@@ -52,9 +55,9 @@ export const PARTLY: PartlyTable = {
   ...xattrPartly,
   ...memoryFilePartly,
   ...ioPartly,
+  ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
-  ...timePartly,
 };
 
 /**
@@ -72,6 +75,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...linkCalls,
     ...lockCalls,
     ...spaceCalls,
+    ...spliceCalls,
     ...xattrCalls,
     ...memoryFileCalls,
     ...folderCalls,
@@ -81,6 +85,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...descriptorCalls,
     ...pollCalls,
     ...epollCalls,
+    ...inotifyCalls,
     ...eventCalls,
     ...socketCalls,
     ...memoryCalls,
@@ -92,6 +97,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...signalCalls,
     ...signalSendCalls,
     ...signalWaitCalls,
+    ...signalFileCalls,
     ...timerCalls,
     ...timeCalls,
   };

@@ -18,6 +18,7 @@ import {
   withoutUmask,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { mayBecome } from "../file_limit.ts";
 import type { Linux } from "../linux.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
@@ -232,7 +233,9 @@ export const nameCalls: SyscallTable = {
       where,
       WRITE,
       (fd) =>
-        HostPaths.isFileOrFolder(fd) ? ftruncate(fd, length) : -ERRNO.EINVAL,
+        HostPaths.isFileOrFolder(fd)
+          ? mayBecome(linux, fd, length) || ftruncate(fd, length)
+          : -ERRNO.EINVAL,
       O.writeOnly,
     );
   },

@@ -12,7 +12,6 @@ import {
   HostPaths,
   O,
   pathText,
-  TERMINAL_PATH,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { PAGE_BYTES } from "../../vmm/mod.ts";
@@ -53,10 +52,6 @@ function openAt(
   const status = flags &
     ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
       O.closeOnExec);
-  if (where.path === TERMINAL_PATH) {
-    const file = linux.openTerminal(status);
-    return typeof file === "number" ? file : install(linux, file, closeOnExec);
-  }
   if (linux.devices.has(where.path)) {
     if (flags & O.directory) return -ERRNO.ENOTDIR;
     const both = O.create | O.exclusive;

@@ -176,7 +176,7 @@ export const processCalls: SyscallTable = {
     if (who < -1 || who > 1) return -ERRNO.EINVAL;
     const view = new DataView(new ArrayBuffer(144));
     if (who >= 0) {
-      const ns = linux.cpuNs();
+      const ns = who === 0 ? linux.cpuNs() : linux.scheduler.cpuNs(linux.task);
       view.setBigInt64(0, BigInt(Math.floor(ns / 1e9)), true);
       view.setBigInt64(8, BigInt(Math.floor(ns % 1e9 / 1000)), true);
     }

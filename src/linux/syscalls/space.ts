@@ -18,6 +18,7 @@ import {
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { Linux } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
@@ -37,6 +38,9 @@ const MAGIC = {
 
 /** The flags of sync_file_range(2), all together. */
 const SYNC_FILE_RANGE_ALL = 7;
+
+/** fallocate(2): the file stays as long as it is (linux/falloc.h). */
+const KEEP_SIZE = 1;
 
 /** Most bytes that are copied between two turns of the event loop. */
 const STEP_BYTES = 16 * 1024 * 1024;
@@ -111,7 +115,9 @@ export const spaceCalls: SyscallTable = {
     const length = args.i64(3);
     if (offset < 0 || length <= 0) return -ERRNO.EINVAL;
     if (file instanceof HostFile) {
-      return fallocate(file.hostFd, args.int(1), offset, length);
+      const most = args.int(1) & KEEP_SIZE ? 0 : offset + length;
+      return mayBecome(linux, file.hostFd, most) ||
+        fallocate(file.hostFd, args.int(1), offset, length);
     }
     if (!file.isWritable) return -ERRNO.EBADF;
     return file.type === "pipe" ? -ERRNO.ESPIPE : -ERRNO.ENODEV;
@@ -170,29 +176,6 @@ export const spaceCalls: SyscallTable = {
     }
     return 0;
   },
-  sendfile(linux, args) {
-    const to = opened(linux, args.int(0));
-    const from = opened(linux, args.int(1));
-    const va = args.u64(2);
-    const offset = offsetAt(linux, va);
-    if (offset === undefined) return -ERRNO.EFAULT;
-    if (typeof from === "number" || !from.isReadable) return -ERRNO.EBADF;
-    if (typeof to === "number" || !to.isWritable) return -ERRNO.EBADF;
-    const isPossible = from instanceof HostFile && to instanceof HostFile &&
-      !isFolder(from) && (to.flags & O.append) === 0;
-    // A program that is told so reads and writes instead.
-    if (!isPossible) {
-      return linux.unsupported(
-        "sendfile but from a file to another",
-        -ERRNO.EINVAL,
-      );
-    }
-    const length = Math.min(args.u64(3), MAX_RW_BYTES, STEP_BYTES);
-    const done = copyFileRange(from.hostFd, offset, to.hostFd, null, length);
-    if (done === -ERRNO.EXDEV) return -ERRNO.EINVAL;
-    if (done <= 0) return done;
-    return moveOffset(linux, va, offset, done) || done;
-  },
   copy_file_range(linux, args) {
     const from = opened(linux, args.int(0));
     const to = opened(linux, args.int(2));
@@ -210,7 +193,9 @@ export const spaceCalls: SyscallTable = {
       return -ERRNO.EINVAL;
     }
     // Less than was asked for may be copied; so it is in one step.
-    const length = Math.min(args.u64(4), MAX_RW_BYTES, STEP_BYTES);
+    const room = roomToWrite(linux, to, toOffset ?? undefined);
+    if (room === 0 && args.u64(4) > 0) return tooLong(linux);
+    const length = Math.min(args.u64(4), MAX_RW_BYTES, STEP_BYTES, room);
     const done = copyFileRange(
       from.hostFd,
       fromOffset,
@@ -227,6 +212,5 @@ export const spaceCalls: SyscallTable = {
 /** What they lack. */
 export const spacePartly: PartlyTable = {
   copy_file_range: "at most 16 MiB in one call; files of the host alone",
-  sendfile: "from a file of the host to another (else EINVAL)",
   readahead: "it is taken as advice",
 };

@@ -8,6 +8,7 @@ import {
   HostStream,
   type OpenFile,
   setsAttributes,
+  TERMIOS2_BYTES,
   TERMIOS_BYTES,
   TTY,
   WINSIZE_BYTES,
@@ -19,6 +20,7 @@ import type { CallArguments } from "../trace.ts";
 /** Requests that a terminal answers with so many bytes. */
 const ANSWERS = new Map<number, number>([
   [TTY.getAttributes, TERMIOS_BYTES],
+  [TTY.getAttributes2, TERMIOS2_BYTES],
   [TTY.getSize, WINSIZE_BYTES],
   [TTY.inputBytes, 4],
   [TTY.outputBytes, 4],
@@ -69,10 +71,11 @@ export function terminalIoctl(
     if (result < 0) return result;
     return linux.user.write(va, answer) ? result : -ERRNO.EFAULT;
   }
-  if (setsAttributes(request) || request === TTY.setSize) {
+  const setBytes = setsAttributes(request);
+  if (setBytes > 0 || request === TTY.setSize) {
     if (!isTerminal(file)) return -ERRNO.ENOTTY;
     const wanted = new Uint8Array(
-      request === TTY.setSize ? WINSIZE_BYTES : TERMIOS_BYTES,
+      request === TTY.setSize ? WINSIZE_BYTES : setBytes,
     );
     if (!linux.user.read(va, wanted)) return -ERRNO.EFAULT;
     return file.ioctl(request, wanted);

@@ -5,8 +5,9 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
+import { type CpuClock, cpuClockOf, cpuTimeNs } from "../cpu_clocks.ts";
 import type { Linux } from "../linux.ts";
-import type { PartlyTable, SyscallTable } from "./mod.ts";
+import type { SyscallTable } from "./mod.ts";
 
 /** Clocks (linux/time.h). */
 const CLOCK = {
@@ -59,17 +60,40 @@ function readClock(linux: Linux, clock: number, va: number): number {
     case CLOCK.monotonicCoarse:
     case CLOCK.boottime:
       return writeNs(linux, va, linux.guestClock.monotonicNs());
-    case CLOCK.processCpu:
-      return writeNs(linux, va, linux.cpuNs());
-    case CLOCK.threadCpu:
-      return writeNs(linux, va, linux.scheduler.cpuNs(linux.task));
-    default:
-      return -ERRNO.EINVAL;
+    default: {
+      const cpu = cpuClockOf(linux, clock);
+      const ns = cpu && cpuTimeNs(linux, cpu);
+      return ns === undefined ? -ERRNO.EINVAL : writeNs(linux, va, ns);
+    }
   }
 }
 
-function isClock(clock: number): boolean {
-  return clock >= CLOCK.realtime && clock <= CLOCK.boottime;
+function isClock(linux: Linux, clock: number): boolean {
+  const isNamed = clock >= CLOCK.realtime && clock <= CLOCK.boottime;
+  return isNamed || cpuClockOf(linux, clock) !== undefined;
+}
+
+/** How often it is looked, at most, whether so much CPU time has passed, ns. */
+const CPU_LOOK_NS = 1e6;
+
+/** Waits until a clock of CPU time shows so much, or has gone on by it. */
+function sleepByCpu(
+  linux: Linux,
+  cpu: CpuClock,
+  absolute: boolean,
+  ns: number,
+): number {
+  const now = cpuTimeNs(linux, cpu);
+  if (now === undefined) return -ERRNO.EINVAL;
+  const cpuNs = linux.resumed?.cpuNs ??
+    Math.min(Math.round(absolute ? ns : now + ns), Number.MAX_SAFE_INTEGER);
+  if (now >= cpuNs) return 0;
+  // It is not sooner than if it computed all the time.
+  const leftNs = Math.max(cpuNs - now, CPU_LOOK_NS);
+  return linux.waitFor({
+    deadlineNs: linux.clock.deadlineNs(0, leftNs),
+    cpuNs,
+  });
 }
 
 /** nanosleep and clock_nanosleep. */
@@ -86,8 +110,11 @@ function sleep(
   if (seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9) {
     return -ERRNO.EINVAL;
   }
-  if (clock === CLOCK.processCpu) {
-    return linux.unsupported("sleeping by CPU time", -ERRNO.EOPNOTSUPP);
+  const cpu = cpuClockOf(linux, clock);
+  if (cpu) {
+    // Nobody computes while it waits for itself.
+    if (cpu.tid === linux.task.tid) return -ERRNO.EINVAL;
+    return sleepByCpu(linux, cpu, absolute, seconds * 1e9 + nanoseconds);
   }
   let deadlineNs = linux.resumed?.deadlineNs;
   if (deadlineNs === undefined || deadlineNs === null) {
@@ -115,7 +142,7 @@ export const timeCalls: SyscallTable = {
     return readClock(linux, args.int(0), args.u64(1));
   },
   clock_getres(linux, args) {
-    if (!isClock(args.int(0))) return -ERRNO.EINVAL;
+    if (!isClock(linux, args.int(0))) return -ERRNO.EINVAL;
     const va = args.u64(1);
     return va === 0 ? 0 : writePair(linux, va, 0, 1);
   },
@@ -149,14 +176,13 @@ export const timeCalls: SyscallTable = {
     const clock = args.int(0);
     const flags = args.int(1);
     if (clock < 0 && (clock & CLOCK_FD_MASK) !== CLOCK_FD) {
-      // The CPU time of a process or thread: of one that is not there.
       const request = linux.user.readStruct(args.u64(2), 16);
-      return request ? -ERRNO.EINVAL : -ERRNO.EFAULT;
+      if (!request) return -ERRNO.EFAULT;
     }
-    if (!isClock(clock)) return -ERRNO.EINVAL;
+    if (!isClock(linux, clock)) return -ERRNO.EINVAL;
     if (
-      clock !== CLOCK.realtime && clock !== CLOCK.monotonic &&
-      clock !== CLOCK.boottime && clock !== CLOCK.processCpu
+      clock > 0 && clock !== CLOCK.monotonic && clock !== CLOCK.boottime &&
+      clock !== CLOCK.processCpu
     ) return -ERRNO.EOPNOTSUPP;
     return sleep(linux, clock, (flags & TIMER_ABSTIME) !== 0, args.u64(2));
   },
@@ -172,9 +198,4 @@ export const timeCalls: SyscallTable = {
     }
     return Number(ticks(linux.clock.monotonicNs()));
   },
-};
-
-/** What they lack. */
-export const timePartly: PartlyTable = {
-  clock_nanosleep: "CPU clocks",
 };

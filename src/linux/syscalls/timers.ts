@@ -5,6 +5,7 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
+import { CPU_CLOCK, cpuClockOf } from "../cpu_clocks.ts";
 import type { Linux } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import { isSignal } from "../signals/sets.ts";
@@ -15,8 +16,8 @@ import type { SyscallTable } from "./mod.ts";
 /** Clocks that a timer may have here (linux/time.h). */
 const CLOCK = { realtime: 0, monotonic: 1, boottime: 7 } as const;
 
-/** Clocks of CPU time. */
-const CPU_CLOCKS = new Set([2, 3]);
+/** Those that can only be read: raw, and the coarse ones. */
+const NO_TIMERS = new Set([4, 5, 6]);
 
 const TIMER_ABSTIME = 1;
 
@@ -76,9 +77,11 @@ function isIntervalTimer(which: number): boolean {
 }
 
 /** How much a timer has left. */
-function timeOf(linux: Linux, { nextNs, intervalNs }: PosixTimer): Times {
-  if (nextNs === null) return { intervalNs, leftNs: 0 };
-  let leftNs = nextNs - linux.clock.monotonicNs();
+function timeOf(linux: Linux, timer: PosixTimer): Times {
+  const { nextNs, intervalNs } = timer;
+  const now = linux.timers.timeNs(timer);
+  if (nextNs === null || now === undefined) return { intervalNs, leftNs: 0 };
+  let leftNs = nextNs - now;
   if (leftNs <= 0 && intervalNs > 0) {
     leftNs += Math.ceil((1 - leftNs) / intervalNs) * intervalNs;
   }
@@ -137,11 +140,10 @@ export const timerCalls: SyscallTable = {
       notify = view.getInt32(EVENT.notify, true);
       tid = view.getInt32(EVENT.tid, true);
     }
-    if (CPU_CLOCKS.has(clock)) {
-      return linux.unsupported("a timer of CPU time", -ERRNO.EINVAL);
-    }
+    const cpu = cpuClockOf(linux, clock);
+    if (NO_TIMERS.has(clock)) return -ERRNO.EOPNOTSUPP;
     if (
-      clock !== CLOCK.realtime && clock !== CLOCK.monotonic &&
+      !cpu && clock !== CLOCK.realtime && clock !== CLOCK.monotonic &&
       clock !== CLOCK.boottime
     ) return -ERRNO.EINVAL;
     if (
@@ -153,7 +155,15 @@ export const timerCalls: SyscallTable = {
     const isToThread = notify === SIGEV.threadId;
     if (isToThread && !linux.process.tasks.has(tid)) return -ERRNO.EINVAL;
     if (linux.process.state.timers.length >= MAX_TIMERS) return -ERRNO.EAGAIN;
-    const made = { clock, notify, signal, tid: isToThread ? tid : 0 };
+    const cpuTid = cpu?.tid ?? 0;
+    const ofCpu = cpuTid === 0 ? CPU_CLOCK.process : CPU_CLOCK.thread;
+    const made = {
+      clock: cpu ? ofCpu : clock,
+      cpuTid,
+      notify,
+      signal,
+      tid: isToThread ? tid : 0,
+    };
     const id = linux.timers.create(made);
     const timer = linux.timers.get(id)!;
     timer.value = value ?? BigInt(id);
@@ -169,6 +179,8 @@ export const timerCalls: SyscallTable = {
     if (typeof times === "number") return times;
     const timer = linux.timers.get(args.int(0));
     if (!timer) return -ERRNO.EINVAL;
+    const now = linux.timers.timeNs(timer);
+    if (now === undefined) return -ERRNO.ESRCH;
     const old = timeOf(linux, timer);
     const { intervalNs, leftNs } = times;
     timer.intervalNs = leftNs === 0 ? 0 : intervalNs;
@@ -177,7 +189,7 @@ export const timerCalls: SyscallTable = {
     else {
       const nextNs = args.int(1) & TIMER_ABSTIME
         ? absolute(linux, timer.clock, leftNs)
-        : linux.clock.monotonicNs() + leftNs;
+        : now + leftNs;
       timer.nextNs = Math.min(Math.round(nextNs), Number.MAX_SAFE_INTEGER);
     }
     return oldVa === 0 ? 0 : writeTimes(linux, oldVa, old, 1);
