@@ -42,6 +42,8 @@ export interface ProgramOpener {
    * @returns a descriptor of the host, or a negative errno
    */
   open(path: string, flags: number): number;
+  /** The path of what is open at a descriptor, if it has one. */
+  nameOf(fd: number): string | undefined;
 }
 
 /** A file that is loaded, held open. */

@@ -116,6 +116,7 @@ function execute(linux: Linux, wish: Wish): number {
     root: {
       open: (path: string, flags: number) =>
         openProgram(linux, { cwd: "/", path }, flags),
+      nameOf: (fd: number) => linux.paths.nameOf(fd),
     },
     path,
     cwd: where.cwd,
