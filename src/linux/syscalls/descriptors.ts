@@ -5,6 +5,7 @@
  */
 
 import {
+  HostFile,
   MAX_PIPE_BYTES,
   MIN_PIPE_BYTES,
   O,
@@ -12,6 +13,7 @@ import {
   PipeEnd,
   PluginFile,
   POLL,
+  S_IF,
   SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -153,6 +155,19 @@ function pluginIoctl(
   return linux.user.write(va, data) ? result : -ERRNO.EFAULT;
 }
 
+/** Bytes of a `struct stat`, and lseek's way to ask. */
+const STAT_BYTES = 144;
+const SEEK_CUR = 1;
+
+/** Bytes from the offset of a regular file to its end, as an int. */
+function leftBytes(file: HostFile): number | undefined {
+  const bytes = new Uint8Array(STAT_BYTES);
+  if (file.stat(bytes) < 0) return undefined;
+  const stat = new DataView(bytes.buffer);
+  if ((stat.getUint32(24, true) & S_IF.mask) !== S_IF.regular) return undefined;
+  return Number(stat.getBigInt64(48, true)) - file.seek(0, SEEK_CUR) | 0;
+}
+
 /** Calls on descriptors. */
 export const descriptorCalls: SyscallTable = {
   close(linux, args) {
@@ -236,7 +251,7 @@ export const descriptorCalls: SyscallTable = {
   },
   ioctl(linux, args) {
     const descriptor = linux.fds.get(args.int(0));
-    if (!descriptor) return -ERRNO.EBADF;
+    if (!descriptor || descriptor.file.flags & O.path) return -ERRNO.EBADF;
     const request = args.uint(1);
     const { file } = descriptor;
     const argument = args.u64(2);
@@ -259,6 +274,10 @@ export const descriptorCalls: SyscallTable = {
         }
         if (file instanceof SocketEnd) {
           return linux.user.writeU32(argument, file.waitingBytes);
+        }
+        if (file instanceof HostFile) {
+          const left = leftBytes(file);
+          if (left !== undefined) return linux.user.writeU32(argument, left);
         }
         break;
     }

@@ -11,6 +11,7 @@ import {
   AT_SYMLINK_NOFOLLOW,
   linkat,
   linkDescriptor,
+  O,
   symlinkat,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -67,7 +68,12 @@ function linkAt(
   const from = userPath(linux, args.from, args.fromVa);
   if (typeof from === "number") return from;
   const to = userPath(linux, args.to, args.toVa);
-  if (typeof to === "number") return to;
+  if (typeof to === "number") {
+    // It is only looked at when the file itself is found.
+    const isFollowed = (flags & AT_SYMLINK_FOLLOW) !== 0;
+    const open = isFollowed ? O.path : O.path | O.noFollow;
+    return following(linux, from, WRITE, () => to, open);
+  }
   // Under its new name a file may be written, and perhaps read: so it must be
   // under its old one.
   const access = { read: mayRead(linux, to), write: true };

@@ -24,6 +24,13 @@ const MAP = {
   noReserve: 0x4000,
   fixedNoReplace: 0x10_0000,
 } as const;
+/** Bits of mprotect(2) beside those of pages (asm-generic/mman-common.h). */
+const PROTECTION = {
+  growsDown: 0x0100_0000,
+  growsUp: 0x0200_0000,
+  /** The pages', PROT_SEM, and those above. */
+  all: 0x0300_000f,
+} as const;
 const MREMAP = { mayMove: 1, fixed: 2, dontUnmap: 4 } as const;
 
 /** The last page of a 64-bit address space. */
@@ -51,8 +58,10 @@ const HARMLESS_ADVICE = new Set([
   25, // MADV_COLLAPSE
 ]);
 const MADV_DONTNEED = 4;
+const MADV_REMOVE = 9;
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
+const MADV_DONTNEED_LOCKED = 24;
 
 /** Whether argument `i` is a multiple of the page size. */
 function isAligned(args: Registers, i: number): boolean {
@@ -159,10 +168,6 @@ function remapShared(linux: Linux, args: Registers, area: Area): number {
   const oldBytes = pages(args, 1);
   const newBytes = pages(args, 2);
   const flags = args.int(3);
-  if (newBytes <= oldBytes && !(flags & MREMAP.fixed)) {
-    if (newBytes < oldBytes) space.unmap(va + newBytes, oldBytes - newBytes);
-    return va;
-  }
   let to = va;
   if (flags & MREMAP.fixed) {
     to = args.u64(4);
@@ -196,6 +201,32 @@ function lock(linux: Linux, args: Registers): number {
   return linux.space.areas.covers(start, end) ? 0 : -ERRNO.ENOMEM;
 }
 
+/** mprotect of all of a stack that a part is given of: from where it begins. */
+function protectGrowing(
+  linux: Linux,
+  va: number,
+  length: number,
+  prot: number,
+): number {
+  const { space } = linux;
+  const end = Math.min(va + length, USER_END_VA);
+  const [area] = space.areas.within(va, end);
+  if (!area) return -ERRNO.ENOMEM;
+  const isDown = (prot & PROTECTION.growsDown) !== 0;
+  if (!isDown || area.kind !== "stack") return -ERRNO.EINVAL;
+  return space.protect(area.start, end - area.start, prot & 7);
+}
+
+/** MADV_REMOVE: shared files alone have something to remove, and keep it. */
+function remove(linux: Linux, va: number, length: number): number {
+  for (const { kind, prot } of linux.space.areas.within(va, va + length)) {
+    if (kind !== "shared" && kind !== "file") return -ERRNO.EINVAL;
+    if (kind === "file" || !(prot & PROT.write)) return -ERRNO.EACCES;
+    return linux.unsupported("MADV_REMOVE", -ERRNO.EOPNOTSUPP);
+  }
+  return 0;
+}
+
 /** Calls on the address space. */
 export const memoryCalls: SyscallTable = {
   brk(linux, args) {
@@ -213,14 +244,13 @@ export const memoryCalls: SyscallTable = {
     const file = linux.fds.file(fd);
     if (!anonymous && (!file || file.flags & O.path)) return -ERRNO.EBADF;
     if (length === 0) return -ERRNO.EINVAL;
-    if (
-      type !== MAP.private && type !== MAP.shared &&
-      type !== MAP.sharedValidate
-    ) return -ERRNO.EINVAL;
     if (!(length <= USER_END_VA)) return -ERRNO.ENOMEM;
     const bytes = pageCeil(length);
     const va = place(linux, args.u64(0), bytes, flags);
     if (va < 0) return va;
+    const isKnown = type === MAP.private || type === MAP.shared ||
+      type === MAP.sharedValidate && !anonymous;
+    if (!isKnown) return -ERRNO.EINVAL;
     if (!anonymous) {
       // Beyond any file's end.
       if (offset === Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
@@ -254,18 +284,21 @@ export const memoryCalls: SyscallTable = {
   mprotect(linux, args) {
     const va = args.u64(0);
     const prot = args.int(2);
-    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
+    const both = PROTECTION.growsDown | PROTECTION.growsUp;
+    if ((prot & both) === both || !isAligned(args, 0)) return -ERRNO.EINVAL;
     if (args.u64(1) === 0) return 0;
     const length = pages(args, 1);
     if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
-    if (prot & ~7) return -ERRNO.EINVAL;
+    if (prot & ~PROTECTION.all) return -ERRNO.EINVAL;
+    const grows = prot & (PROTECTION.growsDown | PROTECTION.growsUp);
+    if (grows) return protectGrowing(linux, va, length, prot);
     const bytes = Math.min(length, USER_END_VA);
     // What a device answers stays as it was mapped.
     if (linux.space.hasDevice(va, bytes)) return -ERRNO.EACCES;
     if (prot & PROT.write && linux.space.isReadOnly(va, bytes)) {
       return -ERRNO.EACCES;
     }
-    return linux.space.protect(va, bytes, prot);
+    return linux.space.protect(va, bytes, prot & 7);
   },
   mremap(linux, args) {
     const va = args.u64(0);
@@ -280,11 +313,18 @@ export const memoryCalls: SyscallTable = {
     }
     const oldBytes = pages(args, 1);
     const newBytes = pages(args, 2);
-    if (newBytes === 0 || oldBytes === 0) return -ERRNO.EINVAL;
-    if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
+    if (newBytes === 0) return -ERRNO.EINVAL;
     const { space } = linux;
     const area = space.areas.find(va);
-    if (!area || va + oldBytes > area.end) return -ERRNO.EFAULT;
+    if (!area) return -ERRNO.EFAULT;
+    if (!(flags & MREMAP.fixed) && newBytes <= oldBytes) {
+      // What goes away may be of many areas, and of none.
+      const bytes = Math.min(oldBytes, USER_END_VA - va) - newBytes;
+      return bytes > 0 ? space.unmap(va + newBytes, bytes) || va : va;
+    }
+    if (oldBytes === 0) return -ERRNO.EINVAL;
+    if (va + oldBytes > area.end) return -ERRNO.EFAULT;
+    if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
     if (area.kind === "device") return -ERRNO.EINVAL;
     if (area.kind === "shared") return remapShared(linux, args, area);
     if (flags & MREMAP.fixed) {
@@ -293,10 +333,6 @@ export const memoryCalls: SyscallTable = {
       if (to + newBytes > USER_END_VA) return -ERRNO.EINVAL;
       if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
       return space.move(va, oldBytes, to, newBytes);
-    }
-    if (newBytes <= oldBytes) {
-      if (newBytes < oldBytes) space.unmap(va + newBytes, oldBytes - newBytes);
-      return va;
     }
     const grow = va + oldBytes;
     const by = newBytes - oldBytes;
@@ -315,13 +351,20 @@ export const memoryCalls: SyscallTable = {
   madvise(linux, args) {
     const va = args.u64(0);
     if (!isAligned(args, 0)) return -ERRNO.EINVAL;
-    const length = pages(args, 1);
-    if (length === 0 && args.u64(1) !== 0) return -ERRNO.EINVAL;
-    const advice = args.int(2);
+    let advice = args.int(2);
+    // Nothing is locked but by name.
+    if (advice === MADV_DONTNEED_LOCKED) advice = MADV_DONTNEED;
     const known = HARMLESS_ADVICE.has(advice) || advice === MADV_DONTNEED ||
+      advice === MADV_REMOVE ||
       advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
-    if (!known || !(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
-    if (length === 0) return 0;
+    const asked = pages(args, 1);
+    if (!known || asked === 0 && args.u64(1) !== 0) return -ERRNO.EINVAL;
+    if (args.big(0) + args.big(1) > LAST_PAGE) return -ERRNO.EINVAL;
+    if (asked === 0) return 0;
+    // What is beyond the program's addresses has no memory.
+    const length = Math.min(asked, Math.max(USER_END_VA - va, 0));
+    if (length === 0) return -ERRNO.ENOMEM;
+    const isCut = length < asked;
     const { space } = linux;
     if (advice === MADV_DONTNEED) {
       if (space.hasDevice(va, length)) return -ERRNO.EINVAL;
@@ -339,7 +382,11 @@ export const memoryCalls: SyscallTable = {
         space.zero(start, Math.min(area.end, va + length) - start);
       }
     }
-    if (advice >= MADV_POPULATE_READ) {
+    if (advice === MADV_REMOVE) {
+      const result = remove(linux, va, length);
+      if (result < 0) return result;
+    }
+    if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
       for (let at = va; at < va + length; at += PAGE_BYTES) {
         const write = advice === MADV_POPULATE_WRITE;
         const gpa = linux.user.translate(at, write);
@@ -348,7 +395,8 @@ export const memoryCalls: SyscallTable = {
         }
       }
     }
-    return space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
+    const isAll = !isCut && space.areas.covers(va, va + length);
+    return isAll ? 0 : -ERRNO.ENOMEM;
   },
   msync(linux, args) {
     const va = args.u64(0);

@@ -19,6 +19,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { resolveVirtual } from "../proc/mod.ts";
+import { hasNoOffset } from "./io.ts";
 import type { Linux } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
@@ -153,6 +154,8 @@ export const spaceCalls: SyscallTable = {
     if (flags & ~SYNC_FILE_RANGE_ALL || offset < 0 || length < 0) {
       return -ERRNO.EINVAL;
     }
+    // The end must be an offset too: 2^63 - 1 at most.
+    if (args.big(1) + args.big(2) >> 63n !== 0n) return -ERRNO.EINVAL;
     return file instanceof HostFile
       ? syncFileRange(file.hostFd, offset, length, flags)
       : -ERRNO.ESPIPE;
@@ -177,6 +180,8 @@ export const spaceCalls: SyscallTable = {
     const offset = offsetAt(linux, va);
     if (offset === undefined) return -ERRNO.EFAULT;
     if (typeof from === "number" || !from.isReadable) return -ERRNO.EBADF;
+    if (offset !== null && hasNoOffset(from)) return -ERRNO.ESPIPE;
+    if (offset !== null && offset < 0) return -ERRNO.EINVAL;
     if (typeof to === "number" || !to.isWritable) return -ERRNO.EBADF;
     const isPossible = from instanceof HostFile && to instanceof HostFile &&
       !isFolder(from) && (to.flags & O.append) === 0;

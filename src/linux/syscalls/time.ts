@@ -18,12 +18,16 @@ const CLOCK = {
   realtimeCoarse: 5,
   monotonicCoarse: 6,
   boottime: 7,
+  international: 11,
 } as const;
 const TIMER_ABSTIME = 1;
 
 /** Negative numbers of clocks: of a descriptor, or else of a process. */
 const CLOCK_FD_MASK = 7;
 const CLOCK_FD = 3;
+
+/** Bits of a CPU clock's number: whether of a thread, and of which time. */
+const CPU_CLOCK = { perThread: 4, which: 3 } as const;
 
 /** Scratch for a `struct timespec` or `timeval`. */
 const pair = new DataView(new ArrayBuffer(16));
@@ -50,6 +54,7 @@ function writeNs(linux: Linux, va: number, ns: number): number {
 function readClock(linux: Linux, clock: number, va: number): number {
   switch (clock) {
     case CLOCK.realtime:
+    case CLOCK.international: // of a kernel that was told of no leap second
     case CLOCK.realtimeCoarse: {
       const { seconds, nanoseconds } = linux.guestClock.readRealtime();
       return writePair(linux, va, seconds, nanoseconds);
@@ -63,13 +68,29 @@ function readClock(linux: Linux, clock: number, va: number): number {
       return writeNs(linux, va, linux.cpuNs());
     case CLOCK.threadCpu:
       return writeNs(linux, va, linux.scheduler.cpuNs(linux.task));
-    default:
-      return -ERRNO.EINVAL;
+    default: {
+      const ns = cpuClockNs(linux, clock);
+      return ns === undefined ? -ERRNO.EINVAL : writeNs(linux, va, ns);
+    }
   }
 }
 
+/** What the clock of a process's or thread's CPU time shows, if it is one. */
+function cpuClockNs(linux: Linux, clock: number): number | undefined {
+  if (clock >= 0 || (clock & CPU_CLOCK.which) === CLOCK_FD) return undefined;
+  const id = ~(clock >> 3);
+  const { tasks, current } = linux.process;
+  if (clock & CPU_CLOCK.perThread) {
+    const task = id === 0 ? current : tasks.get(id);
+    return task && linux.scheduler.cpuNs(task);
+  }
+  const isOwn = id === 0 || tasks.has(id);
+  return isOwn ? linux.cpuNs() : undefined;
+}
+
 function isClock(clock: number): boolean {
-  return clock >= CLOCK.realtime && clock <= CLOCK.boottime;
+  return clock >= CLOCK.realtime && clock <= CLOCK.boottime ||
+    clock === CLOCK.international;
 }
 
 /** nanosleep and clock_nanosleep. */
@@ -115,7 +136,10 @@ export const timeCalls: SyscallTable = {
     return readClock(linux, args.int(0), args.u64(1));
   },
   clock_getres(linux, args) {
-    if (!isClock(args.int(0))) return -ERRNO.EINVAL;
+    const clock = args.int(0);
+    if (!isClock(clock) && cpuClockNs(linux, clock) === undefined) {
+      return -ERRNO.EINVAL;
+    }
     const va = args.u64(1);
     return va === 0 ? 0 : writePair(linux, va, 0, 1);
   },
