@@ -421,6 +421,9 @@ export const memoryCalls: SyscallTable = {
     if (!isAligned(args, 0)) return -ERRNO.EINVAL;
     if (!linux.user.inRange(va, args.u64(1))) return -ERRNO.ENOMEM;
     const length = pages(args, 1);
+    if (!linux.user.inRange(args.u64(2), length / PAGE_BYTES)) {
+      return -ERRNO.EFAULT;
+    }
     if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
     // Some at a time: most of a large range has no memory.
     const some = new Uint8Array(4096);
