@@ -132,13 +132,6 @@ const io: Words = fc.oneof(
   ),
   line("lseek", fd, offset, orWrong(numbers(0, 1, 2, 3, 4), 5, -1)),
   line(
-    "sendfile",
-    fd,
-    fd,
-    orBad(fc.oneof(words(offset), numbers(0))),
-    numbers(0, 1, 100, 4096, 70_000),
-  ),
-  line(
     "copy_file_range",
     fd,
     orBad(fc.oneof(words(offset), numbers(0))),

@@ -107,6 +107,13 @@ export const FOUND: Readonly<Record<string, readonly string[]>> = {
     'open ". 65536 0',
     "getdents64 4 S -1",
   ],
+  "mincore looks at where it writes first": ["mincore @65536 2097152 -1"],
+  "what is no folder holds no names": [
+    'open "f0 66 420',
+    'unlink "f0',
+    'statx 3 "f2 0 0 S',
+    'openat 3 "f2 66 420',
+  ],
   "utimensat has nothing to do where both times stay": [
     'utimensat -100 "none {1,1073741822,1,1073741822} 1',
     "utimensat 999 0 {1,1073741822,1,1073741822} 0",

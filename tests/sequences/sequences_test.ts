@@ -16,7 +16,7 @@ const isFull = Deno.env.get("SCRATCHVM_FULL") === "1";
 
 /** How many VMs run sequences, and how many each. */
 const BATCHES = isFull ? 50 : 1;
-const SEQUENCES = 300;
+const SEQUENCES = isFull ? 300 : 100;
 /** Each of these makes another VM. */
 const SAVED_SEQUENCES = 8;
 
