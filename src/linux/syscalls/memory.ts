@@ -12,6 +12,7 @@ import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import type { SyscallTable } from "./mod.ts";
+import { nextStep } from "./steps.ts";
 
 /** Flags of mmap and mremap (asm-generic/mman-common.h, linux/mman.h). */
 const MAP = {
@@ -62,6 +63,9 @@ const MADV_REMOVE = 9;
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
 const MADV_DONTNEED_LOCKED = 24;
+
+/** How many pages mincore looks at between two turns of the event loop. */
+const MINCORE_STEP_PAGES = 1024 * 1024;
 
 /** Whether argument `i` is a multiple of the page size. */
 function isAligned(args: Registers, i: number): boolean {
@@ -215,6 +219,32 @@ function protectGrowing(
   const isDown = (prot & PROTECTION.growsDown) !== 0;
   if (!isDown || area.kind !== "stack") return -ERRNO.EINVAL;
   return space.protect(area.start, end - area.start, prot & 7);
+}
+
+/** MADV_POPULATE_*: up to the first page that cannot be used so. */
+function populate(
+  linux: Linux,
+  va: number,
+  length: number,
+  access: number,
+): number {
+  const { areas } = linux.space;
+  const end = va + length;
+  const write = access === PROT.write;
+  for (let at = va; at < end;) {
+    const area = areas.find(at);
+    if (!area) return -ERRNO.ENOMEM;
+    const isAllowed = write ? area.prot & PROT.write : area.prot !== PROT.none;
+    if (!isAllowed) return -ERRNO.EINVAL;
+    if (area.kind === "beyond") return -ERRNO.EFAULT;
+    const last = Math.min(area.end, end);
+    // A file's pages are there; how many it may be has no limit.
+    for (; at < last && area.kind !== "shared"; at += PAGE_BYTES) {
+      if (linux.user.translate(at, write) < 0) return -ERRNO.EINVAL;
+    }
+    at = last;
+  }
+  return 0;
 }
 
 /** MADV_REMOVE: shared files alone have something to remove, and keep it. */
@@ -387,13 +417,9 @@ export const memoryCalls: SyscallTable = {
       if (result < 0) return result;
     }
     if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
-      for (let at = va; at < va + length; at += PAGE_BYTES) {
-        const write = advice === MADV_POPULATE_WRITE;
-        const gpa = linux.user.translate(at, write);
-        if (gpa < 0) {
-          return space.areas.find(at) ? -ERRNO.EINVAL : -ERRNO.ENOMEM;
-        }
-      }
+      const access = advice === MADV_POPULATE_READ ? PROT.read : PROT.write;
+      const result = populate(linux, va, length, access);
+      if (result < 0) return result;
     }
     const isAll = !isCut && space.areas.covers(va, va + length);
     return isAll ? 0 : -ERRNO.ENOMEM;
@@ -427,7 +453,9 @@ export const memoryCalls: SyscallTable = {
     if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
     // Some at a time: most of a large range has no memory.
     const some = new Uint8Array(4096);
-    for (let page = 0; page < length / PAGE_BYTES; page += some.length) {
+    const first = linux.resumed?.doneBytes ?? 0;
+    for (let page = first; page < length / PAGE_BYTES; page += some.length) {
+      if (page - first >= MINCORE_STEP_PAGES) return nextStep(linux, page);
       const count = Math.min(some.length, length / PAGE_BYTES - page);
       linux.space.resident(va + page * PAGE_BYTES, some.subarray(0, count));
       if (!linux.user.write(args.u64(2) + page, some, count)) {
