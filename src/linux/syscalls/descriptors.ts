@@ -70,13 +70,38 @@ function freePipeInode(linux: Linux): number {
   return inode;
 }
 
+/**
+ * Most bytes that pipes may hold together, where any is made larger: Linux's
+ * pipe-user-pages-soft (proc(5)), for anybody but a superuser.
+ */
+const MAX_ALL_PIPES_BYTES = 16384 * 4096;
+
+/** How much all of the program's pipes hold. */
+function pipeBytes(linux: Linux): number {
+  const pipes = new Set<PipeEnd["pipe"]>();
+  for (const file of linux.fds.files()) {
+    if (file instanceof PipeEnd) pipes.add(file.pipe);
+  }
+  let total = 0;
+  for (const { capacityBytes } of pipes) total += capacityBytes;
+  return total;
+}
+
 /** F_SETPIPE_SZ: the next power of two, as Linux has it. */
-function setPipeSize({ pipe }: PipeEnd, wantedBytes: number): number {
+function setPipeSize(
+  linux: Linux,
+  { pipe }: PipeEnd,
+  wantedBytes: number,
+): number {
   if (wantedBytes > 0x8000_0000) return -ERRNO.EINVAL;
   let size = MIN_PIPE_BYTES;
   while (size < wantedBytes) size *= 2;
   // Linux lets a superuser have more.
   if (size > MAX_PIPE_BYTES) return -ERRNO.EPERM;
+  const more = size - pipe.capacityBytes;
+  if (more > 0 && pipeBytes(linux) + more > MAX_ALL_PIPES_BYTES) {
+    return -ERRNO.EPERM;
+  }
   return pipe.resize(size) ? size : -ERRNO.EBUSY;
 }
 
@@ -234,7 +259,7 @@ export const descriptorCalls: SyscallTable = {
         return file instanceof PipeEnd ? file.pipe.capacityBytes : -ERRNO.EBADF;
       case F.setPipeSize:
         return file instanceof PipeEnd
-          ? setPipeSize(file, args.uint(2))
+          ? setPipeSize(linux, file, args.uint(2))
           : -ERRNO.EBADF;
       case F.getLease:
         return file.type === "host" ? UNLOCKED : -ERRNO.EINVAL;
