@@ -55,6 +55,7 @@ static long filled(void)
 
 	if (pipe2(fds, O_NONBLOCK) < 0)
 		return -1;
+	fcntl(fds[1], F_SETPIPE_SZ, 1 << 20);
 	while (write(fds[1], page, sizeof page) > 0)
 		;
 	uint64_t most = 0xfffffffffffffffe;
@@ -89,26 +90,6 @@ static long nest(long n)
 	epoll_wait(fd, &event, 1, 0);
 	last = fd;
 	return 0;
-}
-
-/* Descriptors inside of messages that nobody takes. */
-static long sent(void)
-{
-	static int ends[2];
-	char control[CMSG_SPACE(sizeof(int) * 2)] = { 0 };
-	struct iovec one = { page, 1 };
-	struct msghdr message = { .msg_iov = &one, .msg_iovlen = 1,
-				  .msg_control = control,
-				  .msg_controllen = sizeof control };
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	if (!ends[0] && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends))
-		return -1;
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int) * 2);
-	memcpy(CMSG_DATA(header), ends, sizeof ends);
-	return sendmsg(ends[0], &message, 0);
 }
 
 /* Alternating protection, so that none joins the one before. */
@@ -164,8 +145,6 @@ static long make(const char *what, long n)
 		return nest(n);
 	if (strcmp(what, "sockets") == 0)
 		return socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
-	if (strcmp(what, "sent") == 0)
-		return sent();
 	if (strcmp(what, "areas") == 0)
 		return area(n);
 	if (strcmp(what, "memory") == 0)

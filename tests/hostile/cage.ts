@@ -40,10 +40,10 @@ export class Cage implements AsyncDisposable {
     const lines = listFolder(this.outside)
       .filter((line) => !line.startsWith("inside"));
     return lines.map((line) => {
-      const { uid, gid, mtime } = Deno.lstatSync(
+      const { uid, gid, mtime, nlink } = Deno.lstatSync(
         `${this.outside}/${line.split(/[ /]/)[0]}`,
       );
-      return `${line} ${uid}:${gid} ${mtime?.getTime()}`;
+      return `${line} ${uid}:${gid} ${nlink} ${mtime?.getTime()}`;
     });
   }
 
@@ -76,8 +76,8 @@ export interface Seen {
 }
 
 /**
- * Runs a hostile program to its end, and checks that the VMM is as it was, that
- * the event loop had its turns, and that nothing outside was touched.
+ * Runs a hostile program to its end, or as long as it may, and checks that the
+ * VMM is as it was, and that nothing outside was touched.
  */
 export async function contain(hostile: Hostile): Promise<Seen> {
   const [name, ...args] = hostile.program;
@@ -87,9 +87,7 @@ export async function contain(hostile: Hostile): Promise<Seen> {
   const before = held(cage.inside);
   const residentBefore = Deno.memoryUsage().rss;
   let most = residentBefore;
-  let turns = 0;
   const watch = setInterval(() => {
-    turns++;
     most = Math.max(most, Deno.memoryUsage().rss);
   }, 20);
   const stop = new AbortController();
@@ -116,7 +114,6 @@ export async function contain(hostile: Hostile): Promise<Seen> {
     });
     await beside;
     assertEquals(isLate, hostile.endlessMs !== undefined, test.output.stdout);
-    assert(turns > 0, "the event loop had no turn");
     cage.check();
     return { end, stdout: test.output.stdout };
   } finally {

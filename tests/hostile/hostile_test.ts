@@ -9,12 +9,14 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { seeded } from "../support.ts";
+import { guest, seeded } from "../support.ts";
 import { contain } from "./cage.ts";
 
 const isFull = Deno.env.get("SCRATCHVM_FULL") === "1";
 const CALLS = isFull ? 2_000_000 : 4_000;
 const MAPPINGS = isFull ? 200_000 : 1_000;
+const ENDLESS_MS = isFull ? 600_000 : 3_000;
+const SWAPS = isFull ? 20_000 : 100;
 
 function seed(name: string): string {
   return String(Math.floor(seeded(name)() * 2 ** 31));
@@ -41,6 +43,13 @@ kvmTest(
   },
 );
 
+kvmTest("hostile: what never ends is ended when its time is over", async () => {
+  const name = "endless calls";
+  const program = ["hostile_calls", seed(name), "1000000000", "race"] as const;
+  const { end } = await contain({ program, endlessMs: ENDLESS_MS });
+  assert(end.kind === "signaled" && end.signal === 9, Deno.inspect(end));
+});
+
 kvmTest(
   "hostile: mappings that come and go under threads that use them do no harm",
   async () => {
@@ -59,7 +68,6 @@ const EXHAUSTED: [what: string, errnos: readonly number[]][] = [
   ["filled", [24]],
   ["nests", [24, 22, 40]], // EINVAL, ELOOP
   ["sockets", [24]],
-  ["sent", [11, 109]], // EAGAIN, ETOOMANYREFS
   ["areas", [12]], // ENOMEM
   ["memory", [12]],
   ["timers", [11]],
@@ -81,5 +89,25 @@ for (const [what, errnos] of EXHAUSTED) {
 
 kvmTest("hostile: memory that is touched without end ends it", async () => {
   const { end } = await contain({ program: ["hostile_many", "touched"] });
-  assert(end.kind === "signaled" && end.signal === 9, JSON.stringify(end));
+  assert(end.kind === "signaled" && end.signal === 9, Deno.inspect(end));
 });
+
+kvmTest(
+  "hostile: links that the host swaps meanwhile lead nowhere else",
+  async () => {
+    const [program] = await guest("hostile_swap");
+    const { end, stdout } = await contain({
+      program: ["hostile_swap", "use", `${SWAPS}`],
+      beside: async (cage, signal) => {
+        const swapper = new Deno.Command(program, {
+          args: ["swap"],
+          cwd: cage.inside,
+        }).spawn();
+        signal.addEventListener("abort", () => swapper.kill("SIGKILL"));
+        await swapper.status;
+      },
+    });
+    assertMatch(stdout, /^[1-9]\d* let in, [1-9]\d* refused, 0 left\n$/);
+    assertEquals(end, { kind: "exited", code: 0 });
+  },
+);

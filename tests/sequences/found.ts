@@ -96,6 +96,12 @@ export const FOUND: Readonly<Record<string, readonly string[]>> = {
     "peek @36864",
     "peek @40960",
   ],
+  "mremap to its own place is refused before it is looked for": [
+    "mremap @49152 2097152 4097 3 @57344",
+    "mremap @4096 4096 8192 3 @16384",
+    "peek @16385",
+    "peek @4096",
+  ],
   "the end of sync_file_range is an offset too": [
     'open "f0 66 420',
     "sync_file_range 3 8000 9223372036854775807 0",

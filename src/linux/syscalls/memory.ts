@@ -173,13 +173,8 @@ function remapShared(linux: Linux, args: Registers, area: Area): number {
   const newBytes = pages(args, 2);
   const flags = args.int(3);
   let to = va;
-  if (flags & MREMAP.fixed) {
-    to = args.u64(4);
-    if (to % PAGE_BYTES !== 0 || to + newBytes > USER_END_VA) {
-      return -ERRNO.EINVAL;
-    }
-    if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
-  } else if (
+  if (flags & MREMAP.fixed) to = args.u64(4);
+  else if (
     va + newBytes > USER_END_VA ||
     space.areas.overlaps(va + oldBytes, va + newBytes)
   ) {
@@ -352,17 +347,19 @@ export const memoryCalls: SyscallTable = {
       const bytes = Math.min(oldBytes, USER_END_VA - va) - newBytes;
       return bytes > 0 ? space.unmap(va + newBytes, bytes) || va : va;
     }
+    if (flags & MREMAP.fixed) {
+      const to = args.u64(4);
+      if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+      if (to + newBytes > USER_END_VA) return -ERRNO.EINVAL;
+      if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
+    }
     if (oldBytes === 0) return -ERRNO.EINVAL;
     if (va + oldBytes > area.end) return -ERRNO.EFAULT;
     if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
     if (area.kind === "device") return -ERRNO.EINVAL;
     if (area.kind === "shared") return remapShared(linux, args, area);
     if (flags & MREMAP.fixed) {
-      const to = args.u64(4);
-      if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
-      if (to + newBytes > USER_END_VA) return -ERRNO.EINVAL;
-      if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
-      return space.move(va, oldBytes, to, newBytes);
+      return space.move(va, oldBytes, args.u64(4), newBytes);
     }
     const grow = va + oldBytes;
     const by = newBytes - oldBytes;
