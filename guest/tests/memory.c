@@ -350,6 +350,34 @@ static void advising(void)
 	SHOW(madvise(p + 4 * PAGE, PAGE, 22));
 }
 
+/* More than is looked at in one go, and hardly any of it there. */
+static void looking_far(void)
+{
+	long pages = 3L << 20;
+	unsigned char *in = malloc((size_t)pages);
+	char *p = map(0, pages * PAGE, RW, ANON | MAP_NORESERVE, -1, 0);
+
+	memset(in, 7, (size_t)pages);
+	p[0] = p[pages * PAGE - 1] = 1;
+	SHOW(mincore(p, pages * PAGE, in));
+	SHOW((in[0] & 1) + (in[pages - 1] & 1));
+	SHOW((in[pages / 2] & 1) + (in[pages / 3] & 1));
+	munmap(p, pages * PAGE);
+	free(in);
+	/* What may be populated of a file's pages is no more than is there. */
+	int fd = open("far", O_RDWR | O_CREAT, 0600);
+
+	ftruncate(fd, PAGE);
+	p = map(0, PAGE, RW, MAP_SHARED, fd, 0);
+	SHOW(madvise(p, PAGE, 22));
+	SHOW(madvise(p, PAGE, 23));
+	munmap(p, PAGE);
+	p = map(0, 2 * PAGE, RW, MAP_PRIVATE, fd, 0);
+	SHOW(madvise(p, 2 * PAGE, 22));
+	munmap(p, 2 * PAGE);
+	close(fd);
+}
+
 static void looking(void)
 {
 	unsigned char in[8];
@@ -449,5 +477,6 @@ int main(int argc, char **argv)
 	moving();
 	advising();
 	looking();
+	looking_far();
 	return 0;
 }

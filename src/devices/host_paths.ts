@@ -192,7 +192,7 @@ export class HostPaths {
   #below(cwd: string, path: string, access: Access): Below | undefined {
     const components = split(fromRoot(cwd, path));
     // A folder was meant, if the path ends so.
-    const slash = /(^|\/)\.?$|\/$/.test(path) ? "/" : "";
+    const slash = /(^|\/)\.$/.test(path) ? "/." : /\/$/.test(path) ? "/" : "";
     for (const { components: name, place } of this.#names) {
       if (!allows(place.access, access)) continue;
       const rest = below(components, name);

@@ -27,7 +27,7 @@ import {
   VmError,
 } from "../vmm/mod.ts";
 import { AreaMemory, areaMemoryFields } from "./area_memory.ts";
-import { type Area, type AreaKind, AreaList } from "./areas.ts";
+import { type Area, type AreaKind, AreaList, commits } from "./areas.ts";
 import {
   type AreaSource,
   areaSourceField,
@@ -271,7 +271,7 @@ export class AddressSpace implements Component {
   #committedBytes(
     ...except: (readonly [start: number, end: number])[]
   ): number {
-    let total = this.areas.totalBytes(commits);
+    let total = this.areas.committedBytes;
     for (const [start, end] of except) {
       for (const area of this.areas.within(start, end)) {
         if (!commits(area)) continue;
@@ -591,12 +591,6 @@ export class AddressSpace implements Component {
   resident(va: number, pages: Uint8Array): void {
     this.#behind.resident(va, pages);
   }
-}
-
-/** Whether memory must be there for all of an area. */
-function commits({ prot, kind, lazy }: Area): boolean {
-  return (prot & PROT.write) !== 0 && kind !== "stack" && kind !== "device" &&
-    kind !== "shared" && !lazy;
 }
 
 /** Whether an area may be used so. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PROT } from "../vmm/mod.ts";
 import { type AreaSource, isSameFile, movedBy } from "./area_source.ts";
 
 /** What an area is for. */
@@ -56,6 +57,18 @@ function followsIn(before: Area, area: Area): boolean {
 /** Areas in order of address; no two overlap. */
 export class AreaList {
   #areas: Area[] = [];
+  #committedBytes = 0;
+
+  /** Bytes that memory must be there for: kept, as there may be many areas. */
+  get committedBytes(): number {
+    return this.#committedBytes;
+  }
+
+  #count(areas: readonly Area[], sign: 1 | -1): void {
+    for (const area of areas) {
+      if (commits(area)) this.#committedBytes += sign * (area.end - area.start);
+    }
+  }
 
   /** The areas in order. */
   get all(): readonly Area[] {
@@ -113,6 +126,7 @@ export class AreaList {
   insert(area: Area): void {
     const index = this.#at(area.start);
     this.#areas.splice(index, 0, { ...area });
+    this.#count([area], 1);
     this.#join(index + 1);
     this.#join(index);
   }
@@ -149,7 +163,8 @@ export class AreaList {
     this.#split(start);
     this.#split(end);
     const first = this.#at(start);
-    this.#areas.splice(first, this.within(start, end).length);
+    const removed = this.#areas.splice(first, this.within(start, end).length);
+    this.#count(removed, -1);
   }
 
   /** Gives everything in `[start, end)` the protection `prot`. */
@@ -158,7 +173,9 @@ export class AreaList {
     this.#split(end);
     const first = this.#at(start);
     const changed = this.within(start, end);
+    this.#count(changed, -1);
     for (const area of changed) area.prot = prot;
+    this.#count(changed, 1);
     for (let i = first + changed.length; i >= first; i--) this.#join(i);
   }
 
@@ -193,4 +210,10 @@ export class AreaList {
     }
     return total;
   }
+}
+
+/** Whether memory must be there for all of an area. */
+export function commits({ prot, kind, lazy }: Area): boolean {
+  return (prot & PROT.write) !== 0 && kind !== "stack" && kind !== "device" &&
+    kind !== "shared" && !lazy;
 }

@@ -85,6 +85,9 @@ export type ExitStatus =
 /** How often the same address may fault in a row before it is given up. */
 const MAX_EQUAL_FAULTS = 16;
 
+/** How many different things are told: a program can make up any number. */
+const MAX_WARNINGS = 100;
+
 /** The parts of a VM that the personality works with. */
 export interface LinuxParts {
   /** Guest memory. */
@@ -245,11 +248,15 @@ export class Linux implements Personality {
     return { calls };
   }
 
-  /** Tells the user something, once. */
+  /** Tells the user something, once, as long as it is not too much. */
   warnOnce(message: string): void {
-    if (this.#warned.has(message)) return;
+    const { size } = this.#warned;
+    if (size > MAX_WARNINGS || this.#warned.has(message)) return;
+    const isLast = size === MAX_WARNINGS;
     this.#warned.add(message);
-    this.#options.warn?.(message);
+    this.#options.warn?.(
+      isLast ? "there is more that is not supported: it is not told" : message,
+    );
   }
 
   /** Ends the program as a signal does that nobody handles. */
@@ -441,7 +448,7 @@ export class Linux implements Personality {
 
   /** Ends the program, for which no memory is left. */
   outOfMemory(error: OutOfMemoryError): number {
-    this.warnOnce(`${error.message} (${error.hint})`);
+    this.#options.warn?.(`${error.message} (${error.hint})`);
     return this.kill({
       signal: SIGNAL.SIGKILL,
       what: "out of memory",

@@ -27,6 +27,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task test": "it is what runs this test: it would not end",
   "deno task ok": "it runs `deno task test`",
   "deno task check": "it is no test: `.ci/run` and `deno task ok` run it",
+  "deno task fuzz": "it runs for long; `deno task test` runs some of it",
   "deno task bench": "it measures for many minutes; --quick is run",
 };
 

@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, Scratch, vm } from "../support.ts";
-import { compareTest } from "./compare.ts";
+import { compareTest, runInVm } from "./compare.ts";
 
 /** What is said of each call that unknown.c makes, once. */
 const SAID = ["number 600", "number 100000", "number -1", "create_module"].map(
@@ -22,6 +22,22 @@ kvmTest("unknown: each call is named once on stderr", async () => {
   const { status, stderr } = await vm(["run", program], scratch.path);
   assertEquals(stderr, SAID.map((line) => `vm: ${line}\n`).join(""));
   assertEquals(status, 0);
+});
+
+kvmTest("unknown: any number of them makes no flood of words", async () => {
+  const [program] = await guest("unknown");
+  await using scratch = new Scratch();
+  const { warnings, status } = await runInVm(
+    program,
+    { args: ["300"] },
+    scratch.path,
+  );
+  assertEquals(status, 0);
+  assertEquals(warnings.length, 101);
+  assertEquals(
+    warnings.at(-1),
+    "there is more that is not supported: it is not told",
+  );
 });
 
 kvmTest("unknown: --strict ends the program at the first", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Area, AreaList } from "../../src/linux/areas.ts";
+import { type Area, AreaList, commits } from "../../src/linux/areas.ts";
 import { PAGE_BYTES } from "../../src/vmm/mod.ts";
 import { holds } from "../vmm/property.ts";
 
@@ -81,6 +81,7 @@ Deno.test("areas: random inserts, removals and protections are those of an array
       }
     }
     assertEquals(compact(list.all), compact(areasOf(pages)));
+    assertEquals(list.committedBytes, list.totalBytes(commits));
     for (const { first, count, pages: wanted, align } of queries) {
       ask(list, pages, first, Math.min(PAGES, first + count));
       gap(list, pages, wanted, align, first);

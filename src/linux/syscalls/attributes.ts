@@ -19,6 +19,9 @@ import type { Linux } from "../linux.ts";
 import { following, followsLast, naming, userPath, WRITE } from "./paths.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 
+/** Nanoseconds that leave a time as it is (linux/stat.h). */
+const UTIME_OMIT = 0x3fff_fffen;
+
 /** Changes a file: by a descriptor that stands for it, or by folder and name. */
 interface Change {
   byFd(fd: number): number;
@@ -181,6 +184,10 @@ export const attributeCalls: SyscallTable = {
     if (args.u64(2) !== 0) {
       times = new Uint8Array(32);
       if (!linux.user.read(args.u64(2), times)) return -ERRNO.EFAULT;
+      // Where both are left as they are, Linux looks at nothing else.
+      const view = new DataView(times.buffer);
+      const omits = (at: number) => view.getBigInt64(at, true) === UTIME_OMIT;
+      if (omits(8) && omits(24)) return 0;
     }
     const change = changeTimes(times);
     if (args.u64(1) === 0 && args.int(0) !== AT_FDCWD) {

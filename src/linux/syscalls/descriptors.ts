@@ -16,6 +16,7 @@ import {
   PipeEnd,
   PluginFile,
   POLL,
+  S_IF,
   SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -74,13 +75,38 @@ function freePipeInode(linux: Linux): number {
   return inode;
 }
 
+/**
+ * Most bytes that pipes may hold together, where any is made larger: Linux's
+ * pipe-user-pages-soft (proc(5)), for anybody but a superuser.
+ */
+const MAX_ALL_PIPES_BYTES = 16384 * 4096;
+
+/** How much all of the program's pipes hold. */
+function pipeBytes(linux: Linux): number {
+  const pipes = new Set<PipeEnd["pipe"]>();
+  for (const file of linux.fds.files()) {
+    if (file instanceof PipeEnd) pipes.add(file.pipe);
+  }
+  let total = 0;
+  for (const { capacityBytes } of pipes) total += capacityBytes;
+  return total;
+}
+
 /** F_SETPIPE_SZ: the next power of two, as Linux has it. */
-function setPipeSize({ pipe }: PipeEnd, wantedBytes: number): number {
+function setPipeSize(
+  linux: Linux,
+  { pipe }: PipeEnd,
+  wantedBytes: number,
+): number {
   if (wantedBytes > 0x8000_0000) return -ERRNO.EINVAL;
   let size = MIN_PIPE_BYTES;
   while (size < wantedBytes) size *= 2;
   // Linux lets a superuser have more.
   if (size > MAX_PIPE_BYTES) return -ERRNO.EPERM;
+  const more = size - pipe.capacityBytes;
+  if (more > 0 && pipeBytes(linux) + more > MAX_ALL_PIPES_BYTES) {
+    return -ERRNO.EPERM;
+  }
   return pipe.resize(size) ? size : -ERRNO.EBUSY;
 }
 
@@ -159,6 +185,19 @@ function pluginIoctl(
   return linux.user.write(va, data) ? result : -ERRNO.EFAULT;
 }
 
+/** Bytes of a `struct stat`, and lseek's way to ask. */
+const STAT_BYTES = 144;
+const SEEK_CUR = 1;
+
+/** Bytes from the offset of a regular file to its end, as an int. */
+function leftBytes(file: HostFile): number | undefined {
+  const bytes = new Uint8Array(STAT_BYTES);
+  if (file.stat(bytes) < 0) return undefined;
+  const stat = new DataView(bytes.buffer);
+  if ((stat.getUint32(24, true) & S_IF.mask) !== S_IF.regular) return undefined;
+  return Number(stat.getBigInt64(48, true)) - file.seek(0, SEEK_CUR) | 0;
+}
+
 /** Calls on descriptors. */
 export const descriptorCalls: SyscallTable = {
   close(linux, args) {
@@ -225,7 +264,7 @@ export const descriptorCalls: SyscallTable = {
         return file instanceof PipeEnd ? file.pipe.capacityBytes : -ERRNO.EBADF;
       case F.setPipeSize:
         return file instanceof PipeEnd
-          ? setPipeSize(file, args.uint(2))
+          ? setPipeSize(linux, file, args.uint(2))
           : -ERRNO.EBADF;
       case F.addSeals:
         return file instanceof HostFile
@@ -248,7 +287,7 @@ export const descriptorCalls: SyscallTable = {
   },
   ioctl(linux, args) {
     const descriptor = linux.fds.get(args.int(0));
-    if (!descriptor) return -ERRNO.EBADF;
+    if (!descriptor || descriptor.file.flags & O.path) return -ERRNO.EBADF;
     const request = args.uint(1);
     const { file } = descriptor;
     const argument = args.u64(2);
@@ -271,6 +310,10 @@ export const descriptorCalls: SyscallTable = {
         }
         if (file instanceof SocketEnd || file instanceof InotifyFile) {
           return linux.user.writeU32(argument, file.waitingBytes);
+        }
+        if (file instanceof HostFile) {
+          const left = leftBytes(file);
+          if (left !== undefined) return linux.user.writeU32(argument, left);
         }
         break;
     }

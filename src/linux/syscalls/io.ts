@@ -17,11 +17,11 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux, SyscallHandler } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
-import type { Registers } from "../registers.ts";
 import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
 import { CODE } from "../signals/info.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
+import type { Registers } from "../registers.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 import { raise } from "./signal_send.ts";
 
@@ -39,6 +39,14 @@ const MAX_ADVICE = 5;
 
 /** Most bytes of folder entries in one call. */
 const MAX_ENTRIES_BYTES = 65536;
+
+/** Kinds of files that are never read or written at an offset. */
+const STREAMS = ["pipe", "socket", "eventfd", "timerfd", "epoll", "console"];
+
+/** Whether pread and pwrite are refused, whatever else is wrong. */
+export function hasNoOffset(file: OpenFile): boolean {
+  return STREAMS.includes(file.type);
+}
 
 /** Moves bytes between a file and memory that was checked; its own offset. */
 function transfer(
@@ -154,7 +162,7 @@ function positioned(into: boolean, vector: boolean): FlaggedHandler {
     if (offset < 0) return -ERRNO.EINVAL;
     const file = linux.fds.file(args.int(0));
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
-    if (file.type === "pipe") return -ERRNO.ESPIPE;
+    if (hasNoOffset(file)) return -ERRNO.ESPIPE;
     if (file instanceof PluginFile) file.caller = linux.task.tid;
     if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
     const done = linux.resumed?.doneBytes ?? 0;
@@ -199,16 +207,30 @@ function positioned(into: boolean, vector: boolean): FlaggedHandler {
 /** Flags of preadv2(2) (linux/fs.h): not to wait, at the end; and all. */
 const RWF = { noWait: 8, append: 0x10, all: 0xff } as const;
 
+/** What a call with flags that are not there answers, and when: last. */
+function refuseFlags(linux: Linux, args: Registers, into: boolean): number {
+  const offset = args.i64(3);
+  if (offset < -1) return -ERRNO.EINVAL;
+  const file = linux.fds.file(args.int(0));
+  if (!file || file.flags & O.path) return -ERRNO.EBADF;
+  if (offset >= 0 && hasNoOffset(file)) return -ERRNO.ESPIPE;
+  if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
+  const io = linux.user.vector(args.u64(1), args.uint(2), into);
+  if (typeof io === "number") return io;
+  if (io.wantedBytes === 0) return 0;
+  return -ERRNO.EOPNOTSUPP;
+}
+
 /** preadv2 and pwritev2: as preadv and pwritev, or readv and writev. */
 function flagged(into: boolean): SyscallHandler {
   const atOffset = positioned(into, true);
   const atOwn = vectored(into);
   return (linux, args) => {
     const flags = args.uint(5);
+    if (flags & ~RWF.all) return refuseFlags(linux, args, into);
     if (flags !== 0) {
       const file = linux.fds.file(args.int(0));
       if (!file) return -ERRNO.EBADF;
-      if (flags & ~RWF.all) return -ERRNO.EOPNOTSUPP;
     }
     return args.big(3) === OWN_OFFSET
       ? atOwn(linux, args, flags)
@@ -240,7 +262,10 @@ export const ioCalls: SyscallTable = {
     if (!file) return -ERRNO.EBADF;
     if (file.flags & O.path) return -ERRNO.EBADF;
     // The kernel counts the room that is left in an int.
-    if (args.int(2) < 0) return -ERRNO.EINVAL;
+    if (args.int(2) < 0) {
+      const result = file.getdents(new Uint8Array());
+      return result === -ERRNO.ENOTDIR ? result : -ERRNO.EINVAL;
+    }
     const wanted = Math.min(args.int(2), MAX_ENTRIES_BYTES);
     // No more is asked for than the program can take: entries that were read
     // and cannot be given would be lost.

@@ -101,7 +101,12 @@ function linkAt(
   const from = userPath(linux, args.from, args.fromVa);
   if (typeof from === "number") return from;
   const to = userPath(linux, args.to, args.toVa);
-  if (typeof to === "number") return to;
+  if (typeof to === "number") {
+    // It is only looked at when the file itself is found.
+    const isFollowed = (flags & AT_SYMLINK_FOLLOW) !== 0;
+    const open = isFollowed ? O.path : O.path | O.noFollow;
+    return following(linux, from, WRITE, () => to, open);
+  }
   // Under its new name a file may be written, and perhaps read: so it must be
   // under its old one.
   const access = { read: mayRead(linux, to), write: true };

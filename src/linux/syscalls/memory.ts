@@ -14,6 +14,7 @@ import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import type { SyscallTable } from "./mod.ts";
 import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
+import { nextStep } from "./steps.ts";
 
 /** Flags of mmap and mremap (asm-generic/mman-common.h, linux/mman.h). */
 const MAP = {
@@ -61,9 +62,13 @@ const FILE_KINDS: ReadonlySet<string> = new Set([
   "shared",
   "device",
 ]);
-
+const MADV_REMOVE = 9;
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
+const MADV_DONTNEED_LOCKED = 24;
+
+/** How many pages mincore looks at between two turns of the event loop. */
+const MINCORE_STEP_PAGES = 1024 * 1024;
 
 /** Where a mapping goes: an address, or a negative errno. */
 function place(
@@ -188,18 +193,9 @@ function remapShared(linux: Linux, args: Registers, area: Area): number {
   const oldBytes = pages(args, 1);
   const newBytes = pages(args, 2);
   const flags = args.int(3);
-  if (newBytes <= oldBytes && !(flags & MREMAP.fixed)) {
-    if (newBytes < oldBytes) space.unmap(va + newBytes, oldBytes - newBytes);
-    return va;
-  }
   let to = va;
-  if (flags & MREMAP.fixed) {
-    to = args.u64(4);
-    if (to % PAGE_BYTES !== 0 || to + newBytes > USER_END_VA) {
-      return -ERRNO.EINVAL;
-    }
-    if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
-  } else if (
+  if (flags & MREMAP.fixed) to = args.u64(4);
+  else if (
     va + newBytes > USER_END_VA ||
     space.areas.overlaps(va + oldBytes, va + newBytes)
   ) {
@@ -225,6 +221,42 @@ function lock(linux: Linux, args: Registers): number {
   return linux.space.areas.covers(start, end) ? 0 : -ERRNO.ENOMEM;
 }
 
+/** MADV_POPULATE_*: up to the first page that cannot be used so. */
+function populate(
+  linux: Linux,
+  va: number,
+  length: number,
+  access: number,
+): number {
+  const { areas } = linux.space;
+  const end = va + length;
+  const write = access === PROT.write;
+  for (let at = va; at < end;) {
+    const area = areas.find(at);
+    if (!area) return -ERRNO.ENOMEM;
+    const isAllowed = write ? area.prot & PROT.write : area.prot !== PROT.none;
+    if (!isAllowed) return -ERRNO.EINVAL;
+    if (area.kind === "beyond") return -ERRNO.EFAULT;
+    const last = Math.min(area.end, end);
+    // A file's pages are there; how many it may be has no limit.
+    for (; at < last && area.kind !== "shared"; at += PAGE_BYTES) {
+      if (linux.user.translate(at, write) < 0) return -ERRNO.EINVAL;
+    }
+    at = last;
+  }
+  return 0;
+}
+
+/** MADV_REMOVE: shared files alone have something to remove, and keep it. */
+function remove(linux: Linux, va: number, length: number): number {
+  for (const { kind, prot } of linux.space.areas.within(va, va + length)) {
+    if (kind !== "shared" && kind !== "file") return -ERRNO.EINVAL;
+    if (kind === "file" || !(prot & PROT.write)) return -ERRNO.EACCES;
+    return linux.unsupported("MADV_REMOVE", -ERRNO.EOPNOTSUPP);
+  }
+  return 0;
+}
+
 /** Calls on the address space. */
 export const memoryCalls: SyscallTable = {
   brk(linux, args) {
@@ -242,14 +274,13 @@ export const memoryCalls: SyscallTable = {
     const file = linux.fds.file(fd);
     if (!anonymous && (!file || file.flags & O.path)) return -ERRNO.EBADF;
     if (length === 0) return -ERRNO.EINVAL;
-    if (
-      type !== MAP.private && type !== MAP.shared &&
-      type !== MAP.sharedValidate
-    ) return -ERRNO.EINVAL;
     if (!(length <= USER_END_VA)) return -ERRNO.ENOMEM;
     const bytes = pageCeil(length);
     const va = place(linux, args.u64(0), bytes, flags);
     if (va < 0) return va;
+    const isKnown = type === MAP.private || type === MAP.shared ||
+      type === MAP.sharedValidate && !anonymous;
+    if (!isKnown) return -ERRNO.EINVAL;
     if (!anonymous) {
       // Beyond any file's end.
       if (offset === Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
@@ -293,23 +324,28 @@ export const memoryCalls: SyscallTable = {
     }
     const oldBytes = pages(args, 1);
     const newBytes = pages(args, 2);
-    if (newBytes === 0 || oldBytes === 0) return -ERRNO.EINVAL;
-    if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
+    if (newBytes === 0) return -ERRNO.EINVAL;
     const { space } = linux;
     const area = space.areas.find(va);
-    if (!area || va + oldBytes > area.end) return -ERRNO.EFAULT;
-    if (area.kind === "device") return -ERRNO.EINVAL;
-    if (area.kind === "shared") return remapShared(linux, args, area);
+    if (!area) return -ERRNO.EFAULT;
+    if (!(flags & MREMAP.fixed) && newBytes <= oldBytes) {
+      // What goes away may be of many areas, and of none.
+      const bytes = Math.min(oldBytes, USER_END_VA - va) - newBytes;
+      return bytes > 0 ? space.unmap(va + newBytes, bytes) || va : va;
+    }
     if (flags & MREMAP.fixed) {
       const to = args.u64(4);
       if (to % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
       if (to + newBytes > USER_END_VA) return -ERRNO.EINVAL;
       if (to < va + oldBytes && va < to + newBytes) return -ERRNO.EINVAL;
-      return space.move(va, oldBytes, to, newBytes);
     }
-    if (newBytes <= oldBytes) {
-      if (newBytes < oldBytes) space.unmap(va + newBytes, oldBytes - newBytes);
-      return va;
+    if (oldBytes === 0) return -ERRNO.EINVAL;
+    if (va + oldBytes > area.end) return -ERRNO.EFAULT;
+    if (!(newBytes <= USER_END_VA)) return -ERRNO.ENOMEM;
+    if (area.kind === "device") return -ERRNO.EINVAL;
+    if (area.kind === "shared") return remapShared(linux, args, area);
+    if (flags & MREMAP.fixed) {
+      return space.move(va, oldBytes, args.u64(4), newBytes);
     }
     const grow = va + oldBytes;
     const by = newBytes - oldBytes;
@@ -328,13 +364,20 @@ export const memoryCalls: SyscallTable = {
   madvise(linux, args) {
     const va = args.u64(0);
     if (!isAligned(args, 0)) return -ERRNO.EINVAL;
-    const length = pages(args, 1);
-    if (length === 0 && args.u64(1) !== 0) return -ERRNO.EINVAL;
-    const advice = args.int(2);
+    let advice = args.int(2);
+    // Nothing is locked but by name.
+    if (advice === MADV_DONTNEED_LOCKED) advice = MADV_DONTNEED;
     const known = HARMLESS_ADVICE.has(advice) || advice === MADV_DONTNEED ||
+      advice === MADV_REMOVE ||
       advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
-    if (!known || !(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
-    if (length === 0) return 0;
+    const asked = pages(args, 1);
+    if (!known || asked === 0 && args.u64(1) !== 0) return -ERRNO.EINVAL;
+    if (isBeyond64Bits(args)) return -ERRNO.EINVAL;
+    if (asked === 0) return 0;
+    // What is beyond the program's addresses has no memory.
+    const length = Math.min(asked, Math.max(USER_END_VA - va, 0));
+    if (length === 0) return -ERRNO.ENOMEM;
+    const isCut = length < asked;
     const { space } = linux;
     if (advice === MADV_FREE || advice === MADV_WIPEONFORK) {
       const isAnonymous = ({ kind }: Area) => !FILE_KINDS.has(kind);
@@ -367,16 +410,17 @@ export const memoryCalls: SyscallTable = {
         if (isFrom.includes(area)) readAgain(linux, area, start, end);
       }
     }
-    if (advice >= MADV_POPULATE_READ) {
-      for (let at = va; at < va + length; at += PAGE_BYTES) {
-        const write = advice === MADV_POPULATE_WRITE;
-        const gpa = linux.user.translate(at, write);
-        if (gpa < 0) {
-          return space.areas.find(at) ? -ERRNO.EINVAL : -ERRNO.ENOMEM;
-        }
-      }
+    if (advice === MADV_REMOVE) {
+      const result = remove(linux, va, length);
+      if (result < 0) return result;
     }
-    return space.areas.covers(va, va + length) ? 0 : -ERRNO.ENOMEM;
+    if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
+      const access = advice === MADV_POPULATE_READ ? PROT.read : PROT.write;
+      const result = populate(linux, va, length, access);
+      if (result < 0) return result;
+    }
+    const isAll = !isCut && space.areas.covers(va, va + length);
+    return isAll ? 0 : -ERRNO.ENOMEM;
   },
   msync(linux, args) {
     const va = args.u64(0);
@@ -401,10 +445,15 @@ export const memoryCalls: SyscallTable = {
     if (!isAligned(args, 0)) return -ERRNO.EINVAL;
     if (!linux.user.inRange(va, args.u64(1))) return -ERRNO.ENOMEM;
     const length = pages(args, 1);
+    if (!linux.user.inRange(args.u64(2), length / PAGE_BYTES)) {
+      return -ERRNO.EFAULT;
+    }
     if (!linux.space.areas.covers(va, va + length)) return -ERRNO.ENOMEM;
     // Some at a time: most of a large range has no memory.
     const some = new Uint8Array(4096);
-    for (let page = 0; page < length / PAGE_BYTES; page += some.length) {
+    const first = linux.resumed?.doneBytes ?? 0;
+    for (let page = first; page < length / PAGE_BYTES; page += some.length) {
+      if (page - first >= MINCORE_STEP_PAGES) return nextStep(linux, page);
       const count = Math.min(some.length, length / PAGE_BYTES - page);
       linux.space.resident(va + page * PAGE_BYTES, some.subarray(0, count));
       if (!linux.user.write(args.u64(2) + page, some, count)) {

@@ -119,8 +119,9 @@ function renameAt(
 ): number {
   const from = userPath(linux, args.from, args.fromVa);
   if (typeof from === "number") return from;
+  // What is wrong with the new name is only looked at when the old one is found.
   const to = userPath(linux, args.to, args.toVa);
-  if (typeof to === "number") return to;
+  if (typeof to === "number") return naming(linux, from, WRITE, () => to);
   // Who may not read a file must not give it a name under which it may be read.
   const both = { read: true, write: true };
   const fromAccess = mayRead(linux, to) ? both : WRITE;

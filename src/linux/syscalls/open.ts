@@ -31,6 +31,14 @@ const RESOLVE_ALL = 0x3fn;
 /** What open takes notice of beside O_PATH. */
 const O_PATH_KNOWN = O.path | O.directory | O.noFollow | O.closeOnExec;
 
+/** Whether the flags contradict each other (fs/open.c, build_open_flags). */
+function contradict(flags: number): boolean {
+  if (flags & O.path) return false;
+  if (flags & O.create && flags & O.directory) return true;
+  if (!(flags & O.temporary & ~O.directory)) return false;
+  return !(flags & O.directory) || (flags & O.accessMode) === O.readOnly;
+}
+
 function openAt(
   linux: Linux,
   dirfd: number,
@@ -38,6 +46,7 @@ function openAt(
   flagsArgument: number,
   mode: number,
 ): number {
+  if (contradict(flagsArgument)) return -ERRNO.EINVAL;
   let where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
   // With O_PATH hardly any other flag means something. Linux adds O_LARGEFILE

@@ -10,7 +10,9 @@ import {
   AT_SYMLINK_NOFOLLOW,
   close,
   O,
+  type OpenFile,
   OUTSIDE,
+  S_IF,
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -30,6 +32,14 @@ export interface UserPath {
   readonly path: string;
 }
 
+/** Whether a file is a folder. */
+function isFolder(file: OpenFile): boolean {
+  const bytes = new Uint8Array(144); // a struct stat
+  if (file.stat(bytes) < 0) return false;
+  const mode = new DataView(bytes.buffer).getUint32(24, true);
+  return (mode & S_IF.mask) === S_IF.directory;
+}
+
 /** The folder that `dirfd` stands for, a character a byte; or an errno. */
 function folderOf(linux: Linux, dirfd: number): string | number {
   if (dirfd === AT_FDCWD) return linux.process.state.cwd;
@@ -37,6 +47,7 @@ function folderOf(linux: Linux, dirfd: number): string | number {
   if (!file) return -ERRNO.EBADF;
   if (file instanceof VirtualFile && file.isFolder) return file.path;
   if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOTDIR;
+  if (!isFolder(file)) return -ERRNO.ENOTDIR;
   return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
 }
 

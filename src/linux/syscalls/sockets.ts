@@ -31,6 +31,8 @@ const TYPE_FLAGS = O.nonBlock | O.closeOnExec;
 
 /** SOCK_RAW, which AF_UNIX takes for SOCK_DGRAM. */
 const SOCK_RAW = 3;
+/** The first type that there is not (linux/net.h). */
+const SOCK_MAX = 11;
 
 const KINDS: readonly number[] = Object.values(SOCKET_KIND);
 
@@ -282,6 +284,20 @@ function name(linux: Linux, args: CallArguments): number {
   return giveAddress(linux, args.u64(1), args.u64(2), unnamed());
 }
 
+/** Why there is no pair of such sockets: a negative errno, or 0. */
+function refusePair(family: number, type: number, protocol: number): number {
+  if (family < 0 || family >= AF_MAX) return -ERRNO.EAFNOSUPPORT;
+  if (type >= SOCK_MAX) return -ERRNO.EINVAL;
+  if (family !== AF_UNIX) {
+    // The internet's have no pairs, and no other kinds.
+    const isKind = type >= SOCKET_KIND.stream && type <= SOCK_RAW;
+    return isKind ? -ERRNO.EOPNOTSUPP : -ERRNO.ESOCKTNOSUPPORT;
+  }
+  if (protocol !== 0 && protocol !== AF_UNIX) return -ERRNO.EPROTONOSUPPORT;
+  const isKnown = type === SOCK_RAW || KINDS.includes(type);
+  return isKnown ? 0 : -ERRNO.ESOCKTNOSUPPORT;
+}
+
 /** Calls on sockets. */
 export const socketCalls: SyscallTable = {
   socket(linux, args) {
@@ -297,20 +313,11 @@ export const socketCalls: SyscallTable = {
     const type = args.int(1);
     const flags = type & ~0xf;
     if (flags & ~TYPE_FLAGS) return -ERRNO.EINVAL;
-    const family = args.int(0);
-    if (family !== AF_UNIX) {
-      // The internet's have no such kind, and no pairs of the others.
-      return (type & 0xf) === SOCKET_KIND.packets
-        ? -ERRNO.ESOCKTNOSUPPORT
-        : -ERRNO.EOPNOTSUPP;
-    }
     const given = type & 0xf;
     const kind = given === SOCK_RAW ? SOCKET_KIND.datagram : given;
-    const protocol = args.int(2);
-    if (protocol !== 0 && protocol !== AF_UNIX) return -ERRNO.EPROTONOSUPPORT;
-    if (!KINDS.includes(kind)) return -ERRNO.ESOCKTNOSUPPORT;
+    const refusal = refusePair(args.int(0), given, args.int(2));
     const ends = SocketEnd.pair(
-      kind as SocketKind,
+      refusal < 0 ? SOCKET_KIND.stream : kind as SocketKind,
       flags & O.nonBlock,
       freeInode(linux),
     );
@@ -325,7 +332,9 @@ export const socketCalls: SyscallTable = {
     }
     fds.setInt32(0, first, true);
     fds.setInt32(4, second, true);
-    const result = linux.user.writeStruct(args.u64(3), fds);
+    // Linux says which they are before it makes a pair of any kind.
+    let result = linux.user.writeStruct(args.u64(3), fds);
+    if (result === 0) result = refusal;
     if (result < 0) {
       linux.fds.close(first);
       linux.fds.close(second);

@@ -159,6 +159,8 @@ export const spaceCalls: SyscallTable = {
     if (flags & ~SYNC_FILE_RANGE_ALL || offset < 0 || length < 0) {
       return -ERRNO.EINVAL;
     }
+    // The end must be an offset too: 2^63 - 1 at most.
+    if (args.big(1) + args.big(2) >> 63n !== 0n) return -ERRNO.EINVAL;
     return file instanceof HostFile
       ? syncFileRange(file.hostFd, offset, length, flags)
       : -ERRNO.ESPIPE;

@@ -19,6 +19,7 @@ const CLOCK = {
   realtimeCoarse: 5,
   monotonicCoarse: 6,
   boottime: 7,
+  international: 11,
 } as const;
 const TIMER_ABSTIME = 1;
 
@@ -51,6 +52,7 @@ function writeNs(linux: Linux, va: number, ns: number): number {
 function readClock(linux: Linux, clock: number, va: number): number {
   switch (clock) {
     case CLOCK.realtime:
+    case CLOCK.international: // of a kernel that was told of no leap second
     case CLOCK.realtimeCoarse: {
       const { seconds, nanoseconds } = linux.guestClock.readRealtime();
       return writePair(linux, va, seconds, nanoseconds);
@@ -70,7 +72,8 @@ function readClock(linux: Linux, clock: number, va: number): number {
 
 function isClock(linux: Linux, clock: number): boolean {
   const isNamed = clock >= CLOCK.realtime && clock <= CLOCK.boottime;
-  return isNamed || cpuClockOf(linux, clock) !== undefined;
+  return isNamed || clock === CLOCK.international ||
+    cpuClockOf(linux, clock) !== undefined;
 }
 
 /** How often it is looked, at most, whether so much CPU time has passed, ns. */

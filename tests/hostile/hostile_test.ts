@@ -1,0 +1,113 @@
+/**
+ * Programs that do what they can to harm the VMM: it stands, takes no more of
+ * the host than it gives back, and nothing outside of their folder is touched.
+ *
+ * `deno task fuzz` runs them for long. SCRATCHVM_SEED repeats a run.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest, seeded } from "../support.ts";
+import { contain } from "./cage.ts";
+
+const isFull = Deno.env.get("SCRATCHVM_FULL") === "1";
+const CALLS = isFull ? 2_000_000 : 4_000;
+const MAPPINGS = isFull ? 200_000 : 1_000;
+const ENDLESS_MS = isFull ? 600_000 : 3_000;
+const SWAPS = isFull ? 20_000 : 100;
+
+function seed(name: string): string {
+  return String(Math.floor(seeded(name)() * 2 ** 31));
+}
+
+kvmTest(
+  "hostile: random calls with random arguments are answered",
+  async () => {
+    const program = ["hostile_calls", seed("calls"), `${CALLS}`] as const;
+    const { end, stdout } = await contain({ program });
+    assert(stdout.endsWith(`${CALLS} rounds\n`), stdout.slice(-200));
+    assertEquals(end, { kind: "exited", code: 0 });
+  },
+);
+
+kvmTest(
+  "hostile: arguments that a thread changes meanwhile do no harm",
+  async () => {
+    const name = "calls that race";
+    const program = ["hostile_calls", seed(name), `${CALLS}`, "race"] as const;
+    const { end, stdout } = await contain({ program });
+    assert(stdout.endsWith(`${CALLS} rounds\n`), stdout.slice(-200));
+    assertEquals(end, { kind: "exited", code: 0 });
+  },
+);
+
+kvmTest("hostile: what never ends is ended when its time is over", async () => {
+  const name = "endless calls";
+  const program = ["hostile_calls", seed(name), "1000000000", "race"] as const;
+  const { end } = await contain({ program, endlessMs: ENDLESS_MS });
+  assert(end.kind === "signaled" && end.signal === 9, Deno.inspect(end));
+});
+
+kvmTest(
+  "hostile: mappings that come and go under threads that use them do no harm",
+  async () => {
+    const program = ["hostile_maps", seed("maps"), `${MAPPINGS}`] as const;
+    const { end, stdout } = await contain({ program });
+    assertMatch(stdout, /^\d+ rounds, [1-9]\d* touched, [1-9]\d* faults\n$/);
+    assertEquals(end, { kind: "exited", code: 0 });
+  },
+);
+
+/** What is made without end, and the errno that ends it on Linux. */
+const EXHAUSTED: [what: string, errnos: readonly number[]][] = [
+  ["threads", [11]], // EAGAIN
+  ["opens", [24]], // EMFILE
+  ["pipes", [24]],
+  ["filled", [24]],
+  ["nests", [24, 22, 40]], // EINVAL, ELOOP
+  ["sockets", [24]],
+  ["areas", [12]], // ENOMEM
+  ["memory", [12]],
+  ["timers", [11]],
+  ["memfds", [24]],
+  ["queue", [11]],
+];
+
+for (const [what, errnos] of EXHAUSTED) {
+  kvmTest(`hostile: ${what} without end come to one`, async () => {
+    const { end, stdout } = await contain({
+      program: ["hostile_many", what],
+    });
+    const [, count, errno] = /^(\d+) made, then (\d+)\n$/.exec(stdout) ?? [];
+    assert(Number(count) > 0, stdout);
+    assert(errnos.includes(Number(errno)), stdout);
+    assertEquals(end, { kind: "exited", code: 0 });
+  });
+}
+
+kvmTest("hostile: memory that is touched without end ends it", async () => {
+  const { end } = await contain({ program: ["hostile_many", "touched"] });
+  assert(end.kind === "signaled" && end.signal === 9, Deno.inspect(end));
+});
+
+kvmTest(
+  "hostile: links that the host swaps meanwhile lead nowhere else",
+  async () => {
+    const [program] = await guest("hostile_swap");
+    const { end, stdout } = await contain({
+      program: ["hostile_swap", "use", `${SWAPS}`],
+      beside: async (cage, signal) => {
+        const swapper = new Deno.Command(program, {
+          args: ["swap"],
+          cwd: cage.inside,
+        }).spawn();
+        signal.addEventListener("abort", () => swapper.kill("SIGKILL"));
+        await swapper.status;
+      },
+    });
+    assertMatch(stdout, /^[1-9]\d* let in, [1-9]\d* refused, 0 left\n$/);
+    assertEquals(end, { kind: "exited", code: 0 });
+  },
+);
