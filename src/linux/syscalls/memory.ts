@@ -314,7 +314,8 @@ export const memoryCalls: SyscallTable = {
     if (args.u64(1) === 0) return 0;
     const length = pages(args, 1);
     if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
-    if (prot & ~PROTECTION.all) return -ERRNO.EINVAL;
+    // It is a long: nothing of it is cut off.
+    if (args.big(2) & ~BigInt(PROTECTION.all)) return -ERRNO.EINVAL;
     const grows = prot & (PROTECTION.growsDown | PROTECTION.growsUp);
     if (grows) return protectGrowing(linux, va, length, prot);
     const bytes = Math.min(length, USER_END_VA);
