@@ -90,6 +90,7 @@ export const FOUND: Readonly<Record<string, readonly string[]>> = {
     "mprotect @4096 4096 33554433",
     "mprotect @4096 4096 50331649",
     "mprotect @4096 4096 16",
+    "mprotect @4096 4096 4294967297",
   ],
   "mremap shrinks over what is not there": [
     "mremap @32768 2101248 8192 1 @32768",

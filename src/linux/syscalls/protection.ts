@@ -49,7 +49,9 @@ function protect(linux: Linux, args: Registers, key: number): number {
   if (args.u64(1) === 0) return 0;
   const length = pages(args, 1);
   if (length === 0 || isBeyond64Bits(args)) return -ERRNO.ENOMEM;
-  if (prot & ~PROTECTION.all || key !== NO_KEY) return -ERRNO.EINVAL;
+  // It is a long: nothing of it is cut off.
+  if (args.big(2) & ~BigInt(PROTECTION.all)) return -ERRNO.EINVAL;
+  if (key !== NO_KEY) return -ERRNO.EINVAL;
   if (prot & both) return protectGrowing(linux, va, length, prot);
   const bytes = Math.min(length, USER_END_VA);
   // What a device answers stays as it was mapped.
