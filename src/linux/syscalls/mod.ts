@@ -11,7 +11,7 @@ import { capabilityCalls } from "./capabilities.ts";
 import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { epollCalls } from "./epoll.ts";
 import { eventCalls } from "./events.ts";
-import { futexCalls } from "./futex.ts";
+import { futexCalls, futexPartly } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
 import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
@@ -53,6 +53,7 @@ export const PARTLY: PartlyTable = {
   ...xattrPartly,
   ...memoryFilePartly,
   ...ioPartly,
+  ...futexPartly,
   ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
