@@ -239,10 +239,7 @@ static void flags(void)
 	int file = made("file", 100);
 
 	fresh(0);
-	SHOW(moved(SYS_preadv2, a[0], -1, NO_WAIT));
 	SHOW(moved(SYS_preadv2, a[0], 0, NO_WAIT));
-	write(a[1], "pipe", 4);
-	SHOW(moved(SYS_preadv2, a[0], -1, NO_WAIT));
 	SHOW(moved(SYS_pwritev2, file, 5, DATA_SYNC));
 	SHOW(moved(SYS_pwritev2, file, 5, SYNC));
 	SHOW(moved(SYS_pwritev2, file, 0, APPEND));
