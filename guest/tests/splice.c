@@ -272,7 +272,6 @@ static void saved(void)
 	pthread_t thread;
 	int file = made("file", 1000), direct[2], pair[2];
 	loff_t at = 0;
-	char got[100];
 
 	fresh(0);
 	pthread_create(&thread, 0, later, 0);
@@ -310,7 +309,7 @@ static void saved(void)
 		if (n < 0)
 			n = 0;
 		left -= n;
-		while (recv(pair[1], got, sizeof got, MSG_DONTWAIT) > 0)
+		while (recv(pair[1], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
 			;
 	}
 	SHOW(lseek(big, 0, SEEK_CUR));
