@@ -22,7 +22,7 @@
 
 static uint32_t word;
 static pthread_mutex_t mutex;
-static int order[8], got;
+static int order[8], got, results[3];
 static volatile int ready;
 
 static int futex(uint32_t *at, int operation, struct timespec *until)
@@ -44,15 +44,15 @@ static void until_waited(void)
 
 static void *takes(void *arg)
 {
-	SHOW(futex(&word, FUTEX_LOCK_PI, 0));
-	SHOW(own());
-	SHOW(futex(&word, FUTEX_UNLOCK_PI, 0));
+	results[0] = futex(&word, FUTEX_LOCK_PI, 0);
+	results[1] = own();
+	results[2] = futex(&word, FUTEX_UNLOCK_PI, 0);
 	return arg;
 }
 
 static void *takes_and_ends(void *arg)
 {
-	SHOW(futex(&word, FUTEX_LOCK_PI, 0));
+	futex(&word, FUTEX_LOCK_PI, 0);
 	while (!ready)
 		usleep(1000);
 	return arg;
@@ -81,6 +81,8 @@ static void raw(void)
 	until_waited();
 	SHOW(futex(&word, FUTEX_UNLOCK_PI, 0));
 	pthread_join(thread, 0);
+	for (int i = 0; i < 3; i++)
+		SHOW(results[i]);
 	SHOW(word);
 	word = 0x3ffffff;
 	SHOW(futex(&word, FUTEX_LOCK_PI, 0));

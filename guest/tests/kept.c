@@ -23,6 +23,7 @@
 
 static int ends[2], other[2];
 static int doubled;
+static long written;
 
 /* Closes what the other thread reads, and gives its number to another. */
 static void *closes(void *arg)
@@ -46,7 +47,7 @@ static void *closes_last(void *arg)
 	close(ends[0]);
 	SAVE();
 	usleep(30000);
-	SHOW(write(ends[1], "last", 4));
+	written = write(ends[1], "last", 4);
 	return arg;
 }
 
@@ -71,6 +72,7 @@ static void reading(void *(*closing)(void *), void *arg)
 	SHOW(read(ends[0], got, sizeof got));
 	printf("%s\n", got);
 	pthread_join(thread, 0);
+	SHOW(written);
 	SHOW(fcntl(ends[0], F_GETFD));
 	close(ends[0]);
 	close(ends[1]);

@@ -42,6 +42,8 @@ static void show(const char *at)
 	fclose(maps);
 }
 
+static char data[3 * PAGE] = "as it was";
+
 int main(void)
 {
 	int fd = open("file", O_RDWR | O_CREAT, 0600);
@@ -64,6 +66,11 @@ int main(void)
 	munmap(map + 3 * PAGE, PAGE);
 	show(map);
 	show(map + 4 * PAGE);
+	/* The program's own data, as its file has them. */
+	char *page = data + PAGE - (unsigned long)data % PAGE;
+	page[5] = 'x';
+	SHOW(madvise(page, PAGE, MADV_DONTNEED));
+	SHOW(page[5]);
 	SAVE();
 	show(map);
 	show(map + 4 * PAGE);
@@ -84,12 +91,6 @@ int main(void)
 	show(moved);
 	SHOW(madvise(moved, PAGE, MADV_DONTNEED));
 	printf("%c\n", *moved);
-	/* The program's own data, as its file has them. */
-	static char data[3 * PAGE] = "as it was";
-	char *page = data + PAGE - (unsigned long)data % PAGE;
-	page[5] = 'x';
-	SHOW(madvise(page, PAGE, MADV_DONTNEED));
-	SHOW(page[5]);
 	SHOW(line != 0);
 	return 0;
 }

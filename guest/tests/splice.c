@@ -128,8 +128,7 @@ static void errors(void)
 static void moves(void)
 {
 	int file = made("file", 100000), to = made("to", 0);
-	int pair[2], zero = open("/dev/zero", O_RDONLY);
-	int null = open("/dev/null", O_WRONLY);
+	int pair[2], null = open("/dev/null", O_WRONLY);
 	loff_t at = 3;
 	struct iovec two[] = { { "one ", 4 }, { "two", 3 } };
 	struct iovec in = { bytes, 5 };
@@ -165,8 +164,6 @@ static void moves(void)
 	SHOW(splice(a[0], 0, null, 0, 1000000, 0));
 	lseek(file, 0, SEEK_END);
 	SHOW(splice(file, 0, a[1], 0, 10, 0));
-	SHOW(splice(zero, 0, a[1], 0, 1000, 0));
-	SHOW(splice(a[0], 0, null, 0, 1000, 0));
 	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
 	write(a[1], "by socket", 9);
 	SHOW(splice(a[0], 0, pair[0], 0, 100, 0));
@@ -242,10 +239,7 @@ static void flags(void)
 	int file = made("file", 100);
 
 	fresh(0);
-	SHOW(moved(SYS_preadv2, a[0], -1, NO_WAIT));
 	SHOW(moved(SYS_preadv2, a[0], 0, NO_WAIT));
-	write(a[1], "pipe", 4);
-	SHOW(moved(SYS_preadv2, a[0], -1, NO_WAIT));
 	SHOW(moved(SYS_pwritev2, file, 5, DATA_SYNC));
 	SHOW(moved(SYS_pwritev2, file, 5, SYNC));
 	SHOW(moved(SYS_pwritev2, file, 0, APPEND));
@@ -278,7 +272,6 @@ static void saved(void)
 	pthread_t thread;
 	int file = made("file", 1000), direct[2], pair[2];
 	loff_t at = 0;
-	char got[100];
 
 	fresh(0);
 	pthread_create(&thread, 0, later, 0);
@@ -316,7 +309,7 @@ static void saved(void)
 		if (n < 0)
 			n = 0;
 		left -= n;
-		while (recv(pair[1], got, sizeof got, MSG_DONTWAIT) > 0)
+		while (recv(pair[1], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
 			;
 	}
 	SHOW(lseek(big, 0, SEEK_CUR));

@@ -351,7 +351,8 @@ export class AddressSpace implements Component {
     const end = va + lengthBytes;
     if (va < LOWEST_VA || end > USER_END_VA) return -ERRNO.ENOMEM;
     if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
-    const gpa = this.files.add(file, offset, lengthBytes);
+    const writes = (prot & PROT.write) !== 0;
+    const gpa = this.files.add(file, offset, lengthBytes, writes);
     if (gpa < 0) return gpa;
     // This gives up files that no area leads to: not yet this one.
     this.unmap(va, lengthBytes, false);

@@ -112,15 +112,21 @@ export class MappedFiles {
   /**
    * Maps a part of an open file, which is held open from now on.
    *
+   * @param writes whether the program is to write there from the start
    * @returns its guest physical address, or a negative errno
    */
-  add(file: OpenFile, offset: number, lengthBytes: number): number {
+  add(
+    file: OpenFile,
+    offset: number,
+    lengthBytes: number,
+    writes = false,
+  ): number {
     if (file.hostFd === undefined) return -ERRNO.ENODEV;
     const { isWritable } = file;
     const pages = { offset, lengthBytes, isWritable };
     let gpa = this.#window.map(file.hostFd, pages);
-    if (gpa === -ERRNO.EPERM && isWritable) {
-      // It is sealed against writes: it can be read still.
+    if (gpa === -ERRNO.EPERM && isWritable && !writes) {
+      // It may be sealed against writes: it can be read still.
       pages.isWritable = false;
       gpa = this.#window.map(file.hostFd, pages);
     }

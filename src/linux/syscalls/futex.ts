@@ -11,7 +11,7 @@ import type { Registers } from "../registers.ts";
 import type { Task } from "../task.ts";
 import { inheritPi, lockPi, tryLockPi, unlockPi } from "./futex_pi.ts";
 import { deadlineOf, load, WORD } from "./futex_word.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Operations (linux/futex.h). */
 const FUTEX = {
@@ -189,6 +189,11 @@ export const futexCalls: SyscallTable = {
     view.setBigUint64(0, BigInt(task.state.robustList), true);
     return linux.user.writeStruct(args.u64(1), view);
   },
+};
+
+/** What it lacks. */
+export const futexPartly: PartlyTable = {
+  futex: "moving who waits to a futex with an owner (FUTEX_CMP_REQUEUE_PI)",
 };
 
 /** Marks a futex whose owner has ended, and wakes one who waits for it. */

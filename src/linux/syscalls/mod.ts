@@ -12,7 +12,7 @@ import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { epollCalls } from "./epoll.ts";
 import { eventCalls } from "./events.ts";
 import { execCalls } from "./exec.ts";
-import { futexCalls } from "./futex.ts";
+import { futexCalls, futexPartly } from "./futex.ts";
 import { folderCalls } from "./folder.ts";
 import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
@@ -55,6 +55,7 @@ export const PARTLY: PartlyTable = {
   ...xattrPartly,
   ...memoryFilePartly,
   ...ioPartly,
+  ...futexPartly,
   ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
