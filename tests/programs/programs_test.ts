@@ -74,7 +74,8 @@ class Folders {
 
 /** What was seen, with a mark in place of each number. */
 function withoutNumbers(seen: Seen): Seen {
-  const mark = (text: string) => text.replaceAll(/ *[\d.]+/g, " N");
+  const mark = (text: string) =>
+    text.replaceAll(/ *(?:0x[\da-f]+|[\d.]+)/g, " N");
   return { ...seen, stdout: mark(seen.stdout), stderr: mark(seen.stderr) };
 }
 
