@@ -29,6 +29,13 @@ static void ids(void)
 	SHOW(syscall(SYS_gettid) == getpid());
 	SHOW_OK(getppid());
 	SHOW_OK(getpgrp());
+	SHOW(setpriority(PRIO_PROCESS, 0, 5));
+	SHOW(getpriority(PRIO_PROCESS, getpid()));
+	SHOW(setpriority(PRIO_PROCESS, 0, 100));
+	SHOW(getpriority(PRIO_PROCESS, 0));
+	SHOW(getpriority(PRIO_PROCESS, 0x7ffffff0));
+	SHOW(getpriority(3, 0));
+	SHOW(setpriority(-1, 0, 0));
 	SHOW(getpgid(0) == getpgrp());
 	SHOW(getpgid(0x7ffffff0));
 	SHOW(getpgid(-1));

@@ -59,6 +59,8 @@ export const processState = {
         v.minValue(0),
         v.maxValue(0o777),
       ),
+      /** setpriority(2), which has no effect. */
+      nice: v.pipe(v.number(), v.integer(), v.minValue(-20), v.maxValue(19)),
       /** Signals sent to all of it that wait. */
       signals: queueState,
       /** The signal that stopped it, until SIGCONT comes; null: it goes on. */
@@ -177,6 +179,7 @@ function upgrade3(old: unknown): unknown {
   const { timers, ...process } = old as { timers: object[] };
   return {
     ...process,
+    nice: 0,
     stopSignal: null,
     timers: timers.map((timer) => ({ ...timer, cpuTid: 0 })),
   };
@@ -235,6 +238,7 @@ export class Process implements Component {
       executable,
       arguments: [...argv],
       cwd,
+      nice: 0,
       umask,
       signals: [],
       stopSignal: null,

@@ -158,8 +158,8 @@ export function statOf(linux: Linux, tid: number): string {
     0, // system time
     0,
     0, // of children
-    20, // priority
-    0, // nice
+    20 + linux.process.state.nice, // priority
+    linux.process.state.nice,
     taskIds(linux).length,
     0,
     0, // when it started

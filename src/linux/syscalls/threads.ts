@@ -151,6 +151,26 @@ function checkTask(linux: Linux, tid: number): number {
   return taskOf(linux, tid) ? 0 : -ERRNO.ESRCH;
 }
 
+/** Whom getpriority is asked about (linux/resource.h). */
+const PRIO = { process: 0, group: 1, user: 2 } as const;
+
+/** Nice values (setpriority(2)). */
+const NICE = { least: -20, most: 19 } as const;
+
+/** Checks that a call on priorities means this process; 0 or an errno. */
+function checkPriority(linux: Linux, args: Registers): number {
+  const which = args.int(0);
+  const who = args.int(1);
+  if (which < PRIO.process || which > PRIO.user) return -ERRNO.EINVAL;
+  const isIts = who === 0 ||
+    (which === PRIO.user
+      ? args.uint(1) === linux.ids.uid
+      : which === PRIO.group
+      ? who === linux.process.state.pid
+      : linux.process.tasks.has(who));
+  return isIts ? 0 : -ERRNO.ESRCH;
+}
+
 /** Calls on threads. */
 export const threadCalls: SyscallTable = {
   clone(linux, args: Registers) {
@@ -177,6 +197,19 @@ export const threadCalls: SyscallTable = {
   set_tid_address(linux, args) {
     linux.task.state.clearChildTid = args.u64(0);
     return linux.task.tid;
+  },
+  getpriority(linux, args) {
+    // A result below 0 would be an error.
+    return checkPriority(linux, args) || 20 - linux.process.state.nice;
+  },
+  setpriority(linux, args) {
+    const found = checkPriority(linux, args);
+    if (found < 0) return found;
+    const { state } = linux.process;
+    const nice = Math.min(Math.max(args.int(2), NICE.least), NICE.most);
+    if (nice < state.nice && linux.ids.uid !== 0) return -ERRNO.EACCES;
+    state.nice = nice;
+    return 0;
   },
   sched_yield: (linux) => linux.hasReady ? YIELDED : 0,
   sched_getaffinity(linux, args) {
