@@ -384,7 +384,8 @@ kvmTest("hostile image: odd flags of files reach nothing new", async () => {
 
 kvmTest("hostile image: pending I/O of any kind ends or waits", async () => {
   await using held = await Held.save();
-  const call = (pieces: Pieces[]) => valueOf(pieces, "pending-io").calls[0].call;
+  const call = (pieces: Pieces[]) =>
+    valueOf(pieces, "pending-io").calls[0].call;
   const changes: ((pieces: Pieces[]) => void)[] = [
     (p) => call(p).waitsFor = [{ descriptor: 900, events: 1 }],
     (p) => call(p).waitsFor = [{ descriptor: 2 ** 52, events: 2 ** 52 }],

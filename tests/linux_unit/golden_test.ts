@@ -8,12 +8,21 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   checkFiles,
+  clockState,
+  filesState,
   HostPaths,
   IoVector,
+  pendingState,
   ScriptConsole,
 } from "../../src/devices/mod.ts";
-import { AddressSpace } from "../../src/linux/address_space.ts";
+import {
+  AddressSpace,
+  addressSpaceState,
+} from "../../src/linux/address_space.ts";
 import { Devices } from "../../src/linux/devices.ts";
+import { devicesState } from "../../src/linux/devices_state.ts";
+import { machineState } from "../../src/linux/machine_state.ts";
+import { processState } from "../../src/linux/process.ts";
 import { findDevices } from "../../src/linux/restore_devices.ts";
 import {
   VDSO_VA,
@@ -24,7 +33,12 @@ import {
 import { VvarPage } from "../../src/linux/vdso/vvar_page.ts";
 import { readSaved, type SavedVm } from "../../src/linux/thaw.ts";
 import { ImageError, ImageFile, type Section } from "../../src/state/mod.ts";
-import { mapImageFile, Memory } from "../../src/vmm/mod.ts";
+import {
+  mapImageFile,
+  Memory,
+  memoryState,
+  vcpuState,
+} from "../../src/vmm/mod.ts";
 import framebuffer from "../../plugins/framebuffer.ts";
 
 const MEMORY_BYTES = 8 * 1024 * 1024;
@@ -171,4 +185,46 @@ Deno.test("golden: vdso.image has a vDSO whose data gives no time, and is served
   assertEquals(memory.view.getUint32(data + VVAR.sequence, true) & 1, 1);
   assertEquals(memory.view.getUint32(data + VVAR.layout, true), VVAR_LAYOUT);
   assertEquals(new VvarPage(memory, space).isThere, true);
+});
+
+Deno.test("golden: state.image has the threads, signals, timers and files of its program", async () => {
+  using image = await open("state.image");
+  const { saved, memory } = await read(image);
+  using _memory = memory;
+  const { process } = saved;
+  assertEquals([...process.tasks.values()].map(({ state }) => state.name), [
+    "golden_state_mu",
+    "at futex",
+    "at pipe",
+  ]);
+  assertEquals(
+    saved.pending.calls.map(({ task, call }) => [task, call.operation]),
+    [[1, "futex"], [2, "read"]],
+  );
+  assertEquals([...process.signalActions.keys()].includes(10), true);
+  assertEquals(process.state.signals.map(({ signal }) => signal), [35]);
+  assertEquals(process.current.state.signals.map(({ signal }) => signal), [1]);
+  assertEquals(process.state.intervalTimers.length, 1);
+  assertEquals(process.state.timers.length, 1);
+  assertEquals(process.limits.get(7), [100n, 200n]);
+  const types = tableOf(saved).files.map(({ type }) => type);
+  for (
+    const type of ["pipe", "socket", "epoll", "eventfd", "timerfd", "signalfd"]
+  ) {
+    assertEquals([type, types.includes(type as typeof types[0])], [type, true]);
+  }
+});
+
+Deno.test("golden: there is an image of the present version of each component", async () => {
+  const found = new Set<string>();
+  for (const { name } of Deno.readDirSync(new URL("golden", import.meta.url))) {
+    if (!name.endsWith(".image")) continue;
+    using image = await open(name);
+    for (const version of versions(image)) found.add(version);
+  }
+  const present = [
+    ...[machineState, vcpuState, addressSpaceState, processState, clockState],
+    ...[pendingState, filesState, devicesState, memoryState],
+  ].map(({ kind, version }) => `${kind} ${version}`);
+  assertEquals(present.filter((version) => !found.has(version)), []);
 });
