@@ -11,8 +11,15 @@
 import { buildGuest } from "../guest/build.ts";
 import { ScriptConsole, Vm } from "../mod.ts";
 
+const [ms = "100", keep = "3", limit = "4000000", where] = Deno.args;
+if (![ms, keep, limit].every((text) => /^[1-9]\d{0,8}$/.test(text))) {
+  console.error(
+    "usage: checkpoint.ts [MS] [KEEP] [LIMIT] [FOLDER], numbers from 1 on",
+  );
+  Deno.exit(2);
+}
 const scratch = await Deno.makeTempDir({ prefix: "scratchvm-checkpoint-" });
-const [ms = "100", keep = "3", limit = "4000000", folder = scratch] = Deno.args;
+const folder = where ?? scratch;
 
 /** A console that shows what is printed, and remembers the last line. */
 function remembering(line: string): { console: ScriptConsole; line: string } {

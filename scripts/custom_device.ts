@@ -10,8 +10,12 @@
 import { buildGuest } from "../guest/build.ts";
 import { defineDevice, Vm } from "../mod.ts";
 
-const folder = await Deno.makeTempDir({ prefix: "scratchvm-dice-" });
 const [seed = "7"] = Deno.args;
+if (![seed].every((text) => /^[1-9]\d{0,8}$/.test(text))) {
+  console.error("usage: custom_device.ts [SEED], a number from 1 on");
+  Deno.exit(2);
+}
+const folder = await Deno.makeTempDir({ prefix: "scratchvm-dice-" });
 
 /** Each read of /dev/dice is one throw: a digit from 1 to 6. */
 const dice = defineDevice({

@@ -10,9 +10,13 @@
 import { buildGuest } from "../guest/build.ts";
 import { ScriptConsole, Vm } from "../mod.ts";
 
+const [atATime = "3", ...rest] = Deno.args;
+if (![atATime, ...rest].every((text) => /^[1-9]\d{0,8}$/.test(text))) {
+  console.error("usage: fork_many.ts [AT_A_TIME] [NUMBERS…], from 1 on");
+  Deno.exit(2);
+}
 const folder = await Deno.makeTempDir({ prefix: "scratchvm-fork-" });
 const image = `${folder}/warm.img`;
-const [atATime = "3", ...rest] = Deno.args;
 const numbers = rest.length > 0
   ? rest
   : ["12", "97", "360", "1001", "65536", "510510", "720720", "999999"];

@@ -18,6 +18,10 @@ import {
 } from "../mod.ts";
 
 const [url = "tcp://127.0.0.1:0", limit = "4000000"] = Deno.args;
+if (!/^(tcp|unix):/.test(url) || !/^[1-9]\d{0,8}$/.test(limit)) {
+  console.error("usage: migrate.ts [URL] [LIMIT], tcp: or unix:, from 1 on");
+  Deno.exit(2);
+}
 
 /** A console that shows where a line was printed, and tells of the first. */
 function shownAs(

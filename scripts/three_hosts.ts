@@ -65,6 +65,10 @@ async function main(limit: number, folder: string): Promise<void> {
 }
 
 const [role = "4000", name, meeting] = Deno.args;
+if (role !== "host" && !/^[1-9]\d{0,8}$/.test(role)) {
+  console.error("usage: three_hosts.ts [LIMIT], a number from 1 on");
+  Deno.exit(2);
+}
 const folder = role === "host"
   ? meeting
   : await Deno.makeTempDir({ prefix: "scratchvm-hosts-" });

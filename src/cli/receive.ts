@@ -14,9 +14,11 @@ import {
 } from "../../mod.ts";
 import {
   devicesOf,
+  endOf,
   oneOf,
   OPTIONS,
   parse,
+  type Parsed,
   sharedOptions,
   sizeOf,
 } from "./options.ts";
@@ -42,7 +44,11 @@ export async function receiveCommand(args: string[]): Promise<number> {
   if (url === undefined || rest.length > 0) {
     throw new UsageError("receive needs one URL, such as tcp://127.0.0.1:7000");
   }
+  if (options.forever === true && options.count !== undefined) {
+    throw new UsageError("--forever is without --count");
+  }
   const count = options.forever === true ? Infinity : countOf(options.count);
+  checkCertificate(url, options);
   const files = oneOf("files", options.files, FILES);
   const maxMemoryBytes = sizeOf(options.memory);
   const shared = sharedOptions(parsed);
@@ -85,7 +91,13 @@ export async function receiveCommand(args: string[]): Promise<number> {
     done++;
     await using received = vm;
     shared.trace?.print("RESTORE OPERATION");
-    const ended = await session(received, saves, signals);
+    let ended: number;
+    try {
+      ended = await session(received, saves, signals);
+    } catch (error) {
+      // One program's failure is no other's.
+      ended = report(error, verbose);
+    }
     if (ended !== STATUS.ok) status = ended;
     if (signals.wasInterrupted) break;
   }
@@ -109,6 +121,16 @@ async function next(
     }
     return undefined;
   }
+}
+
+/** A TLS server has a certificate. @throws {UsageError} */
+function checkCertificate(url: string, options: Parsed["options"]): void {
+  if (endOf(url).scheme !== "tls") return;
+  if (options["tls-cert"] && options["tls-key"]) return;
+  throw new UsageError(
+    `to listen on ${url} takes a certificate and its key`,
+    "give --tls-cert and --tls-key",
+  );
 }
 
 /** How many programs are to come. @throws {UsageError} */

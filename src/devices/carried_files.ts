@@ -66,6 +66,7 @@ export class CarriedFiles implements Disposable {
    * unless it is there already: for another descriptor, or with this content.
    *
    * @param content the parts of the image with what it holds
+   * @returns whether it is there already, with this content
    * @throws {FilesError} when it could not be put in place; nothing of it is
    * left then
    */
@@ -73,11 +74,11 @@ export class CarriedFiles implements Disposable {
     state: HostFileState,
     fd: number,
     content: readonly FilesPart[],
-  ): Steps<void> {
+  ): Steps<boolean> {
     // All of it must be there, whether it will be used or not.
     for (const _ of carriedPieces(state, fd, content)) yield;
     const place = placeOf(state, fd, this.#paths);
-    if (place.isSame) return;
+    if (place.isSame) return true;
     const { device, inode } = state.identity;
     const key = `${device}:${inode}@${place.device}`;
     const known = this.#placements.get(key);
@@ -88,6 +89,7 @@ export class CarriedFiles implements Disposable {
     } else if (known.targets.every(({ path }) => path !== place.path)) {
       known.targets.push(target);
     }
+    return false;
   }
 
   /**

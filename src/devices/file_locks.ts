@@ -131,9 +131,13 @@ export class ProcessLocks {
   /**
    * Takes locks again.
    *
+   * @param files by index; those that no lock is on may be absent
    * @throws {FilesError} when another has one
    */
-  restore(locks: readonly LockState[], files: readonly OpenFile[]): void {
+  restore(
+    locks: readonly LockState[],
+    files: readonly (OpenFile | undefined)[],
+  ): void {
     for (const { file: index, ...lock } of locks) {
       const file = files[index];
       if (!(file instanceof HostFile)) {

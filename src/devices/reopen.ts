@@ -48,6 +48,8 @@ export interface RestoreFilesOptions {
  * restore that is refused changes nothing.
  */
 export interface Checked {
+  /** The file, where it is open already. */
+  readonly file?: OpenFile;
   /** Makes the changes, and gives the file; called once. */
   finish(): OpenFile;
   /** Gives back what is held, if it was not finished. */
@@ -56,7 +58,7 @@ export interface Checked {
 
 /** A file that needs no change. */
 export function asItIs(file: OpenFile): Checked {
-  return { finish: () => file, cancel: () => file.close() };
+  return { file, finish: () => file, cancel: () => file.close() };
 }
 
 /** What the files of one restore share. */
@@ -88,7 +90,8 @@ export function* reopenHostFile(
   }
   const { policy, paths } = options;
   if (policy === "carry" && state.isCarried) {
-    yield* shared.carried.add(state, fd, content);
+    const isThere = yield* shared.carried.add(state, fd, content);
+    if (isThere) return asItIs(hostFileAgain(state, fd, paths));
     return {
       finish: () => hostFileAgain(state, fd, paths),
       cancel() {},
@@ -100,6 +103,7 @@ export function* reopenHostFile(
     const file = hostFile(state, fd, hostFd);
     if (!isLonger || policy !== "rollback") return asItIs(file);
     return {
+      file,
       finish() {
         cutBack(state, fd, options);
         return file;

@@ -21,6 +21,7 @@ import {
 } from "./epoll_file.ts";
 import { FilesError } from "./errors.ts";
 import { EventFile } from "./event_file.ts";
+import type { LockState } from "./file_locks.ts";
 import { FdTable } from "./fd_table.ts";
 import { O } from "./host_constants.ts";
 import { areEvents, InotifyFile } from "./inotify_file.ts";
@@ -74,23 +75,23 @@ export class CheckedFiles implements Disposable {
     const files: OpenFile[] = [];
     const checked = this.#checked;
     this.#checked = [];
+    const fds = new FdTable();
+    const { locks } = this.#table;
+    const open = checked.map(({ file }) => file);
+    const isToCome = ({ file }: LockState) => checked[file] && !open[file];
     try {
+      // Before anything is changed. Files to come are new: nobody has a lock.
+      fds.locks.restore(locks.filter((lock) => !isToCome(lock)), open);
       this.#carried.commit();
       for (const one of checked) files.push(one.finish());
+      fds.locks.restore(locks.filter(isToCome), files);
     } catch (error) {
+      for (const file of [...open, ...files]) if (file) fds.locks.closed(file);
       for (const one of checked.slice(files.length)) one.cancel();
       for (const file of files) file.close();
       throw error;
     }
     connect(this.#table, files);
-    const fds = new FdTable();
-    try {
-      fds.locks.restore(this.#table.locks, files);
-    } catch (error) {
-      for (const file of files) fds.locks.closed(file);
-      for (const file of files) file.close();
-      throw error;
-    }
     for (const { fd, file, closeOnExec } of this.#table.descriptors) {
       fds.installAt(fd, files[file], closeOnExec);
     }

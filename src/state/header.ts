@@ -23,6 +23,8 @@ import {
   MIN_READER_VERSION,
   PAGE_SIZE_BYTES,
 } from "./format.ts";
+import { ENCRYPTED_MAGIC } from "./stages/encrypted_stream.ts";
+import { SIGNED_MAGIC } from "./stages/signed_stream.ts";
 
 /** What the header of an image says. */
 export interface ImageHeader {
@@ -149,9 +151,25 @@ function checkMagic(bytes: Uint8Array, cannot: string): void {
       offset: 0,
       hint: looksConverted(bytes)
         ? "its line ends were converted: transfer it in binary mode"
-        : undefined,
+        : hintFor(bytes),
     },
   );
+}
+
+/** What an image is that has been through stages (docs/pipelines.md). */
+const STAGED: readonly [magic: Uint8Array, looks: string, back: string][] = [
+  [ENCRYPTED_MAGIC, "an encrypted one", "decrypt()"],
+  [SIGNED_MAGIC, "a signed one", "verifySignature()"],
+  [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd), "zstd's", "zstdDecompress() or zstd"],
+  [Uint8Array.of(0x1f, 0x8b), "gzip's", "gunzip() or gzip"],
+];
+
+/** What to do with bytes that are known. */
+function hintFor(bytes: Uint8Array): string | undefined {
+  const found = STAGED.find(([magic]) => hasMagic(bytes, magic));
+  if (!found) return undefined;
+  const [, looks, back] = found;
+  return `its beginning is ${looks}: ${back} gives back what went in, see docs/pipelines.md`;
 }
 
 /** Whether CR LF became LF, or LF became CR LF, on the way. */

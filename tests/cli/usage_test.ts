@@ -105,6 +105,14 @@ const WRONG: [args: string[], message: RegExp][] = [
     ["restore", "--files=maybe", "a"],
     /--files is one of check, trust, rollback, carry, not maybe$/m,
   ],
+  [
+    ["receive", "--forever", "--count=2", "tcp://127.0.0.1:0"],
+    /--forever is without --count$/m,
+  ],
+  [
+    ["receive", "tls://127.0.0.1:0"],
+    /takes a certificate and its key\nhint: give --tls-cert and --tls-key$/m,
+  ],
   [["inspect"], /inspect needs one IMAGE$/m],
   [["inspect", "--trace", "a"], /there is no option --trace$/m],
 ];

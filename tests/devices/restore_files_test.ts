@@ -298,6 +298,46 @@ Deno.test("restore_files: a restore that is refused changes no file", async () =
   }
 });
 
+Deno.test("restore_files: a lock that another holds is found before a file is changed", async () => {
+  for (const policy of ["rollback", "carry"] as const) {
+    for (const owner of ["flock", "file", "process"] as const) {
+      await using scratch = new Scratch();
+      using files = new Files(scratch.path);
+      files.write(files.open("a", O.create | O.readWrite), "first");
+      const locked = files.open("locked", O.create | O.readWrite);
+      const slot = files.fds.file(locked)!;
+      const lock = { file: 0, owner, isExclusive: true, start: 0 };
+      files.fds.locks.restore([{ ...lock, lengthBytes: 0 }], [slot]);
+      const parts = await files.save(policy === "carry");
+      // Theirs is another descriptor of the same file.
+      using other = new Files(scratch.path);
+      const there = other.fds.file(other.open("locked", O.readWrite))!;
+      const taken = () =>
+        other.fds.locks.restore([{ ...lock, lengthBytes: 0 }], [there]);
+      assertThrows(taken, FilesError, "another holds one");
+      files.close();
+      taken();
+      Deno.writeTextFileSync(scratch.file("a"), "first, and more");
+      const error = files.refuse(parts, policy);
+      assertEquals(error.code, "FILES_DENIED");
+      assertEquals(
+        Deno.readTextFileSync(scratch.file("a")),
+        "first, and more",
+      );
+      other.close();
+      files.restore(parts, policy);
+      assertEquals(Deno.readTextFileSync(scratch.file("a")), "first");
+      using late = new Files(scratch.path);
+      const last = late.fds.file(late.open("locked", O.readWrite))!;
+      assertThrows(
+        () => late.fds.locks.restore([{ ...lock, lengthBytes: 0 }], [last]),
+        FilesError,
+        "another holds one",
+      );
+    }
+  }
+});
+
 Deno.test("restore_files: carried content is written only when all of it can be", async () => {
   await using scratch = new Scratch();
   using files = new Files(scratch.path);

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { delay, Scratch } from "../support.ts";
+import { delay, guest, Scratch } from "../support.ts";
 import { assertTidy, run, vmWords } from "../cli/command.ts";
 import {
   finish,
@@ -17,6 +17,27 @@ import {
   running,
 } from "./command_sides.ts";
 import { FrameProxy } from "./frame_proxy.ts";
+
+/** A device that cannot be read. */
+function thrower(mod: string): string {
+  return `
+import { defineDevice, MMIO_GPA } from ${JSON.stringify(mod)};
+export default defineDevice({
+  kind: "thrower",
+  version: 1,
+  create: () => ({
+    mmio: [{
+      gpa: MMIO_GPA,
+      lengthBytes: 4096,
+      read() { throw new Error("broken on purpose"); },
+      write() {},
+    }],
+    files: { "/dev/thrower": () => ({ mmap: () => MMIO_GPA }) },
+    dump: () => ({}),
+  }),
+});
+`;
+}
 
 kvmTest(
   "vm receive: --count 2 takes two programs, and each goes on to its end",
@@ -41,6 +62,33 @@ kvmTest(
     for (const name of ["here", "there"]) {
       assertEquals([...Deno.readDirSync(scratch.file(name))], []);
     }
+  },
+);
+
+kvmTest(
+  "vm receive: a program whose device fails does not keep the next from coming",
+  async () => {
+    await using scratch = new Scratch();
+    await prepared(scratch);
+    const [program] = await guest("device");
+    const device = `--device=${scratch.file("thrower.ts")}`;
+    const mod = new URL("../../mod.ts", import.meta.url).href;
+    Deno.writeTextFileSync(scratch.file("thrower.ts"), thrower(mod));
+    const there = await receiving(scratch, ["--count=2", device]);
+    for (const last of ["peek", "poke"]) {
+      const { status, stderr } = await run([
+        ...vmWords("run", "--memory=64M", device, `--on-save=${there.url}`),
+        ...[program, "open", "/dev/thrower", "map", "4096", "save", last],
+        ...(last === "peek" ? ["0"] : ["0", "1"]),
+      ], { cwd: scratch.file("here") });
+      assertEquals(status, 0, stderr);
+    }
+    await there.child.stdin.close();
+    const { status, stderr } = await there.outcome;
+    // The last that failed was the first.
+    assertEquals(status, 1);
+    assertMatch(stderr, /broken on purpose/);
+    assertTidy(stderr);
   },
 );
 

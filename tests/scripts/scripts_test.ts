@@ -226,3 +226,24 @@ Deno.test("scripts: each is run by a test", () => {
     .filter((name) => name !== "demo"); // it has a test of its own
   assertEquals(RUNS.map(({ name }) => name).sort(), scripts);
 });
+
+Deno.test("scripts: arguments that make no sense are a usage line and status 2", async () => {
+  await using scratch = new Scratch();
+  for (
+    const [name, ...args] of [
+      ["checkpoint", "50", "0", "100000"],
+      ["custom_device", "x"],
+      ["fork_many", "0", "5"],
+      ["migrate", "http://x", "1000"],
+      ["three_hosts", "foo"],
+    ]
+  ) {
+    const outcome = await run([
+      ...words(name, { TMPDIR: scratch.path }),
+      ...args,
+    ]);
+    assertEquals([outcome.status, outcome.stdout], [2, ""]);
+    assertMatch(outcome.stderr, new RegExp(`^usage: ${name}\\.ts .*\n$`));
+  }
+  assertEquals([...Deno.readDirSync(scratch.path)], []);
+});

@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { crc32 } from "node:zlib";
-import { ImageError, ImageFile } from "../../src/state/mod.ts";
+import {
+  encrypt,
+  generateSigningKeys,
+  gzip,
+  ImageError,
+  ImageFile,
+  sign,
+  zstdCompress,
+} from "../../src/state/mod.ts";
 import {
   component,
   errorsOf,
@@ -350,5 +358,26 @@ Deno.test("image: random bytes behind a good header never do worse than an Image
     mendCrc(bytes, a.start);
     const error = await thrownBy(() => readStream(bytes, 50_000));
     assert(error instanceof ImageError, `round ${round}: ${error}`);
+  }
+});
+
+Deno.test("damage: an image that is still packed, encrypted or signed is named", async () => {
+  const image = await imageOf(sampleComponents());
+  const { privateKey } = await generateSigningKeys();
+  for (
+    const [stage, hint] of [
+      [encrypt({ passphrase: "x" }), "an encrypted one: decrypt()"],
+      [sign({ privateKey }), "a signed one: verifySignature()"],
+      [zstdCompress(), "zstd's: zstdDecompress()"],
+      [gzip(), "gzip's: gunzip()"],
+    ] as const
+  ) {
+    const staged = await new Response(
+      new Blob([image]).stream().pipeThrough(stage),
+    ).bytes();
+    const error = await thrownBy(() => readStream(staged));
+    assert(error instanceof ImageError);
+    assertEquals(error.code, "IMAGE_NOT_AN_IMAGE");
+    assertStringIncludes(error.hint ?? "", hint);
   }
 });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Ending } from "./ending.ts";
 import { endError, TransportError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import { HeldByte } from "./held_byte.ts";
@@ -24,6 +25,7 @@ export class HttpPutTarget implements ImageTarget {
   readonly #request: Request;
   readonly #lengthBytes: number;
   readonly #held = new HeldByte();
+  readonly #ending = new Ending();
   #doneBytes = 0;
   /** The server has answered, which ends the request whatever it says. */
   #isAnswered = false;
@@ -35,7 +37,10 @@ export class HttpPutTarget implements ImageTarget {
     this.#guard = guard;
     this.#lengthBytes = lengthBytes;
     guard.onCancel(() => void request.close());
-    request.response.then(() => this.#isAnswered = true, () => {});
+    request.response.then(
+      () => this.#isAnswered = true,
+      (error) => this.#ending.end(error),
+    );
   }
 
   /**
@@ -114,15 +119,9 @@ export class HttpPutTarget implements ImageTarget {
   async #send(piece: Uint8Array): Promise<void> {
     try {
       if (this.#isAnswered) throw await this.#refusal();
-      const { body, response } = this.#request;
-      // An answer that comes now leaves the body unread.
-      const failed = new Promise<void>((_, reject) => {
-        response.catch(reject);
-      });
-      await this.#guard.wait(
-        "write",
-        Promise.race([writeTo(body, piece), failed]),
-      );
+      // A request that ended need not call back.
+      const step = this.#ending.orEnd(writeTo(this.#request.body, piece));
+      await this.#guard.wait("write", step);
     } catch (error) {
       const isRefusal = error instanceof TransportError &&
         error.code === "END_DROPPED" && this.#isAnswered;

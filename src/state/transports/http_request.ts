@@ -133,7 +133,7 @@ async function beginningOf(response: IncomingMessage): Promise<string> {
 
 function hintFor(status: number): string | undefined {
   if (status === 401 || status === 403) {
-    return "a presigned URL is for one method, and expires; else send a header";
+    return "a presigned URL is for one method, and expires; a script can send a header";
   }
   if (status >= 300 && status < 400) return "use the URL that it leads to";
   if (status === 411) return "give lengthBytes";

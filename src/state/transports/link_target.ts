@@ -15,6 +15,12 @@ import { within } from "./node_link.ts";
 /** What a server of {@linkcode listenOrigin} says to whom it turns away. */
 export const REFUSAL = "Certificate refused: ";
 
+/** What it goes on with, in plain text, for those who speak no TLS. */
+export const NO_TLS = "there is none, as this connection has no TLS";
+
+/** For how long an end that has come may stay unseen. */
+const END_MS = 5;
+
 /** For how long a reason is looked for when the connection broke. */
 const REASON_MS = 1000;
 
@@ -60,6 +66,7 @@ export class LinkTarget implements ImageTarget {
 
   /** Sends the last byte, and waits until the peer closes its side too. */
   async commit(): Promise<void> {
+    await this.#look();
     this.#check();
     for (const piece of this.#held.rest()) await this.#send(piece);
     await this.#step(this.#link.closeWrite());
@@ -72,6 +79,12 @@ export class LinkTarget implements ImageTarget {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
     await this.#peerEnded;
+  }
+
+  /** An end that has come by now must not look like one after the last byte. */
+  async #look(): Promise<void> {
+    // It takes some turns on a busy machine; no number of them is enough there.
+    for (const ms of [END_MS, 0, 0]) await within(ms, this.#peerEnded);
   }
 
   #send(piece: Uint8Array): Promise<void> {
@@ -127,7 +140,12 @@ function answered(end: string, chunk: Uint8Array): TransportError {
     return new TransportError(
       "END_TLS",
       `Cannot write ${end}: the peer refuses our certificate: ${reason}`,
-      { end, hint: "give a certificate that the peer's caCerts vouch for" },
+      {
+        end,
+        hint: reason === NO_TLS
+          ? "the peer takes tls: only"
+          : "give a certificate that the peer's caCerts vouch for",
+      },
     );
   }
   return new TransportError(

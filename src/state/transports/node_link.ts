@@ -6,6 +6,7 @@
 
 import type { Readable, Writable } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { Ending } from "./ending.ts";
 import type { Link } from "./link.ts";
 import type { Relay } from "./relay.ts";
 
@@ -22,7 +23,7 @@ const MAX_QUEUED_BYTES = 1024 * 1024;
 export class NodeLink implements Link {
   readonly #socket: TLSSocket;
   readonly #relay: Relay;
-  readonly #closed = Promise.withResolvers<void>();
+  readonly #ending = new Ending();
   readonly #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #hasEnded = false;
@@ -73,12 +74,12 @@ export class NodeLink implements Link {
 
   /** Sends all of `chunk`. */
   write(chunk: Uint8Array): Promise<void> {
-    return this.#orClosed(writeTo(this.#socket, chunk));
+    return this.#ending.orEnd(writeTo(this.#socket, chunk));
   }
 
   /** Says that nothing more will be sent. */
   closeWrite(): Promise<void> {
-    return this.#orClosed(
+    return this.#ending.orEnd(
       new Promise((resolve) => this.#socket.end(() => resolve())),
     );
   }
@@ -99,18 +100,8 @@ export class NodeLink implements Link {
 
   #onClose(): void {
     this.#isClosed = true;
-    this.#closed.resolve();
+    this.#ending.end(this.#error ?? this.#relay.failure ?? closedError());
     this.#wake();
-  }
-
-  /** `step`, unless the socket goes first and never calls back. */
-  #orClosed(step: Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      step.then(resolve, reject);
-      void this.#closed.promise.then(() =>
-        reject(this.#error ?? this.#relay.failure ?? closedError())
-      );
-    });
   }
 }
 

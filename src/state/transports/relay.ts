@@ -18,6 +18,9 @@ const PIECE_BYTES = 64 * 1024;
  */
 const HANDSHAKE_PIECES = 2;
 
+/** Types of TLS records that a peer can begin with (RFC 8446, 5.1). */
+const FIRST_RECORDS = { alert: 21, handshake: 22 } as const;
+
 /** Passes bytes both ways between a connection and a socket of Node's. */
 export class Relay {
   /** Node's side: half open when the peer ends. */
@@ -32,6 +35,10 @@ export class Relay {
   readonly #inner: Deno.Conn;
   #failure: unknown;
   #isClosed = false;
+  /** Whether any of the peer's bytes came. */
+  #hasHeard = false;
+  /** Whether any of Node's went out. */
+  #hasSpoken = false;
   #gate: Promise<void> | undefined;
   #open: () => void = () => {};
 
@@ -62,32 +69,11 @@ export class Relay {
    * @param outer the connection; closing it is this one's matter now
    */
   static async create(outer: Deno.Conn): Promise<Relay> {
-    const { connect }: typeof Net = process.getBuiltinModule("node:net");
     try {
-      // Only its owner may enter a temporary folder, and it goes at once.
-      const folder = await Deno.makeTempDir({ prefix: "image-" });
-      const path = `${folder}/s`;
-      try {
-        using listener = Deno.listen({ transport: "unix", path });
-        const socket = connect({ path, allowHalfOpen: true });
-        const broken = new Promise<never>((_, reject) =>
-          socket.on("error", reject)
-        );
-        const accepted = listener.accept();
-        // Whichever comes too late is of no interest.
-        for (const one of [broken, accepted]) one.catch(() => {});
-        try {
-          const inner = await Promise.race([accepted, broken]);
-          return new Relay(outer, inner, socket);
-        } catch (error) {
-          socket.destroy();
-          throw error;
-        }
-      } finally {
-        // One by one: looking into the folder takes a descriptor.
-        await Deno.remove(path).catch(() => {});
-        await Deno.remove(folder);
-      }
+      const { inner, socket } = await socketPair();
+      // What came before Node's TLS is there would be buffered, which crashes
+      // the process if it is no TLS (Deno 2.9): nothing is awaited from here.
+      return new Relay(outer, inner, socket);
     } catch (error) {
       outer.close();
       throw error;
@@ -110,6 +96,27 @@ export class Relay {
     this.#open();
   }
 
+  /**
+   * Ends Node's side, and if that said nothing to the peer says `text` as it
+   * is; reads on until the peer ends or this is closed: else it might be lost.
+   */
+  async refuse(text: string): Promise<void> {
+    // Where Node has a reason of its own, it has sent it.
+    this.socket.destroy();
+    await this.sent;
+    if (this.#hasSpoken || this.#isClosed) return;
+    try {
+      const outer = this.#outer;
+      await outer.write(new TextEncoder().encode(text));
+      await outer.closeWrite();
+      await this.received;
+      const rest = new Uint8Array(PIECE_BYTES);
+      while (await outer.read(rest) !== null);
+    } catch {
+      // It left.
+    }
+  }
+
   /** Closes both sides. May be called again. */
   async close(): Promise<void> {
     if (!this.#isClosed) {
@@ -122,6 +129,15 @@ export class Relay {
     await Promise.all([this.received, this.sent]);
   }
 
+  /** Of a peer without TLS Node gets nothing: it may answer with an alert. */
+  #checkFirst(type: number): void {
+    if (this.#hasHeard) return;
+    this.#hasHeard = true;
+    const { alert, handshake } = FIRST_RECORDS;
+    if (type === alert || type === handshake) return;
+    throw new Deno.errors.InvalidData("it speaks no TLS");
+  }
+
   async #pump(
     from: Deno.Conn,
     to: Deno.Conn,
@@ -131,10 +147,42 @@ export class Relay {
     for (;;) {
       await gate();
       const count = await from.read(buffer);
-      if (count === null) return await to.closeWrite();
+      if (count === null) break;
+      if (from === this.#outer) this.#checkFirst(buffer[0]);
       for (let done = 0; done < count;) {
         done += await to.write(buffer.subarray(done, count));
       }
+      if (to === this.#outer) this.#hasSpoken = true;
     }
+    // A peer that was told nothing is not to take the end for an answer.
+    if (to === this.#inner || this.#hasSpoken) await to.closeWrite();
+  }
+}
+
+/** Two ends of a connection: Deno's and Node's. */
+async function socketPair(): Promise<{ inner: Deno.Conn; socket: Socket }> {
+  const { connect }: typeof Net = process.getBuiltinModule("node:net");
+  // Only its owner may enter a temporary folder, and it goes at once.
+  const folder = await Deno.makeTempDir({ prefix: "image-" });
+  const path = `${folder}/s`;
+  try {
+    using listener = Deno.listen({ transport: "unix", path });
+    const socket = connect({ path, allowHalfOpen: true });
+    const broken = new Promise<never>((_, reject) =>
+      socket.on("error", reject)
+    );
+    const accepted = listener.accept();
+    // Whichever comes too late is of no interest.
+    for (const one of [broken, accepted]) one.catch(() => {});
+    try {
+      return { inner: await Promise.race([accepted, broken]), socket };
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  } finally {
+    // One by one: looking into the folder takes a descriptor.
+    await Deno.remove(path).catch(() => {});
+    await Deno.remove(folder);
   }
 }

@@ -84,7 +84,10 @@ async function connectNode(
   const secured = new Promise<void>((resolve, reject) => {
     socket.once("secureConnect", resolve);
     socket.once("error", reject);
-    socket.once("close", () => reject(new Error("the peer closed it")));
+    socket.once(
+      "close",
+      () => reject(relay.failure ?? new Error("the peer closed it")),
+    );
   });
   try {
     await guard.wait("connect to", secured);

@@ -10,7 +10,7 @@ import { checkedKeyPair } from "./certificates.ts";
 import { endError, TransportError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import type { Link } from "./link.ts";
-import { REFUSAL } from "./link_target.ts";
+import { NO_TLS, REFUSAL } from "./link_target.ts";
 import type { Acceptor, ListenOptions } from "./listen.ts";
 import { NodeLink, within } from "./node_link.ts";
 import { Relay } from "./relay.ts";
@@ -189,7 +189,11 @@ class TlsAcceptor implements Acceptor {
       await this.#turnAway(socket, relay);
       await relay.close();
     } catch (error) {
+      // A peer without TLS could take a mere end for a receipt.
+      const said = relay.refuse(`${REFUSAL}${NO_TLS}\n`);
+      await within(REFUSAL_MS, said);
       await relay.close();
+      await said;
       throw error;
     } finally {
       this.#relays.delete(relay);
@@ -214,8 +218,9 @@ class TlsAcceptor implements Acceptor {
       server.emit("connection", relay.socket);
       // Node does not always say that a client left instead.
       void relay.received.then(() => {
-        const left = () =>
-          reject(relay.failure ?? new Error("the client left"));
+        const { failure } = relay;
+        if (failure instanceof Deno.errors.InvalidData) return reject(failure);
+        const left = () => reject(failure ?? new Error("the client left"));
         if (!isOver) timer = setTimeout(left, LEFT_MS);
       });
       return await promise;

@@ -382,3 +382,24 @@ endTest(
     await failure("END_REFUSED", () => openOrigin(`unix:${path}`));
   },
 );
+
+endTest(
+  "tcp: a peer that ends its side before the last byte has not taken the image",
+  async () => {
+    let seen = 0;
+    for (let i = 0; i < 20; i++) {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = listener.addr as Deno.NetAddr;
+      const accepted = listener.accept();
+      await using target = await openTarget(`tcp://127.0.0.1:${port}`);
+      using conn = await accepted;
+      await target.write(new Uint8Array(1000));
+      await conn.closeWrite();
+      const error = await target.commit().catch((error: Error) => error);
+      if (error) assertStringIncludes(error.message, "before it had all");
+      if (error) seen++;
+    }
+    // On a busy machine an end can be seen too late.
+    assert(seen > 10, `${seen} of 20`);
+  },
+);

@@ -312,6 +312,42 @@ endTest(
   },
 );
 
+endTest(
+  "tls: an image that a plain client sends is refused, and never taken for stored",
+  async () => {
+    await using ca = await Authority.create();
+    const told: TransportError[] = [];
+    await using listener = await listenOrigin("tls://127.0.0.1:0", {
+      tls: await ca.issue(),
+      onRefused: (error) => void told.push(error),
+    });
+    const next = firstOf(listener).next();
+    const plain = listener.name.replace("tls:", "tcp:");
+    const lengths = [1000, 2_000_000];
+    // A TLS client's beginning, and then none.
+    const hello = [0x16, 3, 1, 0, 200, 1, 0];
+    for (const first of [[0x89], hello]) {
+      for (const length of lengths) {
+        const image = new Uint8Array(length);
+        image.set(first);
+        for (let i = 0; i < 5; i++) {
+          const error = await failure(
+            ["END_TLS", "END_DROPPED"],
+            async () => await send(await openTarget(plain), image),
+          );
+          if (first === hello) continue;
+          assertEquals(error.code, "END_TLS");
+          assertStringIncludes(error.message, "has no TLS");
+          assertEquals(error.hint, "the peer takes tls: only");
+        }
+      }
+    }
+    await listener.close();
+    assertEquals((await next).done, true);
+    assertStringIncludes(told[0].message, "it speaks no TLS");
+  },
+);
+
 endTest("tls: an origin reads what a server sends", async () => {
   await using ca = await Authority.create();
   using listener = Deno.listenTls({
