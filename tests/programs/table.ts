@@ -189,7 +189,7 @@ export const PROGRAMS: readonly Program[] = [
   ...([
     { name: "bash: builtins", package: "bash", argv: ["bash", "--norc", "-c", BASH], quick: true },
     { name: "dash: loop", package: "dash", argv: ["dash", "-c", "i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done; echo $i; read -r a b < lines; echo $b; exit 9"] },
-    { name: "sh: -c with one command", package: "dash", argv: ["sh", "-c", "sort -n -k2 lines"] },
+    { name: "bash: -c with one command", package: "bash", argv: ["bash", "--norc", "-c", "sort -n -k2 lines"] },
     { name: "bash: exec", package: "bash", argv: ["bash", "--norc", "-c", "exec 3< other; exec cut -d ' ' -f 1-2 lines - <&3"] },
     { name: "env", package: "coreutils", argv: ["env", "-i", "A=1", "B=x y", "printenv"], quick: true },
     { name: "nice", package: "coreutils", argv: ["nice", "-n", "7", "nice"] },
