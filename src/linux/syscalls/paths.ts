@@ -51,7 +51,7 @@ function folderOf(linux: Linux, dirfd: number): string | number {
   return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
 }
 
-/** Reads a path argument; an absolute one needs no folder. */
+/** Reads a path argument; an absolute one needs no folder, nor does none. */
 export function userPath(
   linux: Linux,
   dirfd: number,
@@ -60,7 +60,7 @@ export function userPath(
   const bytes = linux.user.readString(va);
   if (typeof bytes === "number") return bytes;
   const path = String.fromCharCode(...bytes);
-  if (path.startsWith("/")) return { cwd: "/", path };
+  if (path === "" || path.startsWith("/")) return { cwd: "/", path };
   const cwd = folderOf(linux, dirfd);
   return typeof cwd === "number" ? cwd : { cwd, path };
 }
