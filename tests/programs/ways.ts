@@ -91,8 +91,10 @@ export async function natively(
   program: Program,
   folder: string,
 ): Promise<Seen> {
+  // Deno would find the program and give it its path for a name; `env` leaves
+  // it the name under which a shell, and the VM, begin it.
   const outcome = await runProcess(
-    program.argv,
+    ["/usr/bin/env", ...program.argv],
     folder,
     inputOf(program),
     ENVIRONMENT,
