@@ -200,6 +200,22 @@ static void threaded(void)
 	pthread_join(thread, 0);
 }
 
+/* A program that begins at an address that is none. */
+static void nowhere(void)
+{
+	static char bytes[4 << 20];
+	char *argv[] = { "x", 0 };
+	int from = open("/proc/self/exe", O_RDONLY);
+	int to = open("nowhere", O_CREAT | O_WRONLY, 0755);
+	ssize_t length = read(from, bytes, sizeof bytes);
+
+	*(unsigned long *)(bytes + 24) = 1UL << 52;
+	SHOW(write(to, bytes, length) == length);
+	SHOW(close(to));
+	fflush(stdout);
+	execve("./nowhere", argv, argv + 1);
+}
+
 int main(int argc, char **argv)
 {
 	const char *stage = argc > 1 ? argv[1] : argv[0][0] ? "refused" : "";
@@ -222,6 +238,8 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		syscall(SYS_execveat, fd, "", none, none, AT_EMPTY_PATH);
 		printf("fexecve: %d\n", errno);
+	} else if (!strcmp(stage, "nowhere")) {
+		nowhere();
 	} else {
 		puts("the end");
 	}

@@ -146,6 +146,26 @@ static void seals(void)
 	printf("%s\n", map);
 }
 
+/* Seals that a file has although it is mapped for writing. */
+static void future(void)
+{
+	int fd = memfd_create("mapped", MFD_ALLOW_SEALING);
+	int plain = memfd_create("plain", 8); /* MFD_NOEXEC_SEAL */
+	char *map;
+
+	SHOW(ftruncate(fd, 4096));
+	map = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	SHOW(fcntl(fd, F_ADD_SEALS, 0x10 | F_SEAL_SEAL)); /* F_SEAL_FUTURE_WRITE */
+	SAVE();
+	strcpy(map, "mapped");
+	printf("%s\n", map);
+	SHOW(write(fd, "more", 4));
+	SHOW(fcntl(fd, F_GET_SEALS));
+	SHOW(mmap(0, 4096, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	SHOW(write(plain, "more", 4));
+	SHOW(fcntl(plain, F_GET_SEALS));
+}
+
 static void named(void)
 {
 	int fd = open(".", O_TMPFILE | O_RDWR, 0600);
@@ -169,7 +189,7 @@ static void named(void)
 int main(int argc, char **argv)
 {
 	static const struct part parts[] = {
-		{ "closed", closed }, { "seals", seals },
+		{ "closed", closed }, { "seals", seals }, { "future", future },
 		{ "named", named }, { 0, 0 },
 	};
 

@@ -5,6 +5,7 @@
  */
 
 import {
+  addSeals,
   close,
   fstat,
   fsync,
@@ -109,6 +110,19 @@ export class HostFile extends OpenFile {
 
   override sync(dataOnly: boolean): number {
     return fsync(this.#fd, dataOnly);
+  }
+
+  /**
+   * Seals that a file which is mapped for writing has all the same: they can
+   * only be added behind that.
+   */
+  lateSeals = 0;
+
+  /** Adds the seals that are missing: it is mapped as it was. */
+  seal(): void {
+    const missing = this.lateSeals & ~(this.seals() ?? 0);
+    if (missing !== 0) addSeals(this.#fd, missing);
+    this.lateSeals = 0;
   }
 
   /** The seals of a file in memory; null where there are none ever. */

@@ -39,7 +39,7 @@ import { SignalFile } from "./signal_file.ts";
 import { SocketEnd, type SocketKind } from "./socket_end.ts";
 import { TimerFile } from "./timer_file.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
-import { UnlinkedFiles } from "./unlinked_files.ts";
+import { isSealed, UnlinkedFiles } from "./unlinked_files.ts";
 import { VirtualFile } from "./virtual_file.ts";
 import type { FilesPart, FilesTable, FileState } from "./files_state.ts";
 
@@ -106,10 +106,18 @@ export class CheckedFiles implements Disposable {
     return fds;
   }
 
-  /** The O_* flags of each file that is mapped, by the gpa it is mapped at. */
+  /**
+   * The O_* flags of each file that is mapped, by the gpa it is mapped at; one
+   * that is sealed can be mapped as if it was opened for reading.
+   */
   get mapped(): ReadonlyMap<number, number> {
     const { held, files } = this.#table;
-    return new Map(held.map(({ gpa, file }) => [gpa, files[file].flags]));
+    return new Map(held.map(({ gpa, file }) => {
+      const { flags } = files[file];
+      const mode = flags & O.accessMode;
+      const isReadOnly = mode === O.readWrite && isSealedFile(files, file);
+      return [gpa, isReadOnly ? flags & ~O.accessMode : flags];
+    }));
   }
 
   /** Gives back what is held, unless it was finished. */
@@ -302,6 +310,17 @@ function nestsOf(files: FilesTable["files"], index: number): number {
     level = below;
   }
   return MAX_NESTS + 1;
+}
+
+/** Whether a file, by whichever opening, is sealed against all writing. */
+function isSealedFile(files: readonly FileState[], index: number): boolean {
+  const file = files[index];
+  if (file.type !== "host" || !file.isUnlinked) return false;
+  const { device, inode } = file.identity;
+  return files.some((other) =>
+    other.type === "host" && other.isUnlinked && isSealed(other) &&
+    other.identity.device === device && other.identity.inode === inode
+  );
 }
 
 /** Connects files that know of one another. @throws {FilesError} */

@@ -8,14 +8,40 @@ import { fill } from "./carried_content.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
 import { addSeals, close, memfdCreate, open } from "./host_calls.ts";
+import { memfdWithFlags } from "./space_calls.ts";
 import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { cannotOpen } from "./restore_errors.ts";
 import { flagsAgain, seek } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
 
-/** No more seals can be added (linux/fcntl.h). */
-const F_SEAL_SEAL = 1;
+/**
+ * Seals (linux/fcntl.h): no more can be added; nobody may write; nobody may map
+ * it for writing, but who has; it may not become executable.
+ */
+const F_SEAL = { seal: 1, write: 8, futureWrite: 0x10, exec: 0x20 } as const;
+
+/** memfd_create(2): it can be sealed, and is so, as none that is executable. */
+const MFD_NO_EXEC_SEAL = 0xb;
+
+/** Whether a file is sealed against all writing. */
+export function isSealed({ seals }: HostFileState): boolean {
+  return ((seals ?? 0) & F_SEAL.write) !== 0;
+}
+
+/** Of the seals of a file, those that are added once it is mapped again. */
+function lateSeals({ seals }: HostFileState): number {
+  const late = F_SEAL.futureWrite | F_SEAL.seal;
+  return seals !== null && seals & F_SEAL.futureWrite ? seals & late : 0;
+}
+
+/** Makes a file in memory that gets these seals. */
+function make({ seals }: HostFileState): number {
+  // To seal one that is executable so is to seal it against writing, too.
+  return (seals ?? 0) & F_SEAL.exec
+    ? memfdWithFlags("scratchvm", MFD_NO_EXEC_SEAL)
+    : memfdCreate("scratchvm");
+}
 
 /** Files that have no name any more, in memory: one, however often opened. */
 export class UnlinkedFiles implements Disposable {
@@ -49,13 +75,15 @@ export function* reopenUnlinked(
   content: readonly FilesPart[],
   unlinked: UnlinkedFiles,
 ): Steps<HostFile> {
+  const late = lateSeals(state);
   const memory = yield* unlinked.get(state.identity, function* () {
-    const made = memfdCreate("scratchvm");
+    const made = make(state);
     if (made < 0) return made;
     try {
       yield* fill(state, fd, content, made);
       // One that was no such file cannot be sealed either.
-      const sealed = addSeals(made, state.seals ?? F_SEAL_SEAL);
+      const seals = state.seals ?? F_SEAL.seal;
+      const sealed = addSeals(made, seals & ~late);
       if (sealed < 0) throw cannotOpen(state, fd, sealed);
       return made;
     } catch (error) {
@@ -70,7 +98,9 @@ export function* reopenUnlinked(
   if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
   try {
     if (!(state.flags & O.path)) seek(state, fd, hostFd);
-    return new HostFile(hostFd, state.flags, state.path);
+    const file = new HostFile(hostFd, state.flags, state.path);
+    file.lateSeals = late;
+    return file;
   } catch (error) {
     close(hostFd);
     throw error;

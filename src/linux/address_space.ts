@@ -31,7 +31,6 @@ import { type Area, type AreaKind, AreaList, commits } from "./areas.ts";
 import {
   type AreaSource,
   areaSourceField,
-  isSameFile,
   movedBy,
   type SourceFile,
   sourcesField,
@@ -220,9 +219,13 @@ export class AddressSpace implements Component {
   /** Answers with the areas and which memory is behind them. */
   dump(): Dump {
     const sources: SourceFile[] = [];
+    // There may be as many files as areas.
+    const indexes = new Map<string, number>();
     const indexOf = (file: SourceFile) => {
-      const at = sources.findLastIndex((one) => isSameFile(one, file));
-      return at >= 0 ? at : sources.push(file) - 1;
+      const key = `${file.device} ${file.inode} ${file.path}`;
+      const at = indexes.get(key) ?? sources.push(file) - 1;
+      indexes.set(key, at);
+      return at;
     };
     const state: AddressSpaceStateV5 = {
       areas: this.areas.all.map(({ source, ...area }) =>

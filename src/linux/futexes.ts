@@ -41,12 +41,27 @@ export class Futexes {
   }
 
   /**
+   * The queue at `address`; who waits there no more is taken out of it. A call
+   * of an image's may end in any way, whatever it says that it waits at.
+   */
+  #at(address: number): Task[] | undefined {
+    const queue = this.#queues.get(address);
+    const waiting = queue?.filter(({ call }) =>
+      call?.futex?.address === address && !call.futex.isWoken
+    );
+    if (!waiting || waiting.length === queue!.length) return queue;
+    if (waiting.length > 0) this.#queues.set(address, waiting);
+    else this.#queues.delete(address);
+    return this.#queues.get(address);
+  }
+
+  /**
    * Wakes up to `count` tasks that wait at `address`.
    *
    * @returns how many
    */
   wake(address: number, count: number, bitset = ANY_BITSET): number {
-    const queue = this.#queues.get(address);
+    const queue = this.#at(address);
     if (!queue) return 0;
     let woken = 0;
     for (let i = 0; i < queue.length && woken < count;) {
@@ -67,14 +82,13 @@ export class Futexes {
 
   /** Addresses of the futexes that somebody waits for to own them. */
   owned(): number[] {
-    return [...this.#queues].filter(([, queue]) =>
-      queue.some((task) => task.call!.futex!.bitset === TO_OWN)
-    ).map(([address]) => address);
+    return [...this.#queues.keys()]
+      .filter((address) => this.nextOwner(address) !== undefined);
   }
 
   /** The first task that waits at `address` to own it. */
   nextOwner(address: number): Task | undefined {
-    return this.#queues.get(address)
+    return this.#at(address)
       ?.find((task) => task.call!.futex!.bitset === TO_OWN);
   }
 
@@ -91,7 +105,7 @@ export class Futexes {
    * @returns how many
    */
   requeue(from: number, to: number, count: number): number {
-    const queue = this.#queues.get(from);
+    const queue = this.#at(from);
     if (!queue) return 0;
     if (from === to) return Math.min(count, queue.length);
     const moved = queue.splice(0, count);

@@ -6,7 +6,7 @@
 
 import type { AreaSource } from "./area_source.ts";
 import type { AreaKind } from "./areas.ts";
-import { PAGE_BYTES, PROT } from "../vmm/mod.ts";
+import { PAGE_BYTES, PROT, USER_END_VA } from "../vmm/mod.ts";
 import {
   type AddressSpace,
   pageCeil,
@@ -215,6 +215,13 @@ function place(
     if (at < 0) throw tooLarge(file.path, first, bytes);
     const slack = wish === undefined ? alignBytes - PAGE_BYTES : 0;
     base = Math.floor((at + slack - from) / alignBytes) * alignBytes;
+  }
+  const entry = base + elf.entry;
+  if (entry < 0 || entry >= USER_END_VA) {
+    throw new ProgramError(
+      "PROGRAM_CORRUPT",
+      `Cannot run ${file.path}: it begins where no program can be`,
+    );
   }
   const end = loadSegments(space, user, file, elf, base);
   return { elf, base, end };

@@ -6,7 +6,13 @@
 
 import * as v from "valibot";
 import { count as address } from "../state/mod.ts";
-import { type FdTable, fstat, O, type OpenFile } from "../devices/mod.ts";
+import {
+  type FdTable,
+  fstat,
+  HostFile,
+  O,
+  type OpenFile,
+} from "../devices/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import {
   FILES_END_GPA,
@@ -99,6 +105,9 @@ export class MappedFiles {
         "VM_MEMORY",
         `Cannot restore the address space: a file cannot be mapped (errno ${-got})`,
       );
+    }
+    for (const file of fds.files()) {
+      if (file instanceof HostFile) file.seal();
     }
   }
 

@@ -31,7 +31,14 @@ import {
   ScriptStream,
 } from "../../src/devices/mod.ts";
 import { decodeState, toSection } from "../../src/state/mod.ts";
-import { Memory } from "../../src/vmm/mod.ts";
+import { MappedFiles } from "../../src/linux/mapped_files.ts";
+import {
+  FILES_GPA,
+  FileWindow,
+  Memory,
+  PAGE_BYTES,
+  VmError,
+} from "../../src/vmm/mod.ts";
 import { resources, Scratch } from "../support.ts";
 import { holds } from "../vmm/property.ts";
 
@@ -798,6 +805,45 @@ Deno.test("restore_files: packets, seals, watches and files of calls travel", as
     const error = files.refuse([{ ...parts[0], state: table }, parts[1]]);
     assertEquals(error.code, "FILES_STATE");
   }
+});
+
+Deno.test("restore_files: a file is sealed as it was once it is mapped again", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const made = [3, 8].map((flags) => memfdWithFlags("memory", flags));
+  const [sealed, plain] = made.map((fd) =>
+    files.fds.install(new HostFile(fd, O.readWrite), false)
+  );
+  files.write(sealed, "content");
+  files.fds.hold(FILES_GPA, files.fds.file(sealed)!);
+  const seals = 0x11; // F_SEAL_FUTURE_WRITE, F_SEAL_SEAL
+  assertEquals(addSeals(made[0], seals), 0);
+  const parts = await files.save();
+  files.close();
+
+  const { paths, console } = files;
+  const options = { paths, console, policy: "check" } as const;
+  const pages = { offset: 0, lengthBytes: PAGE_BYTES, isWritable: true };
+  using window = new FileWindow();
+  const mapped = new MappedFiles(window, [{ gpa: FILES_GPA, ...pages }]);
+  using checked = await checkFiles(parts, options);
+  mapped.check(checked.mapped);
+  files.fds = checked.finish();
+  const sealsOf = (fd: number) => (files.fds.file(fd) as HostFile).seals();
+  assertEquals(sealsOf(sealed), 0);
+  new MappedFiles(window).attach(files.fds); // with nothing to be mapped
+  assertEquals(sealsOf(sealed), seals);
+  // MFD_NOEXEC_SEAL: it can be written still.
+  assertEquals(sealsOf(plain), 0x20);
+  files.write(plain, "more");
+  files.close();
+
+  // What is sealed against all writing was not mapped for it.
+  const [{ state }] = parts;
+  assert(state.part === "table" && state.files[0].type === "host");
+  state.files[0].seals = 8;
+  using refused = await checkFiles(parts, options);
+  assertThrows(() => mapped.check(refused.mapped), VmError);
 });
 
 Deno.test("restore_files: as much input as can be saved can be restored", async () => {

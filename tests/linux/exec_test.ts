@@ -11,6 +11,13 @@ import { compareTest } from "./compare.ts";
 
 compareTest("exec", "another program begins in its place as on Linux");
 
+compareTest(
+  "exec",
+  "one that begins nowhere is ended as by Linux",
+  { args: ["nowhere"] },
+  ["Cannot run ./nowhere: it begins where no program can be"],
+);
+
 kvmTest(
   "exec: it goes on wherever it is frozen, also between two programs",
   async () => {

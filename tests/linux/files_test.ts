@@ -18,4 +18,7 @@ compareTest("folders", "folders and names are as Linux's", {
 });
 compareTest("attributes", "permissions, owner and times change as on Linux");
 compareTest("kept", "files in memory are sealed", { args: ["seals"] });
+compareTest("kept", "files that are mapped for writing are sealed", {
+  args: ["future"],
+});
 compareTest("kept", "files without a name get one", { args: ["named"] });

@@ -458,3 +458,26 @@ Deno.test("address_space: a saved state that does not fit memory is refused", ()
     assertEquals(error.code, "VM_MEMORY");
   }
 });
+
+Deno.test("address_space: however many files areas are of, each is named once", () => {
+  using here = new Space(MEMORY_BYTES);
+  const { space } = here;
+  const FILES = 20_000;
+  const fileOf = (n: number) => ({
+    path: `/folder/of/files/${n % FILES}`,
+    device: 1n,
+    inode: BigInt(n % FILES),
+  });
+  for (let n = 0; n < 2 * FILES; n++) {
+    const source = { file: fileOf(n), offset: n * PAGE_BYTES };
+    const va = 0x1000_0000 + 2 * n * PAGE_BYTES;
+    space.map(va, PAGE_BYTES, PROT.read, "file", true, source);
+  }
+  const dump = space.dump();
+  assert(dump.answer === "payload");
+  const { areas, sources } = dump.value as AddressSpaceStateV5;
+  assertEquals(sources.length, FILES);
+  areas.forEach(({ source }, n) => {
+    assertEquals(sources[source!.file], fileOf(n));
+  });
+});

@@ -4,7 +4,7 @@ import { RootFolder } from "../../src/devices/mod.ts";
 import { readElf } from "../../src/linux/elf.ts";
 import { ProgramError } from "../../src/linux/errors.ts";
 import { loadProgram } from "../../src/linux/loader.ts";
-import { PAGE_BYTES, PROT, VmError } from "../../src/vmm/mod.ts";
+import { PAGE_BYTES, PROT, USER_END_VA, VmError } from "../../src/vmm/mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, resources, Scratch, TestVm } from "../support.ts";
 import { holds, holdsAsync } from "../vmm/property.ts";
@@ -159,6 +159,20 @@ Deno.test("elf: a damaged program is refused with a type or loaded, and never co
   console.log(`${refused} refused, ${loaded} loaded`);
   assert(refused > 0 && loaded > 0);
   assertEquals(resources().fds, before.fds);
+});
+
+Deno.test("elf: a program must begin where programs can be", async () => {
+  const [path] = await guest("hello");
+  const original = Deno.readFileSync(path);
+  await using scratch = new Scratch();
+  const other = scratch.file("program");
+  for (const entry of [USER_END_VA, 2 ** 47, 2 ** 52, 2 ** 53 - 1]) {
+    const bytes = original.slice();
+    new DataView(bytes.buffer).setBigUint64(24, BigInt(entry), true);
+    Deno.writeFileSync(other, bytes);
+    const error = assertThrows(() => load(other), ProgramError);
+    assertEquals(error.code, "PROGRAM_CORRUPT");
+  }
 });
 
 Deno.test("elf: a program cut off anywhere in its headers is refused", async () => {

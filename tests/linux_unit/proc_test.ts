@@ -24,6 +24,7 @@ import {
   type VirtualNode,
 } from "../../src/linux/proc/mod.ts";
 import { loadProgram } from "../../src/linux/loader.ts";
+import { PAGE_BYTES, PROT } from "../../src/vmm/mod.ts";
 import { guest } from "../support.ts";
 import { Space } from "./probe_guest.ts";
 
@@ -135,5 +136,36 @@ Deno.test("proc: links lead where they do on Linux", async () => {
     assertEquals(to("/proc/1"), -2);
     assertEquals(to("/proc/stat/"), -20);
     assertEquals(to("/proc/stat/x"), -20);
+  });
+});
+
+Deno.test("proc: however many areas there are, and files of them, they take little", async () => {
+  await withLinux((linux) => {
+    const { space, fds } = linux;
+    const path = `/${"long/".repeat(800)}name`;
+    const file = { path, device: 1n, inode: 2n };
+    for (let i = 0; i < 10000; i++) {
+      const va = 0x1000_0000 + 2 * i * PAGE_BYTES;
+      const source = { file, offset: 0 };
+      space.map(va, PAGE_BYTES, PROT.read, "file", true, source);
+    }
+    const found = resolveVirtual(
+      linux,
+      { cwd: "/", path: "/proc/self/maps" },
+      true,
+    );
+    assert(typeof found === "object" && found.kind === "node");
+    const open = () => openNode(linux, found.path, found.node, 0, 0);
+    let held = 0;
+    for (let i = 0; i < 4; i++) {
+      const one = open();
+      assert(one instanceof VirtualFile);
+      fds.install(one, false);
+      held += one.content.buffer.byteLength;
+    }
+    assert(held > 60 * 1024 ** 2 && held <= 64 * 1024 ** 2, `${held}`);
+    assertEquals(open(), -12);
+    fds.closeAll();
+    assert(open() instanceof VirtualFile);
   });
 });

@@ -33,6 +33,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["splice", "saved"],
   ["kept", "closed"],
   ["kept", "seals"],
+  ["kept", "future"],
   ["sources"],
   ["inotify", "saved"],
   ["futex_pi", "raw"],

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pathOf } from "../../devices/mod.ts";
+import { MAX_VIRTUAL_BYTES, pathOf } from "../../devices/mod.ts";
 import { PROT } from "../../vmm/mod.ts";
 import { type AreaSource, sourceOf } from "../area_source.ts";
 import type { Area } from "../areas.ts";
@@ -62,14 +62,23 @@ function head(
   return `${address(start)}-${address(end)} ${allows}${sharing} ${where}`;
 }
 
-/** The text of /proc/PID/maps, a character a byte. */
+/**
+ * The text of /proc/PID/maps, a character a byte: as much as a file may hold. A
+ * program can have many areas of files with long names.
+ */
 export function mapsOf(linux: Linux): string {
-  return linux.space.areas.all.map((area) => {
+  const lines: string[] = [];
+  let length = 0;
+  for (const area of linux.space.areas.all) {
     // A line break in a name would begin a line (seq_file's mangling).
     const source = sourceFor(linux, area);
     const path = source?.file.path ?? pathOf(nameOf(linux, area));
     const name = path.replaceAll("\n", "\\012");
     const line = head(area, source);
-    return name === "" ? `${line}\n` : `${line.padEnd(NAME_COLUMN)}${name}\n`;
-  }).join("");
+    const whole = name === "" ? line : `${line.padEnd(NAME_COLUMN)}${name}`;
+    length += whole.length + 1;
+    if (length > MAX_VIRTUAL_BYTES) break;
+    lines.push(`${whole}\n`);
+  }
+  return lines.join("");
 }

@@ -32,9 +32,25 @@ function sizeOf(path: string, node: VirtualNode): number {
 }
 
 function bytesOf(content: string | Uint8Array): Uint8Array {
-  return typeof content === "string"
-    ? Uint8Array.from(content, (c) => c.charCodeAt(0))
-    : content;
+  const length = Math.min(content.length, MAX_VIRTUAL_BYTES);
+  if (typeof content !== "string") return content.slice(0, length);
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = content.charCodeAt(i);
+  return bytes;
+}
+
+/** Most bytes that all open files together hold. */
+const MAX_ALL_BYTES = 4 * MAX_VIRTUAL_BYTES;
+
+/** Whether there is room for what one more file holds. */
+function hasRoom(linux: Linux, { length }: Uint8Array): boolean {
+  const held = new Set<Uint8Array>();
+  for (const file of linux.fds.files()) {
+    if (file instanceof VirtualFile) held.add(file.content);
+  }
+  let total = length;
+  for (const content of held) total += content.length;
+  return total <= MAX_ALL_BYTES;
 }
 
 /** What a folder shows: itself, the one that holds it, and what is in it. */
@@ -101,7 +117,8 @@ export function openNode(
     return new VirtualFile({ path, mode: modeOf(node), content }, status);
   }
   if (writes || flags & O.truncate) return -ERRNO.EACCES;
-  const content = bytesOf(node.content(linux)).subarray(0, MAX_VIRTUAL_BYTES);
+  const content = bytesOf(node.content(linux));
+  if (!hasRoom(linux, content)) return -ERRNO.ENOMEM;
   const sizeBytes = sizeOf(path, node);
   return new VirtualFile(
     { path, mode: modeOf(node), content, sizeBytes },

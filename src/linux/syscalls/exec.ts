@@ -143,7 +143,7 @@ function execute(linux: Linux, wish: Wish): number {
     // There is nothing any more to return to.
     linux.warnOnce(error.message);
     return linux.kill({
-      signal: SIGNAL.SIGKILL,
+      signal: SIGNAL.SIGSEGV,
       what: error.message,
       rip: linux.registers.rip,
     });

@@ -62,7 +62,8 @@ function symlinkAt(
 /**
  * The file that a descriptor is to give a name to, if one is. Under a new name it
  * may be read and written: so it must have been opened for both, unless it has
- * had no name, so that all that is in it is the program's own.
+ * no name yet, so that all that is in it is the program's own. That it was opened
+ * without one is not enough: an image says so of any file.
  */
 function openedSource(
   linux: Linux,
@@ -77,7 +78,7 @@ function openedSource(
   if (link && flags & AT_SYMLINK_FOLLOW) fd = Number(link[1]);
   const file = linux.fds.file(fd);
   if (!(file instanceof HostFile)) return undefined;
-  const isOwn = (file.flags & O.temporary) === O.temporary;
+  const isOwn = (file.flags & O.temporary) === O.temporary && file.hasNoName();
   return isOwn || file.isReadable && file.isWritable ? file : undefined;
 }
 

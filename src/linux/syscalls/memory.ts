@@ -283,7 +283,7 @@ export const memoryCalls: SyscallTable = {
     if (!isKnown) return -ERRNO.EINVAL;
     if (!anonymous) {
       // Beyond any file's end.
-      if (offset === Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
+      if (offset + bytes > Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
       const writes = type !== MAP.private && (prot & PROT.write) !== 0;
       if (writes && !file!.isWritable) return -ERRNO.EACCES;
       if (!file!.isReadable) return -ERRNO.EACCES;
