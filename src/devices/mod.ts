@@ -142,6 +142,8 @@ export {
 export { BufferVector } from "./buffer_vector.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
+  type FutexWait,
+  MAX_FUTEXES,
   type PendingCall,
   PendingSaver,
   pendingState,

@@ -8,6 +8,7 @@ import { ERRNO, type KvmVcpu } from "../kvm/mod.ts";
 import {
   type Clock,
   type FdTable,
+  type FutexWait,
   type HostPaths,
   type OpenFile,
   openTerminal,
@@ -223,8 +224,7 @@ export class Linux implements Personality {
       const task = tasks[place];
       task.call = structuredClone(call);
       this.scheduler.block(task);
-      // One that was woken is in no queue any more.
-      if (call.futex && !call.futex.isWoken) this.futexes.add(task);
+      this.futexes.add(task);
     }
     for (const task of tasks) {
       // The current one is ready, too, where it does not just go on.
@@ -367,7 +367,7 @@ export class Linux implements Personality {
     const call = task.call!;
     const result = this.signals.interrupt(task, call);
     if (result === undefined) return WAITING;
-    if (call.futex) this.futexes.remove(task, call.futex.address);
+    this.futexes.remove(call);
     return result;
   }
 
@@ -479,7 +479,8 @@ export class Linux implements Personality {
     deadlineNs?: number | null;
     doneBytes?: number;
     cpuNs?: number;
-    futex?: PendingCall["futex"];
+    futex?: FutexWait;
+    futexes?: FutexWait[];
   }): number {
     const { registers } = this;
     const number = registers.callNumber;
@@ -492,6 +493,7 @@ export class Linux implements Personality {
       cpuNs: what.cpuNs,
       waitsFor: what.waitsFor ?? [],
       futex: what.futex,
+      futexes: what.futexes,
     };
     return WAITING;
   }
