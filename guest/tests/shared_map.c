@@ -88,6 +88,14 @@ int main(int argc, char **argv)
 	printf("%s %s\n", grown, grown + PAGE);
 	show("advice", madvise(map, PAGE, MADV_DONTNEED));
 	printf("%s\n", map);
+	show("remove", madvise(map + 2 * PAGE, PAGE, MADV_REMOVE));
+	printf("%d %ld\n", map[2 * PAGE], (long)lseek(fd, 0, SEEK_END));
+	content(fd, 2 * PAGE);
+	strcpy(map + 2 * PAGE, "third");
+	show("remove", madvise(map, 3 * PAGE, MADV_REMOVE));
+	show("remove", madvise(fixed, PAGE, MADV_REMOVE));
+	strcpy(map, "whole");
+	strcpy(map + 2 * PAGE, "third");
 
 	/* It stays mapped when its descriptors are closed, and saved. */
 	close(fd);

@@ -19,6 +19,7 @@ import {
   PathWalk,
   PROC_SUPER_MAGIC,
   split,
+  type WalkLimits,
 } from "./path_walk.ts";
 import { RESOLVE, RootFolder } from "./root_folder.ts";
 
@@ -95,10 +96,10 @@ export interface HostPathsOptions {
 }
 
 /**
- * What a path gives that leads to no folder or file that is allowed: as
- * openat2(2) with RESOLVE_BENEATH. Whether there is something is not told.
+ * What a path gives that leads to no folder or file that is allowed; no errno
+ * has this value. Whether there is something is not told.
  */
-export const OUTSIDE = -ERRNO.EXDEV;
+export const OUTSIDE = -4096;
 
 /** What opening gives where the kernel cannot decide, or something moved. */
 const UNDECIDED: readonly number[] = [
@@ -246,6 +247,7 @@ export class HostPaths {
    * @param path a character a byte
    * @param flags O_* flags
    * @param mode permissions of a file that is created, without the umask
+   * @param resolve RESOLVE_* flags; they only refuse what is allowed otherwise
    * @returns the host's descriptor, or a negative errno: {@linkcode OUTSIDE}
    * where nothing is allowed, -EACCES where something else is
    */
@@ -255,6 +257,7 @@ export class HostPaths {
     flags: number,
     mode: number,
     access: Access,
+    resolve = 0,
   ): number {
     if (path === "") return -ERRNO.ENOENT;
     const creates = (flags & (O.create | O.temporary & ~O.directory)) !== 0;
@@ -272,11 +275,19 @@ export class HostPaths {
           creates ? mode & 0o7777 : 0,
           where.resolve,
         ));
-    const where = this.#below(cwd, path, access);
+    const where = resolve === 0 ? this.#below(cwd, path, access) : undefined;
     let fd = where ? openBelow(where) : -ERRNO.EXDEV;
     const isLink = fd === -ERRNO.ELOOP && where?.resolve === ONLY;
     if (UNDECIDED.includes(fd) || isLink) {
-      fd = this.#openWalking(fromRoot(cwd, path), flags, access, openBelow);
+      const isAbsolute = path.startsWith("/");
+      const from = isAbsolute || resolve === 0 ? 0 : split(cwd).length;
+      fd = this.#openWalking(
+        fromRoot(cwd, path),
+        flags,
+        access,
+        openBelow,
+        { resolve, from, isAbsolute },
+      );
     }
     if (fd < 0) return fd;
     if (fd >= HIGHEST_FD) {
@@ -296,15 +307,18 @@ export class HostPaths {
     flags: number,
     access: Access,
     openBelow: (where: Below) => number,
+    limits: WalkLimits,
   ): number {
     const both = O.create | O.exclusive;
     const follows = (flags & O.noFollow) === 0 && (flags & both) !== both;
     for (let races = 0; races < MAX_RACES; races++) {
       using walk = new PathWalk(this.root.fd);
-      const end = walk.to(path, follows);
-      if (typeof end === "number") return this.#denied(walk, access) ?? end;
+      const end = walk.to(path, follows, limits);
+      if (typeof end === "number") {
+        return this.#denied(walk, access, walk.refused) ?? end;
+      }
       const { last, steps, names } = walk;
-      const resolve = RESOLVE.noSymlinks;
+      const resolve = RESOLVE.noSymlinks | limits.resolve & RESOLVE.cached;
       const slash = end.isFolder ? "/" : "";
       if (end.name === undefined) {
         const granted = this.#granted(walk);
@@ -328,7 +342,11 @@ export class HostPaths {
       const granted = this.#grantedOf(walk, end.name);
       if (!allows(granted, access)) return refusal(granted);
       const name = end.name + slash;
-      const found = openBelow({ fd: last.fd, path: name, resolve });
+      const found = openBelow({
+        fd: last.fd,
+        path: name,
+        resolve: resolve | limits.resolve & RESOLVE.noXdev,
+      });
       // A link by now, where there was none? Not followed by the kernel.
       if (found !== -ERRNO.ELOOP || !follows) return found;
     }
@@ -350,8 +368,22 @@ export class HostPaths {
     return granted;
   }
 
-  /** An errno where even what is missing must not be told; else undefined. */
-  #denied(walk: PathWalk, access: Access): number | undefined {
+  /**
+   * An errno where even what is missing must not be told; else undefined.
+   *
+   * @param refused the name that the walk's limits refused, if they did: that
+   * is told of what may be looked at
+   */
+  #denied(
+    walk: PathWalk,
+    access: Access,
+    refused?: string,
+  ): number | undefined {
+    if (refused !== undefined) {
+      const names = refused === ".." ? walk.names : [...walk.names, refused];
+      const { read, write } = this.#grantedOf(walk, refused);
+      return read || write || this.#isKnown(names, {}) ? undefined : OUTSIDE;
+    }
     const granted = this.#granted(walk);
     return allows(granted, access) ? undefined : refusal(granted);
   }

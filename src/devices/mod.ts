@@ -119,7 +119,7 @@ export {
 } from "./host_constants.ts";
 export { pathOf, pathText } from "./path_bytes.ts";
 export { HostFile } from "./host_file.ts";
-export { RootFolder } from "./root_folder.ts";
+export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
 export {
   type Access,
@@ -142,6 +142,8 @@ export {
 export { BufferVector } from "./buffer_vector.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
+  type FutexWait,
+  MAX_FUTEXES,
   type PendingCall,
   PendingSaver,
   pendingState,

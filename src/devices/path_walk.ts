@@ -36,7 +36,24 @@ export interface Step {
   readonly name: string;
   /** Its {@linkcode identityOfFolder}. */
   readonly identity: string;
+  /** Whether it is another mount than the one before, where that was asked. */
+  readonly isMount: boolean;
 }
+
+/** What a walk is not to do (openat2(2)). */
+export interface WalkLimits {
+  /** RESOLVE_* flags. */
+  readonly resolve: number;
+  /**
+   * How many names of the path say where it begins: folders, with no link among
+   * them, for which the flags do not hold.
+   */
+  readonly from: number;
+  /** Whether the path itself says that it begins at the root. */
+  readonly isAbsolute: boolean;
+}
+
+const NO_LIMITS: WalkLimits = { resolve: 0, from: 0, isAbsolute: true };
 
 /** Where a walk ended. */
 export interface WalkEnd {
@@ -62,6 +79,11 @@ export function split(path: string): string[] {
 export class PathWalk implements Disposable {
   /** The folders that the walk is in, the root first. */
   readonly steps: Step[] = [];
+  /**
+   * What the walk's limits refused: the name that would have led on. The errno
+   * says something of it.
+   */
+  refused: string | undefined;
   readonly #rootFd: number;
   readonly #stat = new DataView(new ArrayBuffer(144));
 
@@ -70,7 +92,7 @@ export class PathWalk implements Disposable {
     this.#rootFd = rootFd;
     this.#look(rootFd);
     const identity = identityOfFolder(this.#stat);
-    this.steps.push({ fd: rootFd, name: "", identity });
+    this.steps.push({ fd: rootFd, name: "", identity, isMount: false });
   }
 
   /** The folder that the walk is in. */
@@ -93,32 +115,68 @@ export class PathWalk implements Disposable {
     if (step.fd !== this.#rootFd) close(step.fd);
   }
 
+  /** Opens a name to look at it, and says whether it is a mount of its own. */
+  #open(
+    name: string,
+    resolve: number,
+    isBegin: boolean,
+  ): { fd: number; isMount: boolean } {
+    const flags = O.path | O.noFollow | O.closeOnExec;
+    const open = (more: number) =>
+      openat2(this.last.fd, name, flags, 0, RESOLVE.noSymlinks | more);
+    const cached = isBegin ? 0 : resolve & RESOLVE.cached;
+    const fd = open(resolve & RESOLVE.noXdev | cached);
+    const isMount = fd === -ERRNO.EXDEV;
+    return { fd: isMount && isBegin ? open(0) : fd, isMount };
+  }
+
+  /** What the limits refuse, which a name stands for. */
+  #refuse(name: string, errno: number): number {
+    this.refused = name;
+    return -errno;
+  }
+
   /**
    * Follows a path.
    *
    * @param path from the root, a character a byte
    * @param follows whether the last name is followed, if it is a link
+   * @param limits what it is not to do on the way
    * @returns where it ended; the last name need not exist. Or a negative errno:
    * the walk is then in the folder where it failed
    */
-  to(path: string, follows: boolean): WalkEnd | number {
+  to(path: string, follows: boolean, limits = NO_LIMITS): WalkEnd | number {
+    const { resolve } = limits;
+    const isScoped = (resolve & (RESOLVE.beneath | RESOLVE.inRoot)) !== 0;
     let isFolder = /(^|\/)\.?$|\/$/.test(path);
     const rest = split(path);
+    // Where "/" and ".." stop: at the root, or where the path begins.
+    const floor = isScoped ? limits.from + 1 : 1;
+    // Until then Linux takes the root for another mount (nd_jump_root).
+    let isRootKnown = isScoped || limits.isAbsolute;
+    let begin = limits.from;
     for (let links = 0; rest.length > 0;) {
       const name = rest.shift()!;
+      const isBegin = begin-- > 0;
       if (name === "..") {
-        if (this.steps.length > 1) this.#leave();
+        isRootKnown = true;
+        if (this.steps.length > floor) {
+          if (this.last.isMount) return this.#refuse(name, ERRNO.EXDEV);
+          this.#leave();
+        } else if (resolve & RESOLVE.beneath) {
+          return this.#refuse(name, ERRNO.EXDEV);
+        }
         continue;
       }
-      const flags = O.path | O.noFollow | O.closeOnExec;
-      const fd = openat2(this.last.fd, name, flags, 0, RESOLVE.noSymlinks);
+      const { fd, isMount } = this.#open(name, resolve, isBegin);
       const isLast = rest.length === 0;
-      if (fd === -ERRNO.ENOENT && isLast) return { name, isFolder };
+      if (fd === -ERRNO.ENOENT && isLast && !isBegin) return { name, isFolder };
+      if (isMount && fd < 0) return this.#refuse(name, ERRNO.EXDEV);
       if (fd < 0) return fd;
       const type = this.#look(fd);
       if (type === S_IF.directory) {
         const identity = identityOfFolder(this.#stat);
-        this.steps.push({ fd, name, identity });
+        this.steps.push({ fd, name, identity, isMount });
         continue;
       }
       const isFollowed = follows || isFolder || !isLast;
@@ -128,11 +186,20 @@ export class PathWalk implements Disposable {
       if (type !== S_IF.link) {
         return isLast ? { name, isFolder } : -ERRNO.ENOTDIR;
       }
+      // Where it begins was no link: another process has put one there.
+      if (isBegin) return this.#refuse(name, ERRNO.EAGAIN);
       if (!isFollowed) return { name, isFolder };
-      if (typeof target === "number") return target;
       if (++links > MAX_LINKS) return -ERRNO.ELOOP;
+      if (resolve & RESOLVE.noSymlinks) return this.#refuse(name, ERRNO.ELOOP);
+      if (typeof target === "number") return target;
       if (target.startsWith("/")) {
-        while (this.steps.length > 1) this.#leave();
+        const isSame = isRootKnown &&
+          !this.steps.slice(floor).some((step) => step.isMount);
+        if (resolve & RESOLVE.beneath || resolve & RESOLVE.noXdev && !isSame) {
+          return this.#refuse(name, ERRNO.EXDEV);
+        }
+        isRootKnown = true;
+        while (this.steps.length > floor) this.#leave();
       }
       if (isLast && /\/\.?$/.test(target)) isFolder = true;
       rest.unshift(...split(target));

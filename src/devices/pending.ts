@@ -20,6 +20,21 @@ import {
 /** Most calls that can wait: one a task. */
 const MAX_CALLS = 1024;
 
+/** Most futexes that one call waits at (linux/futex.h's FUTEX_WAITV_MAX). */
+export const MAX_FUTEXES = 128;
+
+/** A futex that a call waits at. */
+const futexState = v.object({
+  address: count,
+  /** Which wakes are for it. */
+  bitset: count,
+  /** Whether one has come. */
+  isWoken: v.boolean(),
+});
+
+/** A futex that a call waits at. */
+export type FutexWait = v.InferOutput<typeof futexState>;
+
 const callState = v.object({
   /** Its name, "read". */
   operation: v.pipe(v.string(), v.maxLength(32)),
@@ -35,15 +50,10 @@ const callState = v.object({
   cpuNs: v.optional(count),
   /** Descriptors it waits for, and for which of poll's events. */
   waitsFor: v.array(v.object({ descriptor: count, events: count })),
-  /**
-   * The futex it waits at: its address, which wakes are for it, and whether one
-   * has come.
-   */
-  futex: v.optional(v.object({
-    address: count,
-    bitset: count,
-    isWoken: v.boolean(),
-  })),
+  /** The futex it waits at. */
+  futex: v.optional(futexState),
+  /** The futexes it waits at, of which any ends it. */
+  futexes: v.optional(v.pipe(v.array(futexState), v.maxLength(MAX_FUTEXES))),
 });
 
 /** How waiting calls travel. */
@@ -72,7 +82,7 @@ export const pendingState = {
       const { call } = old as { call: unknown };
       return { calls: call === null ? [] : [{ task: 0, call }] };
     },
-    /** Version 2 had no sleeps by CPU time. */
+    /** Version 2 had no sleeps by CPU time, and no waits at many futexes. */
     2: (old: unknown) => old,
   },
 } satisfies StateSchema<unknown>;

@@ -11,10 +11,18 @@ import { pathOf, pathText } from "./path_bytes.ts";
 
 /** From linux/openat2.h. */
 export const RESOLVE = {
+  /** Into no other mount. */
+  noXdev: 1,
+  /** By no link that is none by its text, as those of /proc/PID/fd. */
   noMagicLinks: 2,
+  /** By no link at all. */
   noSymlinks: 4,
+  /** Nowhere but below where the path begins. */
   beneath: 8,
+  /** As if the root were where the path begins. */
   inRoot: 16,
+  /** No further than without waiting. */
+  cached: 32,
 } as const;
 
 /** The host's path of an open descriptor, a character a byte. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FutexWait, PendingCall } from "../devices/mod.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Task } from "./task.ts";
 
@@ -13,41 +14,64 @@ export const ANY_BITSET = 0xffff_ffff;
 /** The bitset of one that waits to own the futex: no other wake is for it. */
 export const TO_OWN = 0;
 
-/** The queues of tasks that wait, by the address of their futex. */
+/** A task's wait at one futex. */
+interface Waiter {
+  readonly task: Task;
+  /** That of its call: it says at which address. */
+  readonly futex: FutexWait;
+}
+
+/** The futexes that a call waits at. */
+function waitsOf({ futex, futexes }: PendingCall): FutexWait[] {
+  return futex ? [futex] : futexes ?? [];
+}
+
+/** The queues of those that wait, by the address of their futex. */
 export class Futexes {
   readonly #scheduler: Scheduler;
-  readonly #queues = new Map<number, Task[]>();
+  readonly #queues = new Map<number, Waiter[]>();
 
   /** @param scheduler told of tasks that are woken */
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
   }
 
-  /** Puts a task at the end of the queue that its call says. */
+  /** Puts a task at the end of the queues that its call says. */
   add(task: Task): void {
-    const { address } = task.call!.futex!;
-    const queue = this.#queues.get(address);
-    if (queue) queue.push(task);
-    else this.#queues.set(address, [task]);
+    for (const futex of waitsOf(task.call!)) {
+      // One that was woken is in no queue any more.
+      if (!futex.isWoken) this.#push({ task, futex });
+    }
   }
 
-  /** Takes a task, if it is there, out of the queue at `address`. */
-  remove(task: Task, address: number): void {
+  #push(waiter: Waiter): void {
+    const { address } = waiter.futex;
     const queue = this.#queues.get(address);
-    const at = queue?.indexOf(task) ?? -1;
-    if (!queue || at < 0) return;
-    queue.splice(at, 1);
-    if (queue.length === 0) this.#queues.delete(address);
+    if (queue) queue.push(waiter);
+    else this.#queues.set(address, [waiter]);
+  }
+
+  /** Takes a call out of the queues that it is in. */
+  remove(call: PendingCall): void {
+    for (const futex of waitsOf(call)) {
+      if (futex.isWoken) continue;
+      const queue = this.#queues.get(futex.address);
+      const at = queue?.findIndex((waiter) => waiter.futex === futex) ?? -1;
+      if (!queue || at < 0) continue;
+      queue.splice(at, 1);
+      if (queue.length === 0) this.#queues.delete(futex.address);
+    }
   }
 
   /**
    * The queue at `address`; who waits there no more is taken out of it. A call
    * of an image's may end in any way, whatever it says that it waits at.
    */
-  #at(address: number): Task[] | undefined {
+  #at(address: number): Waiter[] | undefined {
     const queue = this.#queues.get(address);
-    const waiting = queue?.filter(({ call }) =>
-      call?.futex?.address === address && !call.futex.isWoken
+    const waiting = queue?.filter(({ task, futex }) =>
+      task.call !== null && waitsOf(task.call).includes(futex) &&
+      futex.address === address && !futex.isWoken
     );
     if (!waiting || waiting.length === queue!.length) return queue;
     if (waiting.length > 0) this.#queues.set(address, waiting);
@@ -56,7 +80,7 @@ export class Futexes {
   }
 
   /**
-   * Wakes up to `count` tasks that wait at `address`.
+   * Wakes up to `count` that wait at `address`.
    *
    * @returns how many
    */
@@ -65,8 +89,7 @@ export class Futexes {
     if (!queue) return 0;
     let woken = 0;
     for (let i = 0; i < queue.length && woken < count;) {
-      const task = queue[i];
-      const futex = task.call!.futex!;
+      const { task, futex } = queue[i];
       if ((futex.bitset & bitset) === 0) {
         i++;
         continue;
@@ -89,18 +112,19 @@ export class Futexes {
   /** The first task that waits at `address` to own it. */
   nextOwner(address: number): Task | undefined {
     return this.#at(address)
-      ?.find((task) => task.call!.futex!.bitset === TO_OWN);
+      ?.find(({ futex }) => futex.bitset === TO_OWN)?.task;
   }
 
-  /** Ends a task's wait at `address`: it owns the futex. */
-  give(address: number, task: Task): void {
-    this.remove(task, address);
-    task.call!.futex!.isWoken = true;
+  /** Ends the wait of a task that waits for one futex alone: it owns it. */
+  give(task: Task): void {
+    const call = task.call!;
+    this.remove(call);
+    call.futex!.isWoken = true;
     this.#scheduler.wake(task);
   }
 
   /**
-   * Has up to `count` tasks that wait at one futex wait at another.
+   * Has up to `count` that wait at one futex wait at another.
    *
    * @returns how many
    */
@@ -110,9 +134,9 @@ export class Futexes {
     if (from === to) return Math.min(count, queue.length);
     const moved = queue.splice(0, count);
     if (queue.length === 0) this.#queues.delete(from);
-    for (const task of moved) {
-      task.call!.futex!.address = to;
-      this.add(task);
+    for (const waiter of moved) {
+      waiter.futex.address = to;
+      this.#push(waiter);
     }
     return moved.length;
   }

@@ -8,6 +8,7 @@ import { ERRNO, type KvmVcpu } from "../kvm/mod.ts";
 import {
   type Clock,
   type FdTable,
+  type FutexWait,
   type HostPaths,
   type OpenFile,
   openTerminal,
@@ -20,31 +21,19 @@ import {
   type Memory,
   OUTCOME,
   type Outcome,
-  PAGE_BYTES,
   type Personality,
-  PROT,
 } from "../vmm/mod.ts";
 import type { AddressSpace } from "./address_space.ts";
 import type { Devices } from "./devices.ts";
 import { OutOfMemoryError } from "./area_memory.ts";
-import {
-  beyondFile,
-  PAGE_FAULT,
-  PAGE_FAULT_ERROR,
-  readExceptionFrame,
-  SIGNAL,
-  type Signaled,
-  signalName,
-  signalOf,
-} from "./faults.ts";
+import { Exceptions } from "./exceptions.ts";
+import { SIGNAL, type Signaled, signalName } from "./faults.ts";
 import type { Process } from "./process.ts";
 import { Futexes } from "./futexes.ts";
-import { type ExceptionFrame, Registers } from "./registers.ts";
+import { Registers } from "./registers.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Signals } from "./signals/delivery.ts";
-import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
-import { CODE } from "./signals/info.ts";
 import { endsByStop } from "./signals/interruption.ts";
 import { Timers } from "./signals/timers.ts";
 import { syscallName } from "./syscall_numbers.ts";
@@ -81,9 +70,6 @@ export type SyscallHandler = (linux: Linux, args: Registers) => number;
 export type ExitStatus =
   | { readonly kind: "exited"; readonly code: number }
   | ({ readonly kind: "signaled" } & Signaled);
-
-/** How often the same address may fault in a row before it is given up. */
-const MAX_EQUAL_FAULTS = 16;
 
 /** How many different things are told: a program can make up any number. */
 const MAX_WARNINGS = 100;
@@ -172,9 +158,7 @@ export class Linux implements Personality {
 
   readonly #options: LinuxOptions;
   readonly #warned = new Set<string>();
-  #lastFault = { address: -1, count: 0 };
-  /** Where the program was when a page of a file was missing. */
-  #lastMissing = { rip: -1n, count: 0 };
+  readonly #exceptions: Exceptions;
   /** The waiting call, while it is tried again. */
   #resumed: PendingCall | null = null;
 
@@ -205,6 +189,7 @@ export class Linux implements Personality {
     );
     this.futexes = new Futexes(this.scheduler);
     this.signals = new Signals(this);
+    this.#exceptions = new Exceptions(this);
     this.timers = new Timers(this);
     this.scheduler.timers = this.timers;
     for (const file of parts.fds.files()) {
@@ -223,8 +208,7 @@ export class Linux implements Personality {
       const task = tasks[place];
       task.call = structuredClone(call);
       this.scheduler.block(task);
-      // One that was woken is in no queue any more.
-      if (call.futex && !call.futex.isWoken) this.futexes.add(task);
+      this.futexes.add(task);
     }
     for (const task of tasks) {
       // The current one is ready, too, where it does not just go on.
@@ -305,16 +289,14 @@ export class Linux implements Personality {
   /** Answers the `syscall` that the vCPU has just made. */
   onSyscall(): Outcome {
     const { registers } = this;
-    this.#lastFault.count = 0;
+    this.#exceptions.madeCall();
     if (!registers.leaveSyscall()) {
-      return this.#fault(
-        {
-          signal: SIGNAL.SIGSEGV,
-          what: "return to a non-canonical address",
-          address: 0n,
-          rip: registers.rip,
-        },
-      );
+      return this.#exceptions.fault({
+        signal: SIGNAL.SIGSEGV,
+        what: "return to a non-canonical address",
+        address: 0n,
+        rip: registers.rip,
+      });
     }
     return this.#orNext(this.#dispatch(registers.callNumber));
   }
@@ -367,7 +349,7 @@ export class Linux implements Personality {
     const call = task.call!;
     const result = this.signals.interrupt(task, call);
     if (result === undefined) return WAITING;
-    if (call.futex) this.futexes.remove(task, call.futex.address);
+    this.futexes.remove(call);
     return result;
   }
 
@@ -479,7 +461,8 @@ export class Linux implements Personality {
     deadlineNs?: number | null;
     doneBytes?: number;
     cpuNs?: number;
-    futex?: PendingCall["futex"];
+    futex?: FutexWait;
+    futexes?: FutexWait[];
   }): number {
     const { registers } = this;
     const number = registers.callNumber;
@@ -492,6 +475,7 @@ export class Linux implements Personality {
       cpuNs: what.cpuNs,
       waitsFor: what.waitsFor ?? [],
       futex: what.futex,
+      futexes: what.futexes,
     };
     return WAITING;
   }
@@ -593,99 +577,17 @@ export class Linux implements Personality {
 
   /** Answers an exception: a page to be populated, or the program's end. */
   onException(vector: number): Outcome {
-    const frame = readExceptionFrame(this.memory, vector);
-    const { faultAddress } = this.registers;
-    // Not exact above 2^53, where a program has no memory.
-    const address = Number(faultAddress);
-    this.registers.leaveException(frame);
-    if (frame.fromUser && vector === PAGE_FAULT) {
-      const access = frame.errorCode & PAGE_FAULT_ERROR.write
-        ? PROT.write
-        : frame.errorCode & PAGE_FAULT_ERROR.fetch
-        ? PROT.exec
-        : PROT.read;
-      try {
-        if (this.space.fault(address, access)) {
-          if (!this.#isStuck(address)) return OUTCOME.run;
-        } else if (this.space.isBeyondFile(address, access)) {
-          return this.#fault(beyondFile(frame, faultAddress), frame, vector);
-        }
-      } catch (error) {
-        if (!(error instanceof OutOfMemoryError)) throw error;
-        this.outOfMemory(error);
-        return OUTCOME.stop;
-      }
-    }
-    const signaled = signalOf(vector, frame, faultAddress);
-    if (frame.fromUser) return this.#fault(signaled, frame, vector);
-    this.kill(signaled);
-    return OUTCOME.stop;
-  }
-
-  /** Has the current task take the signal of a fault, or ends the program. */
-  #fault(
-    signaled: Signaled,
-    frame?: ExceptionFrame,
-    vector?: number,
-  ): Outcome {
-    if (!frame || vector === undefined) {
-      return this.signals.force({ signaled, code: CODE.kernel });
-    }
-    const { faultAddress } = this.registers;
-    return this.signals.force(
-      faultOf(this, signaled, { vector, frame, faultAddress }),
-    );
+    return this.#exceptions.onException(vector);
   }
 
   /** A shared file is shorter than what was mapped of it: SIGBUS. */
   onMissingPage(): Outcome | undefined {
-    if (!this.space.areas.all.some(({ kind }) => kind === "shared")) {
-      return undefined;
-    }
-    // Which page it was is not known: KVM says nothing of it. The access is made
-    // again, and faults.
-    if (this.space.forgetBeyondFiles() && !this.#isRepeated()) {
-      return OUTCOME.run;
-    }
-    const signaled = {
-      signal: SIGNAL.SIGBUS,
-      what: "access beyond the end of a mapped file",
-      rip: this.registers.rip,
-    };
-    return this.signals.force({ signaled, code: BUS_ADRERR });
-  }
-
-  /** Whether pages were missing again and again at the same instruction. */
-  #isRepeated(): boolean {
-    const { rip } = this.registers;
-    if (rip !== this.#lastMissing.rip) this.#lastMissing = { rip, count: 0 };
-    return ++this.#lastMissing.count > MAX_EQUAL_FAULTS;
-  }
-
-  /**
-   * Whether a page goes on faulting although it is there. A stale translation
-   * is dropped before it is given up.
-   */
-  #isStuck(address: number): boolean {
-    const page = Math.floor(address / PAGE_BYTES);
-    if (this.#lastFault.address !== page) {
-      this.#lastFault = { address: page, count: 0 };
-    }
-    if (++this.#lastFault.count > 2) {
-      const gpa = this.space.locate(page * PAGE_BYTES);
-      if (gpa >= 0) this.memory.dropTranslations(gpa, PAGE_BYTES);
-    }
-    return this.#lastFault.count > MAX_EQUAL_FAULTS;
+    return this.#exceptions.onMissingPage();
   }
 
   /** `in` or `out` on a port that nothing claims: as natively, not allowed. */
   onUnclaimedPort(_port: number): Outcome {
-    return this.#fault({
-      signal: SIGNAL.SIGSEGV,
-      what: "general protection fault",
-      address: 0n,
-      rip: this.registers.rip,
-    });
+    return this.#exceptions.onUnclaimedPort();
   }
 
   /** Ends the program from outside, as `kill -9` would. */

@@ -4,7 +4,10 @@
  * @module
  */
 
-import { compareTest } from "./compare.ts";
+import { assertEquals } from "@std/assert";
+import { kvmTest } from "../kvm_gate.ts";
+import { guest } from "../support.ts";
+import { compare, compareTest } from "./compare.ts";
 import { prepareFolders } from "./prepare.ts";
 
 compareTest("files", "every call on files answers as Linux's");
@@ -22,3 +25,26 @@ compareTest("kept", "files that are mapped for writing are sealed", {
   args: ["future"],
 });
 compareTest("kept", "files without a name get one", { args: ["named"] });
+
+const RESOLVE: Readonly<Record<string, string>> = {
+  folder: "among its own files",
+  system: "among files of /proc and /dev",
+  root: "from the root, where all can be read",
+};
+for (const [part, where] of Object.entries(RESOLVE)) {
+  kvmTest(
+    `resolve: openat2 refuses as Linux by RESOLVE_*, ${where}`,
+    async () => {
+      const [program] = await guest("resolve");
+      const prepare = (folder: string) => {
+        Deno.mkdirSync(`${folder}/a`);
+        Deno.symlinkSync("b/../b", `${folder}/a/around`);
+        Deno.symlinkSync(`${folder}/a/link`, `${folder}/absolute`);
+      };
+      const reads = part === "root" ? ["/"] : [];
+      const run = await compare(program, { args: [part], prepare, reads });
+      assertEquals(run.warnings, []);
+    },
+    "resolve",
+  );
+}

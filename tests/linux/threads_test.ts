@@ -32,3 +32,12 @@ compareTest("futex_pi", "futexes are handed from owner to owner", {
 compareTest("futex_pi", "mutexes that hand on priorities work", {
   args: ["mutexes"],
 });
+
+const AT_MANY: Readonly<Record<string, string>> = {
+  errors: "what Linux refuses is refused, and time passes",
+  woken: "any of many futexes ends the wait for them",
+  interrupted: "signals end it, or have it begin anew",
+};
+for (const [part, claim] of Object.entries(AT_MANY)) {
+  compareTest("futex_waitv", claim, { args: [part] });
+}

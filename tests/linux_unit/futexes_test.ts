@@ -48,7 +48,7 @@ Deno.test("futexes: who waits is woken, or owns it, once", () => {
   assertEquals(futexes.wake(ADDRESS, 2), 0);
   assertEquals(futexes.owned(), [ADDRESS]);
   assertEquals(futexes.nextOwner(ADDRESS), task);
-  futexes.give(ADDRESS, task);
+  futexes.give(task);
   assertEquals(futexes.owned(), []);
   assertEquals(task.call?.futex?.isWoken, true);
 });

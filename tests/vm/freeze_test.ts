@@ -38,6 +38,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["inotify", "saved"],
   ["futex_pi", "raw"],
   ["futex_pi", "mutexes"],
+  ["futex_waitv", "saved"],
 ];
 
 /** Runs a program, moving it to a new VM at each SAVE(). */

@@ -76,6 +76,7 @@ export const descriptorFolder: FolderNode = {
         return file && shown(linux, file);
       },
       file: () => linux.fds.file(fd),
+      isMagic: true,
     };
   },
 };

@@ -26,6 +26,8 @@ export interface LinkNode {
    * not followed by their text.
    */
   readonly file?: (linux: Linux) => OpenFile | undefined;
+  /** Whether it leads there by itself, and not by its text (symlink(7)). */
+  readonly isMagic?: true;
 }
 
 /** A device, by the path that {@linkcode DeviceFile} knows it by. */

@@ -12,7 +12,7 @@ import {
   fixed,
   folder,
   type FolderNode,
-  link,
+  type LinkNode,
   text,
   type VirtualNode,
 } from "./node.ts";
@@ -27,6 +27,11 @@ import {
 } from "./status.ts";
 import { taskIds } from "./tasks.ts";
 
+/** A link into what the program is about. */
+function magic(target: LinkNode["target"]): LinkNode {
+  return { kind: "link", target, isMagic: true };
+}
+
 /** What is of a thread as of the whole program. */
 function shared(tid: number): Record<string, VirtualNode> {
   return {
@@ -34,9 +39,9 @@ function shared(tid: number): Record<string, VirtualNode> {
     cgroup: fixed("0::/\n"),
     cmdline: text(commandLineOf),
     comm: text((linux) => commOf(linux, tid)),
-    cwd: { kind: "link", target: (linux) => linux.process.state.cwd },
+    cwd: magic((linux) => linux.process.state.cwd),
     environ: text(environmentOf, 0o400),
-    exe: { kind: "link", target: executableOf },
+    exe: magic(executableOf),
     fd: descriptorFolder,
     fdinfo: descriptorInfoFolder,
     limits: text(limitsOf),
@@ -46,7 +51,7 @@ function shared(tid: number): Record<string, VirtualNode> {
     oom_score: fixed("0\n"),
     oom_score_adj: fixed("0\n"),
     personality: fixed("00000000\n"),
-    root: link("/"),
+    root: magic(() => "/"),
     stat: text((linux) => statOf(linux, tid)),
     statm: text(statmOf),
     status: text((linux) => statusOf(linux, tid)),

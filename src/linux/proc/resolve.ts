@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { OpenFile } from "../../devices/mod.ts";
+import { type OpenFile, RESOLVE } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import { mayFollow, mountOf } from "./limits.ts";
 import type { VirtualNode } from "./node.ts";
 import { VIRTUAL_FOLDERS } from "./tree.ts";
 
@@ -44,6 +45,7 @@ function mayBeVirtual({ cwd, path }: { cwd: string; path: string }): boolean {
  *
  * @param where the path, and where a relative one begins
  * @param follow whether the last name is followed when it is a link
+ * @param resolve RESOLVE_* flags of openat2(2)
  * @returns where it leads; `undefined` where the host alone is asked; or a
  * negative errno
  */
@@ -51,34 +53,62 @@ export function resolveVirtual(
   linux: Linux,
   where: { readonly cwd: string; readonly path: string },
   follow: boolean,
+  resolve = 0,
 ): Virtual | number | undefined {
   const { cwd, path } = where;
   if (path === "" || !mayBeVirtual(where)) return undefined;
   const wantsFolder = path.endsWith("/") || /(^|\/)\.$/.test(path);
-  const rest = split(path.startsWith("/") ? path : `${cwd}/${path}`);
+  const isWhole = path.startsWith("/") || resolve === 0;
+  const begin = isWhole ? [] : split(cwd);
+  const isScoped = (resolve & (RESOLVE.beneath | RESOLVE.inRoot)) !== 0;
+  // Where "/" and ".." stop: at the root, or where the path begins.
+  const floor = isScoped ? begin.length : 0;
   let steps: Step[] = [];
+  for (const name of begin) {
+    const step = next(linux, steps.at(-1), name);
+    if (typeof step === "number") return step;
+    steps.push(step);
+  }
+  // From below a folder of the host's no name leads to the VM's own.
+  if (floor > 0 && !steps.at(-1)!.node) return undefined;
+  const mount = () => mountOf(steps.map(({ name }) => name));
+  const isKept = (resolve & RESOLVE.noXdev) !== 0;
+  const rest = split(
+    isWhole && !path.startsWith("/") ? `${cwd}/${path}` : path,
+  );
+  let wasOnHost = false;
   let links = 0;
   while (rest.length > 0) {
     const name = rest.shift()!;
+    const from = mount();
     if (name === "..") {
-      steps.pop();
+      if (steps.length > floor) steps.pop();
+      else if (resolve & RESOLVE.beneath) {
+        // A name of the host's may have been a link: the host is asked.
+        return wasOnHost ? undefined : -ERRNO.EXDEV;
+      }
+      if (isKept && mount() !== from) return -ERRNO.EXDEV;
       continue;
     }
     const step = next(linux, steps.at(-1), name);
     if (typeof step === "number") return step;
     const { node } = step;
+    wasOnHost ||= !node;
     const isLast = rest.length === 0;
     if (node?.kind !== "link" || (isLast && !follow && !wantsFolder)) {
       steps.push(step);
+      if (isKept && mount() !== from) return -ERRNO.EXDEV;
       continue;
     }
     if (++links > MAX_LINKS) return -ERRNO.ELOOP;
+    const refused = mayFollow(linux, node, resolve, from);
+    if (refused < 0) return refused;
     const file = node.file?.(linux);
     if (file && isLast) return { kind: "file", file };
     const target = targetOf(linux, node, file);
     if (target === undefined) return file ? -ERRNO.ENOTDIR : -ERRNO.ENOENT;
     rest.unshift(...split(target));
-    if (target.startsWith("/")) steps = [];
+    if (target.startsWith("/")) steps = steps.slice(0, floor);
   }
   const shown = `/${steps.map(({ name }) => name).join("/")}`;
   const node = steps.at(-1)?.node;

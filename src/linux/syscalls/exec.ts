@@ -156,7 +156,7 @@ function becomeOnlyTask(linux: Linux): void {
   const { process, scheduler, task, futexes } = linux;
   for (const other of [...process.tasks.values()]) {
     if (other === task) continue;
-    if (other.call?.futex) futexes.remove(other, other.call.futex.address);
+    if (other.call) futexes.remove(other.call);
     scheduler.remove(other);
   }
   process.tasks.delete(task.tid);

@@ -45,7 +45,7 @@ function wait(linux: Linux, args: Registers, bitset: number): number {
     if (deadlineNs === null || clock.monotonicNs() < deadlineNs) {
       return linux.waitFor({ deadlineNs, futex: resumed.futex });
     }
-    linux.futexes.remove(task, resumed.futex.address);
+    linux.futexes.remove(resumed);
     return -ERRNO.ETIMEDOUT;
   }
   if (bitset === 0) return -ERRNO.EINVAL;

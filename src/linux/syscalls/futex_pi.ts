@@ -38,7 +38,7 @@ export function lockPi(
     if (resumed.futex.isWoken) return 0;
     deadlineNs = resumed.deadlineNs;
     if (!isLate()) return linux.waitFor({ deadlineNs, futex: resumed.futex });
-    linux.futexes.remove(task, resumed.futex.address);
+    linux.futexes.remove(resumed);
     return -ERRNO.ETIMEDOUT;
   }
   const taken = tryLockPi(linux, va);
@@ -61,7 +61,7 @@ function handOver(linux: Linux, va: number, marks: number): number | undefined {
   if (!next) return undefined;
   const value = (next.tid | WORD.waiters | marks) >>> 0;
   const written = linux.user.writeU32(va, value);
-  if (written === 0) linux.futexes.give(va, next);
+  if (written === 0) linux.futexes.give(next);
   return written;
 }
 

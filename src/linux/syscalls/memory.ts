@@ -5,7 +5,13 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { HostFile, O, type OpenFile, PluginFile } from "../../devices/mod.ts";
+import {
+  fallocate,
+  HostFile,
+  O,
+  type OpenFile,
+  PluginFile,
+} from "../../devices/mod.ts";
 import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { pageCeil } from "../address_space.ts";
 import { isSameFile, movedBy, sourceOf } from "../area_source.ts";
@@ -63,6 +69,10 @@ const FILE_KINDS: ReadonlySet<string> = new Set([
   "device",
 ]);
 const MADV_REMOVE = 9;
+
+/** FALLOC_FL_PUNCH_HOLE, and FALLOC_FL_KEEP_SIZE with it (linux/falloc.h). */
+const PUNCH_HOLE = 3;
+
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
 const MADV_DONTNEED_LOCKED = 24;
@@ -247,12 +257,21 @@ function populate(
   return 0;
 }
 
-/** MADV_REMOVE: shared files alone have something to remove, and keep it. */
+/** MADV_REMOVE: a shared file holds zeros there from now on, and is as long. */
 function remove(linux: Linux, va: number, length: number): number {
-  for (const { kind, prot } of linux.space.areas.within(va, va + length)) {
-    if (kind !== "shared" && kind !== "file") return -ERRNO.EINVAL;
-    if (kind === "file" || !(prot & PROT.write)) return -ERRNO.EACCES;
-    return linux.unsupported("MADV_REMOVE", -ERRNO.EOPNOTSUPP);
+  const { areas, files } = linux.space;
+  for (const area of areas.within(va, va + length)) {
+    if (area.kind === "file") return -ERRNO.EACCES;
+    if (area.kind !== "shared") return -ERRNO.EINVAL;
+    const start = Math.max(area.start, va);
+    const bytes = Math.min(area.end, va + length) - start;
+    const gpa = area.gpa! + (start - area.start);
+    const mapping = files.find(gpa)!;
+    if (!mapping.isWritable) return -ERRNO.EACCES;
+    const { hostFd } = files.file(gpa)!;
+    const offset = mapping.offset + (gpa - mapping.gpa);
+    const result = fallocate(hostFd!, PUNCH_HOLE, offset, bytes);
+    if (result < 0) return result;
   }
   return 0;
 }

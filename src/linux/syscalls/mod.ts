@@ -13,6 +13,7 @@ import { epollCalls } from "./epoll.ts";
 import { eventCalls } from "./events.ts";
 import { execCalls } from "./exec.ts";
 import { futexCalls, futexPartly } from "./futex.ts";
+import { futexWaitvCalls } from "./futex_waitv.ts";
 import { folderCalls } from "./folder.ts";
 import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
@@ -95,6 +96,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...threadCalls,
     ...execCalls,
     ...futexCalls,
+    ...futexWaitvCalls,
     ...signalCalls,
     ...signalSendCalls,
     ...signalWaitCalls,

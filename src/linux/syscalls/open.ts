@@ -12,6 +12,7 @@ import {
   HostPaths,
   O,
   pathText,
+  RESOLVE,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { PAGE_BYTES } from "../../vmm/mod.ts";
@@ -45,9 +46,10 @@ function openAt(
   pathVa: number,
   flagsArgument: number,
   mode: number,
+  resolve = 0,
 ): number {
   if (contradict(flagsArgument)) return -ERRNO.EINVAL;
-  let where = userPath(linux, dirfd, pathVa);
+  let where = userPath(linux, dirfd, pathVa, resolve);
   if (typeof where === "number") return where;
   // With O_PATH hardly any other flag means something. Linux adds O_LARGEFILE
   // for every 64-bit program.
@@ -62,6 +64,7 @@ function openAt(
     ~(O.create | O.exclusive | O.truncate | O.noControllingTerminal |
       O.closeOnExec);
   if (linux.devices.has(where.path)) {
+    if (resolve & RESOLVE.noXdev) return -ERRNO.EXDEV; // it is in /dev
     if (flags & O.directory) return -ERRNO.ENOTDIR;
     const both = O.create | O.exclusive;
     if ((flags & both) === both) return -ERRNO.EEXIST;
@@ -69,7 +72,7 @@ function openAt(
     return typeof file === "number" ? file : install(linux, file, closeOnExec);
   }
   const follow = (flags & O.noFollow) === 0;
-  const found = resolveVirtual(linux, where, follow);
+  const found = resolveVirtual(linux, where, follow, resolve);
   if (typeof found === "number") return found;
   if (found?.kind === "node") {
     const file = openNode(linux, found.path, found.node, flags, status);
@@ -94,6 +97,7 @@ function openAt(
     flags & ~O.closeOnExec,
     permissions,
     access,
+    resolve,
   );
   if (fd < 0) {
     const makes = (flags & O.create) !== 0 ||
@@ -132,14 +136,17 @@ export const openCalls: SyscallTable = {
     const resolve = how.getBigUint64(16, true);
     if (flags & ~BigInt(O_KNOWN | O.path)) return -ERRNO.EINVAL;
     if (resolve & ~RESOLVE_ALL) return -ERRNO.EINVAL;
-    const creates = Number(flags) & (O.create | O.temporary & ~O.directory);
+    const both = BigInt(RESOLVE.beneath | RESOLVE.inRoot);
+    if ((resolve & both) === both) return -ERRNO.EINVAL;
+    const asked = Number(flags);
+    const creates = asked & (O.create | O.temporary & ~O.directory);
     if (creates ? mode > 0o7777n : mode !== 0n) return -ERRNO.EINVAL;
-    if (resolve !== 0n) {
-      // Answered so, a program falls back on what it did before openat2.
-      return linux.unsupported("openat2 with RESOLVE_*", -ERRNO.ENOSYS);
-    }
+    if (asked & O.path && asked & ~O_PATH_KNOWN) return -ERRNO.EINVAL;
+    if (contradict(asked)) return -ERRNO.EINVAL;
+    const isSlow = creates !== 0 || (asked & O.truncate) !== 0;
+    if (isSlow && resolve & BigInt(RESOLVE.cached)) return -ERRNO.EAGAIN;
     const [dirfd, pathVa] = [args.int(0), args.u64(1)];
-    return openAt(linux, dirfd, pathVa, Number(flags), Number(mode));
+    return openAt(linux, dirfd, pathVa, asked, Number(mode), Number(resolve));
   },
   creat(linux, args) {
     const flags = O.create | O.writeOnly | O.truncate;
@@ -149,7 +156,7 @@ export const openCalls: SyscallTable = {
 
 /** What they lack. */
 export const openPartly: PartlyTable = {
-  openat2: "RESOLVE_* flags (ENOSYS)",
+  openat2: "as open",
   open: "fifos, sockets and devices of the host",
   openat: "as open",
 };

@@ -12,6 +12,7 @@ import {
   O,
   type OpenFile,
   OUTSIDE,
+  RESOLVE,
   S_IF,
   VirtualFile,
 } from "../../devices/mod.ts";
@@ -51,18 +52,29 @@ function folderOf(linux: Linux, dirfd: number): string | number {
   return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
 }
 
-/** Reads a path argument; an absolute one needs no folder, nor does none. */
+/**
+ * Reads a path argument; an absolute one needs no folder, nor does
+ * an empty one.
+ *
+ * @param resolve RESOLVE_* flags: what an absolute path then is
+ */
 export function userPath(
   linux: Linux,
   dirfd: number,
   va: number,
+  resolve = 0,
 ): UserPath | number {
   const bytes = linux.user.readString(va);
   if (typeof bytes === "number") return bytes;
   const path = String.fromCharCode(...bytes);
-  if (path === "" || path.startsWith("/")) return { cwd: "/", path };
+  if (path === "") return { cwd: "/", path };
+  const isAbsolute = path.startsWith("/");
+  if (isAbsolute && resolve & RESOLVE.beneath) return -ERRNO.EXDEV;
+  const isInFolder = isAbsolute && (resolve & RESOLVE.inRoot) !== 0;
+  if (isAbsolute && !isInFolder) return { cwd: "/", path };
   const cwd = folderOf(linux, dirfd);
-  return typeof cwd === "number" ? cwd : { cwd, path };
+  if (typeof cwd === "number") return cwd;
+  return { cwd, path: isInFolder ? `.${path}` : path };
 }
 
 /**
