@@ -51,7 +51,11 @@ function folderOf(linux: Linux, dirfd: number): string | number {
   return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
 }
 
-/** Reads a path argument; an absolute one needs no folder. */
+/**
+ * Reads a path argument. One that is absolute needs no folder, and one that is
+ * empty is found to be so before its folder: with AT_EMPTY_PATH, which is the
+ * caller's to look at, it means whatever `dirfd` is.
+ */
 export function userPath(
   linux: Linux,
   dirfd: number,
@@ -60,7 +64,7 @@ export function userPath(
   const bytes = linux.user.readString(va);
   if (typeof bytes === "number") return bytes;
   const path = String.fromCharCode(...bytes);
-  if (path.startsWith("/")) return { cwd: "/", path };
+  if (path === "" || path.startsWith("/")) return { cwd: "/", path };
   const cwd = folderOf(linux, dirfd);
   return typeof cwd === "number" ? cwd : { cwd, path };
 }
