@@ -121,6 +121,17 @@ export const FOUND: Readonly<Record<string, readonly string[]>> = {
     'statx 3 "f2 0 0 S',
     'openat 3 "f2 66 420',
   ],
+  "an empty path is found to be so before its folder": [
+    'open "f0 66 420',
+    'openat 3 " 0 0',
+    'openat 999 " 0 0',
+    'mkdirat 999 " 493',
+    'unlinkat 3 " 0',
+    'faccessat 999 " 0',
+    'readlinkat 3 " S 10',
+    'readlinkat 999 " S 10',
+    'readlinkat -100 " S 10',
+  ],
   "utimensat has nothing to do where both times stay": [
     'utimensat -100 "none {1,1073741822,1,1073741822} 1',
     "utimensat 999 0 {1,1073741822,1,1073741822} 0",

@@ -151,6 +151,9 @@ function readlinkAt(
   if (lengthBytes <= 0) return -ERRNO.EINVAL;
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
+  // This call takes an empty path for AT_EMPTY_PATH's.
+  const isOfDescriptor = where.path === "" && dirfd !== AT_FDCWD;
+  if (isOfDescriptor && !linux.fds.file(dirfd)) return -ERRNO.EBADF;
   const give = (target: string): number => {
     const bytes = Uint8Array.from(target, (c) => c.charCodeAt(0));
     const length = Math.min(bytes.length, lengthBytes);

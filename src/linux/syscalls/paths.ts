@@ -53,8 +53,9 @@ function folderOf(linux: Linux, dirfd: number): string | number {
 }
 
 /**
- * Reads a path argument; an absolute one needs no folder, nor does
- * an empty one.
+ * Reads a path argument. One that is absolute needs no folder, and one that is
+ * empty is found to be so before its folder: with AT_EMPTY_PATH, which is the
+ * caller's to look at, it means whatever `dirfd` is.
  *
  * @param resolve RESOLVE_* flags: what an absolute path then is
  */
