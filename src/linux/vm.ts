@@ -301,6 +301,10 @@ export class Vm {
     this.#linux.clock.stop();
     if (!this.end) return;
     this.#linux.devices.end();
+    // Others may wait for its files: for a lock, or for the end of a pipe. A save
+    // that is given up for a kill may read them still.
+    const isRead = this.#isDumping && this.end.kind !== "saved";
+    if (!isRead) this.#linux.fds.closeAll();
     void this.#resolveEnded(this.end);
   }
 

@@ -47,6 +47,36 @@ kvmTest("locks: they are held again after a thaw", async () => {
   assertEquals(results, ["-1 11", "-1 11", "0 0", "-1 11"]);
 });
 
+kvmTest(
+  "locks: a VM that was saved and stopped, or has ended, holds none",
+  async () => {
+    const [program] = await guest("locks");
+    await using scratch = new Scratch();
+    await using images = new Scratch();
+    const image = images.file("vm.img");
+    const allow = { read: [scratch.path], write: [scratch.path] };
+    await using first = await TestVm.create({
+      program,
+      args: ["held"],
+      cwd: scratch.path,
+      allow,
+      onSave: async (vm) => {
+        await vm.pause();
+        return 0;
+      },
+    });
+    const run = first.run();
+    while (first.vm.state !== "paused") await delay(1);
+    await first.vm.save(image, { stop: true });
+    assertEquals(await run, { kind: "saved" });
+    // Neither is disposed of before the next has its locks.
+    await using second = await TestVm.restore(image, { allow });
+    assertEquals(await second.run(), { kind: "exited", code: 0 });
+    await using third = await TestVm.restore(image, { allow });
+    assertEquals(await third.run(), { kind: "exited", code: 0 });
+  },
+);
+
 kvmTest("locks: a thaw is refused where another holds one", async () => {
   await using scratch = new Scratch();
   await using images = new Scratch();
