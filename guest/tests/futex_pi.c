@@ -108,7 +108,8 @@ static void raw(void)
 	SHOW(futex(&word, FUTEX_LOCK_PI2, &soon));
 	SHOW(calls);
 	handle(SIGALRM, lets_go, 0);
-	alarm(1);
+	/* Late enough that it waits by then. */
+	alarm(3);
 	SHOW(futex(&word, FUTEX_LOCK_PI, 0));
 	SHOW(own());
 	SHOW((word & FUTEX_OWNER_DIED) != 0);

@@ -94,9 +94,9 @@ for (const [name, ...args] of SAVERS) {
 /** Names and contents of the files in a folder. */
 function files(folder: string): [string, string][] {
   return [...Deno.readDirSync(folder)]
-    .map(({ name }): [string, string] => [
+    .map(({ name, isFile }): [string, string] => [
       name,
-      Deno.readTextFileSync(`${folder}/${name}`),
+      isFile ? Deno.readTextFileSync(`${folder}/${name}`) : "",
     ])
     .sort();
 }
