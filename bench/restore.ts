@@ -13,6 +13,7 @@ import {
   type Row,
   secondsSince,
 } from "./benchmark.ts";
+import { firstOutput } from "./first_output.ts";
 import { spreadOf } from "./statistics.ts";
 import { formatQuantity } from "./table.ts";
 import { sizesMib, withWrittenVm } from "./written_vm.ts";
@@ -60,32 +61,6 @@ async function inC(
   return { first: first / 1e9, all: all / 1e9 };
 }
 
-/** Starts a process and waits for its first output; then it is ended. */
-async function firstOutput(
-  command: string,
-  ...args: string[]
-): Promise<number> {
-  const started = performance.now();
-  const child = new Deno.Command(command, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  const seconds = secondsSince(started);
-  if (!value) throw new Error(`${command} ${args.join(" ")} printed nothing`);
-  await reader.cancel();
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has ended already.
-  }
-  await child.status;
-  return seconds;
-}
-
 async function measure(context: Context, mib: number): Promise<Row[]> {
   const image = `${context.folder}/restore.img`;
   const plain = `${context.folder}/restore.bin`;
@@ -116,9 +91,9 @@ async function measure(context: Context, mib: number): Promise<Row[]> {
     ours: () =>
       firstOutput(
         Deno.execPath(),
-        ...["run", "-A", "--config", CONFIG, CLI, "restore", image],
+        ["run", "-A", "--config", CONFIG, CLI, "restore", image],
       ),
-    c: () => firstOutput(context.pathC("restore"), plain, "map"),
+    c: () => firstOutput(context.pathC("restore"), [plain, "map"]),
   });
   Deno.removeSync(image);
   Deno.removeSync(plain);

@@ -13,6 +13,7 @@ import {
   type Row,
   secondsSince,
 } from "./benchmark.ts";
+import { firstOutput } from "./first_output.ts";
 
 const CLI = new URL("../src/cli/main.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
@@ -56,30 +57,6 @@ async function saveReady(imports: string, image: string): Promise<void> {
   await vm.save(image);
 }
 
-/** Seconds until a process has printed something. */
-async function firstOutput(
-  command: string,
-  ...args: string[]
-): Promise<number> {
-  const started = performance.now();
-  const child = new Deno.Command(command, {
-    args,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(ANSWER));
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  const seconds = secondsSince(started);
-  if (!value) throw new Error(`${command} ${args.join(" ")} printed nothing`);
-  await writer.close();
-  await reader.cancel();
-  await child.status;
-  return seconds;
-}
-
 async function measure(
   context: Context,
   name: string,
@@ -92,8 +69,8 @@ async function measure(
   const rounds = context.quick ? 2 : 9;
   const { process, ...samples } = await interleave(rounds, {
     ours: () => thaw(image),
-    process: () => firstOutput(Deno.execPath(), ...vm),
-    native: () => firstOutput(PYTHON, "-c", code),
+    process: () => firstOutput(Deno.execPath(), vm, ANSWER),
+    native: () => firstOutput(PYTHON, ["-c", code], ANSWER),
   });
   const title = `python3 with ${name}, thawed, to its first output`;
   const row = { quantity: "time", against: "native" } as const;
