@@ -12,7 +12,12 @@ import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { MAX_INOTIFY_BYTES, MAX_WATCHES } from "./inotify_file.ts";
-import { MAX_PIPE_BYTES, MIN_PIPE_BYTES, PIPE_BYTES } from "./pipe.ts";
+import {
+  MAX_ALL_PIPES_BYTES,
+  MAX_PIPE_BYTES,
+  MIN_PIPE_BYTES,
+  PIPE_BYTES,
+} from "./pipe.ts";
 import { pluginFile } from "./plugin_file.ts";
 import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
 import { TERMIOS_BYTES } from "./terminal.ts";
@@ -256,6 +261,15 @@ export const filesState = {
           ),
         })),
         v.maxLength(MAX_DESCRIPTORS),
+        v.check(
+          (pipes) =>
+            pipes.reduce(
+              (sum, { capacityBytes }) =>
+                sum + Math.max(capacityBytes - PIPE_BYTES, 0),
+              0,
+            ) <= MAX_ALL_PIPES_BYTES,
+          "pipes hold more than all may together",
+        ),
       ),
       /** Locks on host files. */
       locks: v.pipe(v.array(lockState), v.maxLength(MAX_LOCKS)),

@@ -159,6 +159,7 @@ export {
 } from "./virtual_file.ts";
 export { PluginFile, type PluginFileState } from "./plugin_file.ts";
 export {
+  MAX_ALL_PIPES_BYTES,
   MAX_PIPE_BYTES,
   MIN_PIPE_BYTES,
   PIPE_BYTES,

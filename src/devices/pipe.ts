@@ -18,6 +18,12 @@ export const MIN_PIPE_BYTES = 4096;
 /** See {@linkcode MIN_PIPE_BYTES}; pipe-max-size of proc(5). */
 export const MAX_PIPE_BYTES = 1024 * 1024;
 
+/**
+ * Most bytes that pipes may hold together, where any is made larger: Linux's
+ * pipe-user-pages-soft (proc(5)), for anybody but a superuser.
+ */
+export const MAX_ALL_PIPES_BYTES = 16384 * 4096;
+
 /** Writes up to this size are not split (pipe(7)'s PIPE_BUF). */
 const ATOMIC_BYTES = 4096;
 

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import {
   assert,
   assertEquals,
@@ -805,6 +806,33 @@ Deno.test("restore_files: packets, seals, watches and files of calls travel", as
     const error = files.refuse([{ ...parts[0], state: table }, parts[1]]);
     assertEquals(error.code, "FILES_STATE");
   }
+});
+
+Deno.test("restore_files: pipes of an image hold no more together than they may", () => {
+  const table = (count: number) => ({
+    part: "table",
+    descriptors: [],
+    files: [],
+    held: [],
+    kept: [],
+    pipes: Array.from({ length: count }, () => ({
+      inode: 1,
+      readEndOpen: true,
+      writeEndOpen: true,
+      capacityBytes: 1024 ** 2,
+      content: new Uint8Array(),
+      segments: [],
+    })),
+    locks: [],
+    consoleInput: new Uint8Array(),
+    consoleEnded: false,
+    terminal: null,
+  });
+  assertEquals(v.safeParse(filesState.schema, table(60)).issues, undefined);
+  assertEquals(
+    v.safeParse(filesState.schema, table(70)).issues?.at(-1)?.message,
+    "pipes hold more than all may together",
+  );
 });
 
 Deno.test("restore_files: a file is sealed as it was once it is mapped again", async () => {

@@ -9,6 +9,7 @@ import {
   getSeals,
   HostFile,
   InotifyFile,
+  MAX_ALL_PIPES_BYTES,
   MAX_PIPE_BYTES,
   MIN_PIPE_BYTES,
   O,
@@ -74,12 +75,6 @@ function freePipeInode(linux: Linux): number {
   }
   return inode;
 }
-
-/**
- * Most bytes that pipes may hold together, where any is made larger: Linux's
- * pipe-user-pages-soft (proc(5)), for anybody but a superuser.
- */
-const MAX_ALL_PIPES_BYTES = 16384 * 4096;
 
 /** How much all of the program's pipes hold. */
 function pipeBytes(linux: Linux): number {
