@@ -20,6 +20,10 @@ compareTest("folders", "folders and names are as Linux's", {
   prepare: prepareFolders,
 });
 compareTest("attributes", "permissions, owner and times change as on Linux");
+compareTest(
+  "empty_path",
+  "a descriptor may stand for an empty path, as on Linux",
+);
 compareTest("kept", "files in memory are sealed", { args: ["seals"] });
 compareTest("kept", "files that are mapped for writing are sealed", {
   args: ["future"],

@@ -68,7 +68,9 @@ function atPath(
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
   if (where.path === "" && flags & AT_EMPTY_PATH) {
-    return atDescriptor(linux, dirfd, change, true);
+    if (dirfd !== AT_FDCWD) return atDescriptor(linux, dirfd, change, true);
+    const cwd = { cwd: linux.process.state.cwd, path: "." };
+    return following(linux, cwd, WRITE, (fd) => change.byFd(fd));
   }
   return followsLast(where, flags)
     ? following(linux, where, WRITE, (fd) => change.byFd(fd))

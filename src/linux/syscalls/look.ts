@@ -17,12 +17,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
-import {
-  looked,
-  modeOf,
-  resolveVirtual,
-  type VirtualNode,
-} from "../proc/mod.ts";
+import { looked, modeOf, resolveVirtual } from "../proc/mod.ts";
 import type { SyscallTable } from "./mod.ts";
 import { following, followsLast, LOOK, naming, userPath } from "./paths.ts";
 
@@ -93,12 +88,39 @@ function lookAt(
   );
 }
 
-/** access(2) of what is the VM's own. */
-function accessNode(linux: Linux, node: VirtualNode, mode: number): number {
-  const permissions = modeOf(node);
+/** access(2) of what is the VM's own, by its permissions. */
+function accessOwn(linux: Linux, permissions: number, mode: number): number {
   const isRoot = linux.ids.uid === 0;
   if (mode & 1 && (permissions & 0o111) === 0) return -ERRNO.EACCES;
   return mode & 2 && !isRoot && (permissions & 0o222) === 0 ? -ERRNO.EACCES : 0;
+}
+
+/** access(2) of what a descriptor, or AT_FDCWD, stands for. */
+function accessOpen(
+  linux: Linux,
+  dirfd: number,
+  mode: number,
+  flags: number,
+): number {
+  const call = (fd: number) =>
+    faccessat2(fd, "", mode, (flags & AT_EACCESS) | AT_EMPTY_PATH);
+  const at = (path: string) => {
+    const access: Access = { read: true, write: (mode & 2) !== 0 };
+    return following(linux, { cwd: "/", path }, access, call);
+  };
+  if (dirfd === AT_FDCWD) return at(linux.process.state.cwd);
+  const file = linux.fds.file(dirfd);
+  if (!file) return -ERRNO.EBADF;
+  if (file.type === "host" && file.hostFd !== undefined) {
+    if ((mode & 2) === 0 || file.isWritable) return call(file.hostFd);
+    const path = linux.paths.nameOf(file.hostFd);
+    return path === undefined ? -ERRNO.ENOENT : at(path);
+  }
+  const stat = new Uint8Array(144);
+  const result = file.stat(stat);
+  if (result < 0) return result;
+  const permissions = new DataView(stat.buffer).getUint32(24, true);
+  return accessOwn(linux, permissions, mode);
 }
 
 function accessAt(
@@ -111,10 +133,15 @@ function accessAt(
   if ((mode & ~7) !== 0) return -ERRNO.EINVAL;
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
+  if (where.path === "" && flags & AT_EMPTY_PATH) {
+    return accessOpen(linux, dirfd, mode, flags);
+  }
   if (linux.devices.has(where.path)) return mode & 1 ? -ERRNO.EACCES : 0;
   const found = resolveVirtual(linux, where, followsLast(where, flags));
   if (typeof found === "number") return found;
-  if (found?.kind === "node") return accessNode(linux, found.node, mode);
+  if (found?.kind === "node") {
+    return accessOwn(linux, modeOf(found.node), mode);
+  }
   if (found?.kind === "file" && found.file.type !== "host") {
     return mode & 1 ? -ERRNO.EACCES : 0;
   }

@@ -151,24 +151,26 @@ function readlinkAt(
   if (lengthBytes <= 0) return -ERRNO.EINVAL;
   const where = userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
-  // This call takes an empty path for AT_EMPTY_PATH's.
-  const isOfDescriptor = where.path === "" && dirfd !== AT_FDCWD;
-  if (isOfDescriptor && !linux.fds.file(dirfd)) return -ERRNO.EBADF;
-  const give = (target: string): number => {
+  const give = (target: string | number): number => {
+    if (typeof target === "number") return target;
     const bytes = Uint8Array.from(target, (c) => c.charCodeAt(0));
     const length = Math.min(bytes.length, lengthBytes);
     return linux.user.write(bufferVa, bytes, length) ? length : -ERRNO.EFAULT;
   };
+  // This call takes an empty path for AT_EMPTY_PATH's.
+  if (where.path === "" && dirfd !== AT_FDCWD) {
+    const file = linux.fds.file(dirfd);
+    if (!file) return -ERRNO.EBADF;
+    if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOENT;
+    return give(readlinkat(file.hostFd, ""));
+  }
   const found = resolveVirtual(linux, where, false);
   if (typeof found === "number") return found;
   if (found?.kind === "node") {
     if (found.node.kind !== "link") return -ERRNO.EINVAL;
     return give(found.node.target(linux) ?? "");
   }
-  return naming(linux, where, LOOK, (fd, name) => {
-    const target = readlinkat(fd, name);
-    return typeof target === "number" ? target : give(target);
-  });
+  return naming(linux, where, LOOK, (fd, name) => give(readlinkat(fd, name)));
 }
 
 /** Calls on the names of files. */
