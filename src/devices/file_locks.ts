@@ -20,7 +20,7 @@ import type { OpenFile } from "./open_file.ts";
 export const F_LCK = { read: 0, write: 1, unlock: 2 } as const;
 
 /** Operations of flock(2). */
-const LOCK = { shared: 1, exclusive: 2, doNotWait: 4 } as const;
+const LOCK = { shared: 1, exclusive: 2, doNotWait: 4, unlock: 8 } as const;
 
 /** Most locks of one image. */
 export const MAX_LOCKS = 4096;
@@ -60,6 +60,20 @@ function heldBy(fd: number, recordOwner: "file" | "process"): HeldLock[] {
   }));
 }
 
+/** F_OFD_SETLK of `type`; 0 or a negative errno. */
+function setRecord(
+  fd: number,
+  type: number,
+  start: number,
+  lengthBytes: number,
+): number {
+  const view = new DataView(new ArrayBuffer(FLOCK_BYTES));
+  view.setInt16(0, type, true);
+  view.setBigInt64(8, BigInt(start), true);
+  view.setBigInt64(16, BigInt(lengthBytes), true);
+  return recordLock(fd, F_OFD.set, new Uint8Array(view.buffer));
+}
+
 /** Takes a lock; 0 or a negative errno. */
 function take(fd: number, lock: HeldLock): number {
   const { owner, isExclusive, start, lengthBytes } = lock;
@@ -67,11 +81,8 @@ function take(fd: number, lock: HeldLock): number {
     const operation = isExclusive ? LOCK.exclusive : LOCK.shared;
     return flock(fd, operation | LOCK.doNotWait);
   }
-  const view = new DataView(new ArrayBuffer(FLOCK_BYTES));
-  view.setInt16(0, isExclusive ? F_LCK.write : F_LCK.read, true);
-  view.setBigInt64(8, BigInt(start), true);
-  view.setBigInt64(16, BigInt(lengthBytes), true);
-  return recordLock(fd, F_OFD.set, new Uint8Array(view.buffer));
+  const type = isExclusive ? F_LCK.write : F_LCK.read;
+  return setRecord(fd, type, start, lengthBytes);
 }
 
 /** Device and inode of a host descriptor. */
@@ -88,6 +99,8 @@ function keyOf(fd: number): string {
  */
 export class ProcessLocks {
   readonly #owners = new Map<string, number>();
+  /** What is held by nobody, so that another VMM can take it. */
+  #lent: readonly LockState[] | undefined;
 
   /** The descriptor that holds the process's locks on a file; or an errno. */
   ownerOf(file: HostFile): number {
@@ -114,8 +127,9 @@ export class ProcessLocks {
     close(fd);
   }
 
-  /** All locks of a program's open files. */
+  /** All locks of a program's open files, those that are lent too. */
   dump(files: readonly OpenFile[]): LockState[] {
+    if (this.#lent) return [...this.#lent];
     const seen = new Set<string>();
     return files.flatMap((file, index) => {
       if (!(file instanceof HostFile)) return [];
@@ -126,6 +140,34 @@ export class ProcessLocks {
       const process = owner === undefined ? [] : heldBy(owner, "process");
       return [...own, ...process].map((lock) => ({ ...lock, file: index }));
     });
+  }
+
+  /**
+   * Lets go of all locks while the program stands still, so that another VMM
+   * can take them on the same files.
+   *
+   * @param files those of {@linkcode dump}, in the same order
+   */
+  lend(files: readonly OpenFile[]): void {
+    const locks = this.dump(files);
+    for (const { file: index, owner } of locks) {
+      const file = files[index] as HostFile;
+      if (owner === "process") this.closed(file);
+      else if (owner === "flock") flock(file.hostFd, LOCK.unlock);
+      else setRecord(file.hostFd, F_LCK.unlock, 0, 0);
+    }
+    this.#lent = locks;
+  }
+
+  /**
+   * Takes lent locks again, if there are any: the program goes on here.
+   *
+   * @throws {FilesError} when another took one; they stay lent then
+   */
+  takeBack(files: readonly OpenFile[]): void {
+    if (!this.#lent) return;
+    this.restore(this.#lent, files);
+    this.#lent = undefined;
   }
 
   /**

@@ -287,6 +287,8 @@ export class Vm {
   #resume(): void {
     this.#machine.lifecycle.require("run", "created", "paused");
     if (this.#failure !== undefined) throw this.#failure;
+    const { fds } = this.#linux;
+    fds.locks.takeBack(fds.files());
     this.#linux.clock.start();
     terminalOf(this.#options.console)?.enter();
     this.#machine.run().then(
@@ -489,6 +491,7 @@ export class Vm {
         timeoutMs: options.quiesceTimeoutMs ?? QUIESCE_TIMEOUT_MS,
         signal: this.#giveUp(options.signal),
       });
+      const { fds } = this.#linux;
       return await use({
         signal: this.#closing.signal,
         write: async (sink, options = {}) => {
@@ -499,6 +502,8 @@ export class Vm {
         },
         offer: (options = {}) =>
           offerOf(this.#components(options, devices, this.#closing.signal)),
+        lendLocks: () => fds.locks.lend(fds.files()),
+        takeLocksBack: () => fds.locks.takeBack(fds.files()),
         stop: () => this.#stopAsSaved(),
         pause: () => void this.pause(),
       });

@@ -142,6 +142,17 @@ export interface FrozenVm {
    * there
    */
   offer(options?: StreamSaveOptions): Promise<Offer>;
+  /**
+   * Lets go of the program's locks on files, so that another VMM can take them;
+   * an image has them even so. They are taken again when the VM goes on here.
+   */
+  lendLocks(): void;
+  /**
+   * Takes them again.
+   *
+   * @throws {FilesError} when another took one meanwhile
+   */
+  takeLocksBack(): void;
   /** Ends the VM here, as saved: the program goes on elsewhere. */
   stop(): void;
   /** Leaves the VM paused: it goes on only when it is run again. */

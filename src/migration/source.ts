@@ -248,17 +248,39 @@ async function commit(
   session: Session,
   options: MigrateOptions,
 ): Promise<void> {
+  // The destination may be on this host, or share files with it.
+  frozen.lendLocks();
   try {
     await wire.send(FRAME.commit, session);
     checkSession(wire, session, await wire.receive(FRAME.done));
   } catch (cause) {
     // It said that it did not take it.
     if (cause instanceof MigrationError && cause.code === "MIGRATION_FAILED") {
-      throw cause;
+      throw orUnlocked(frozen, cause);
     }
     throw await keep(frozen, wire, options, cause);
   }
   frozen.stop();
+}
+
+/** What a move failed with; the VM is paused unless it has its locks again. */
+function orUnlocked(frozen: FrozenVm, failed: MigrationError): MigrationError {
+  try {
+    frozen.takeLocksBack();
+    return failed;
+  } catch (error) {
+    frozen.pause();
+    const why = error instanceof Error ? error.message : `${error}`;
+    return new MigrationError(
+      "MIGRATION_FAILED",
+      `${failed.message}; it is paused here: ${why}`,
+      {
+        phase: failed.phase,
+        hint: "end what has locked the file, and run it again",
+        cause: failed,
+      },
+    );
+  }
 }
 
 /** Writes the image here and ends the VM: it may run at the destination. */

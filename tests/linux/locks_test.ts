@@ -10,6 +10,7 @@ import { FilesError } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { delay, guest, resources, Scratch, TestVm } from "../support.ts";
 import { compareTest } from "./compare.ts";
+import { ALL_HELD, locked, triedByAnother } from "./held_locks.ts";
 
 compareTest("locks", "locks and other calls on files answer as on Linux", {}, [
   "sendfile but from a file to another is not supported",
@@ -41,32 +42,18 @@ kvmTest("locks: they are held again after a thaw", async () => {
   const allow = { read: [scratch.path], write: [scratch.path] };
   await using second = await TestVm.restore(image, { allow }, first);
   assertEquals(await second.run(), { kind: "exited", code: 0 });
-  const results = second.output.stdout.split("\n")
-    .filter((line) => line.startsWith("f") && line.includes("other, "))
-    .map((line) => line.trimEnd().split(" ").slice(-2).join(" "));
-  assertEquals(results, ["-1 11", "-1 11", "0 0", "-1 11"]);
+  assertEquals(triedByAnother(second.output.stdout), ALL_HELD);
 });
 
 kvmTest(
   "locks: a VM that was saved and stopped, or has ended, holds none",
   async () => {
-    const [program] = await guest("locks");
     await using scratch = new Scratch();
     await using images = new Scratch();
     const image = images.file("vm.img");
     const allow = { read: [scratch.path], write: [scratch.path] };
-    await using first = await TestVm.create({
-      program,
-      args: ["held"],
-      cwd: scratch.path,
-      allow,
-      onSave: async (vm) => {
-        await vm.pause();
-        return 0;
-      },
-    });
-    const run = first.run();
-    while (first.vm.state !== "paused") await delay(1);
+    const { test, run } = await locked(scratch);
+    await using first = test;
     await first.vm.save(image, { stop: true });
     assertEquals(await run, { kind: "saved" });
     // Neither is disposed of before the next has its locks.

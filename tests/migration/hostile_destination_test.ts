@@ -5,11 +5,12 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
-import { migrate, MigrationError, type Vm } from "../../mod.ts";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { FilesError, migrate, MigrationError, type Vm } from "../../mod.ts";
 import { FRAME, FRAME_HEADER } from "../../src/migration/frames.ts";
 import { kvmTest } from "../kvm_gate.ts";
-import { Scratch, seeded } from "../support.ts";
+import { ALL_HELD, locked, triedByAnother } from "../linux/held_locks.ts";
+import { Scratch, seeded, TestVm } from "../support.ts";
 import { RawPeer } from "./raw_peer.ts";
 import { tidily } from "./tidy.ts";
 import { waiting } from "./two_sides.ts";
@@ -156,3 +157,57 @@ kvmTest(
     }
   },
 );
+
+kvmTest(
+  "migrate: locks of a VM that comes back are its own again, or it is paused",
+  async () => {
+    await using scratch = new Scratch();
+    await using images = new Scratch();
+    const { test } = await locked(scratch);
+    await using _ = test;
+    const { vm } = test;
+    const keep = images.file("keep.img");
+    const path = scratch.file("f");
+    // A paused VM, whose locks were lent; whether they are held shows the last.
+    for (const isTaken of [true, false]) {
+      let other: Deno.FsFile | undefined;
+      const error = await against(vm, async (peer) => {
+        await reach(peer, "commit");
+        other = await Deno.open(path, { read: true, write: true });
+        assertEquals(other.tryLockSync(true), true);
+        if (!isTaken) other.close();
+        await peer.send(FRAME.failed, { reason: "no more room" });
+      }, keep);
+      assertEquals(error.code, "MIGRATION_FAILED");
+      assertEquals(vm.state, "paused");
+      if (!isTaken) continue;
+      assertMatch(
+        error.message,
+        /no more room; it is paused here: .*another holds one$/,
+      );
+      await assertRejects(() => vm.run(), FilesError, "another holds one");
+      assertEquals(vm.state, "paused");
+      other!.close();
+    }
+    assertEquals(await vm.run(), { kind: "exited", code: 0 });
+    assertEquals(triedByAnother(test.output.stdout), ALL_HELD);
+  },
+);
+
+kvmTest("migrate: an image that is kept has the locks", async () => {
+  await using scratch = new Scratch();
+  await using images = new Scratch();
+  const keep = images.file("keep.img");
+  const { test } = await locked(scratch);
+  await using first = test;
+  const error = await against(
+    first.vm,
+    async (peer) => void await reach(peer, "commit"),
+    keep,
+  );
+  assertEquals(error.code, "MIGRATION_UNCERTAIN");
+  const allow = { read: [scratch.path], write: [scratch.path] };
+  await using second = await TestVm.restore(keep, { allow }, first);
+  assertEquals(await second.run(), { kind: "exited", code: 0 });
+  assertEquals(triedByAnother(second.output.stdout), ALL_HELD);
+});

@@ -15,6 +15,7 @@ import {
 } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { delay, guest, native, Scratch, TestVm } from "../support.ts";
+import { ALL_HELD, locked, triedByAnother } from "../linux/held_locks.ts";
 import { FrameProxy } from "./frame_proxy.ts";
 import { RawPeer } from "./raw_peer.ts";
 import { tidily } from "./tidy.ts";
@@ -86,6 +87,23 @@ for (const isCarried of [false, true]) {
     },
   );
 }
+
+kvmTest("migrate: locks go along, on the same files", async () => {
+  await using scratch = new Scratch();
+  const allow = { read: [scratch.path], write: [scratch.path] };
+  await tidily(async () => {
+    await using receiver = await listenForVms("tcp://127.0.0.1:0");
+    const { test } = await locked(scratch);
+    await using first = test;
+    const destination = { allow };
+    const { error, arrived } = await move(first.vm, receiver, { destination });
+    await using second = arrived;
+    assertEquals([error, second.error], [undefined, undefined]);
+    // The first is not disposed of yet.
+    assertEquals(await second.vm!.run(), { kind: "exited", code: 0 });
+    assertEquals(triedByAnother(second.stdout), ALL_HELD);
+  });
+});
 
 kvmTest(
   "migrate: a program that computes is moved round and round, and is right",
