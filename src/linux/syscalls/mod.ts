@@ -20,13 +20,16 @@ import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
 import { lockCalls, lockPartly } from "./locks.ts";
 import { lookCalls } from "./look.ts";
+import { adviceCalls } from "./madvise.ts";
 import { memoryFileCalls, memoryFilePartly } from "./memory_file.ts";
-import { memoryCalls } from "./memory.ts";
+import { mappingCalls } from "./mmap.ts";
+import { remapCalls } from "./mremap.ts";
 import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
 import { protectionCalls } from "./protection.ts";
+import { residencyCalls } from "./residency.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
 import { signalFileCalls } from "./signal_file.ts";
@@ -90,7 +93,10 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...inotifyCalls,
     ...eventCalls,
     ...socketCalls,
-    ...memoryCalls,
+    ...mappingCalls,
+    ...remapCalls,
+    ...adviceCalls,
+    ...residencyCalls,
     ...protectionCalls,
     ...processCalls,
     ...threadCalls,
