@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { FdTable, HostFile, HostPaths, O } from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
-import { addressSpaceState } from "../../src/linux/address_space.ts";
+import { addressSpaceState } from "../../src/linux/address_space_state.ts";
 import type { Linux } from "../../src/linux/linux.ts";
 import type { Registers } from "../../src/linux/registers.ts";
 import { mappingCalls } from "../../src/linux/syscalls/mmap.ts";

@@ -153,7 +153,7 @@ export const adviceCalls: SyscallTable = {
       }
     }
     if (advice === MADV_DONTNEED) {
-      if (space.hasDevice(va, length)) return -ERRNO.EINVAL;
+      if (space.outer.hasDevice(va, length)) return -ERRNO.EINVAL;
       const areas = space.areas.within(va, va + length);
       const isFrom = areas.filter(({ kind }) =>
         kind === "file" || kind === "program"

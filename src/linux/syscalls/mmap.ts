@@ -8,9 +8,9 @@
 import { ERRNO } from "../../kvm/mod.ts";
 import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
 import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
-import { pageCeil } from "../address_space.ts";
 import { movedBy, sourceOf } from "../area_source.ts";
 import type { Linux } from "../linux.ts";
+import { LOWEST_VA, pageCeil } from "../space_layout.ts";
 import type { SyscallTable } from "./mod.ts";
 import { isAligned } from "./ranges.ts";
 
@@ -42,11 +42,11 @@ function place(
       space.areas.overlaps(hint, hint + lengthBytes)
     ) return -ERRNO.EEXIST;
     // As Linux refuses what is below vm.mmap_min_addr, even to root with it.
-    return hint < 0x1_0000 ? -ERRNO.EPERM : hint;
+    return hint < LOWEST_VA ? -ERRNO.EPERM : hint;
   }
   const wish = pageCeil(hint);
   if (
-    wish >= 0x1_0000 && wish + lengthBytes <= USER_END_VA &&
+    wish >= LOWEST_VA && wish + lengthBytes <= USER_END_VA &&
     !space.areas.overlaps(wish, wish + lengthBytes)
   ) return wish;
   const free = space.findFree(lengthBytes);

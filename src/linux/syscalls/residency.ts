@@ -6,9 +6,9 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import { PAGE_BYTES } from "../../vmm/mod.ts";
-import { pageCeil } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
+import { pageCeil } from "../space_layout.ts";
 import type { SyscallTable } from "./mod.ts";
 import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
 import { nextStep } from "./steps.ts";
