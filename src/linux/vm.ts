@@ -35,8 +35,9 @@ import {
   QUIESCE_TIMEOUT_MS,
   tooLate,
 } from "./devices.ts";
+import { Dispatcher, type SaveAnswer } from "./dispatcher.ts";
 import { Hardware } from "./hardware.ts";
-import { Linux, type SaveAnswer } from "./linux.ts";
+import { Linux } from "./linux.ts";
 import { MachineSaver } from "./machine_state.ts";
 import type { ProgramParts } from "./program_parts.ts";
 import { findSaved } from "./find_saved.ts";
@@ -118,17 +119,19 @@ export class Vm {
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
       cpuid: () => hardware.vcpu.getCpuid(),
     }, {
-      tracer: options.tracer,
       strict: options.strict,
       warn: options.warn,
       console: options.console,
       onStop: onStop && ((signal) => onStop(this, signal)),
+    });
+    const dispatcher = new Dispatcher(this.#linux, {
+      tracer: options.tracer,
       onSave: onSave && (() => this.#answerSave(onSave)),
     });
     this.#machine = new Machine(
       hardware.vcpu,
       hardware.memory,
-      this.#linux,
+      dispatcher,
       parts.devices.bus,
     );
   }

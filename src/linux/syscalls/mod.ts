@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { SyscallHandler } from "../linux.ts";
+import type { Linux } from "../linux.ts";
+import type { Registers } from "../registers.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls, attributePartly } from "./attributes.ts";
 import { capabilityCalls } from "./capabilities.ts";
@@ -41,6 +42,9 @@ import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls } from "./time.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
+
+/** A system call: its result, a negative errno, or one of `call_results.ts`. */
+export type SyscallHandler = (linux: Linux, args: Registers) => number;
 
 /** Handlers by name. */
 export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
