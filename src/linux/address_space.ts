@@ -7,13 +7,7 @@
  * @module
  */
 
-import * as v from "valibot";
-import {
-  type Component,
-  count as address,
-  type Dump,
-  type StateSchema,
-} from "../state/mod.ts";
+import type { Component, Dump } from "../state/mod.ts";
 import type { OpenFile } from "../devices/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import {
@@ -24,96 +18,34 @@ import {
   type PageTables,
   PROT,
   USER_END_VA,
-  VmError,
 } from "../vmm/mod.ts";
-import { AreaMemory, areaMemoryFields } from "./area_memory.ts";
-import { type Area, type AreaKind, AreaList, commits } from "./areas.ts";
 import {
-  type AreaSource,
-  areaSourceField,
-  movedBy,
-  type SourceFile,
-  sourcesField,
-} from "./area_source.ts";
-import { MappedFiles, mappedFilesField } from "./mapped_files.ts";
-import { VDSO_END_VA, VDSO_SPAN_BYTES } from "./vdso/layout.ts";
-
-/** Lowest address that a program may map (Linux: vm.mmap_min_addr). */
-const LOWEST_VA = 0x1_0000;
-
-/** Where mappings are placed from, downwards. */
-const MMAP_TOP_VA = 0x7fff_0000_0000;
-
-/** First address after the stack; the vDSO is above it. */
-export const STACK_TOP_VA: number = VDSO_END_VA - VDSO_SPAN_BYTES;
-
-/** How large the stack may grow (RLIMIT_STACK). */
-export const STACK_BYTES = 8 * 1024 * 1024;
-
-/** How much of the stack is populated from the start. */
-const STACK_EAGER_BYTES = 256 * 1024;
-
-/** Rounds up to whole pages. */
-export function pageCeil(bytes: number): number {
-  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
-}
-
-/** Most areas that a program may have (Linux: vm.max_map_count). */
-const MAX_AREAS = 65530;
-
-/** How an address space travels. */
-export const addressSpaceState = {
-  kind: "address-space",
-  version: 5,
-  schema: v.object({
-    areas: v.pipe(
-      v.array(v.object({
-        start: address,
-        end: address,
-        prot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7)),
-        kind: v.picklist([
-          "program",
-          "heap",
-          "stack",
-          "anonymous",
-          "file",
-          "beyond",
-          "device",
-          "vdso",
-          "vvar",
-          "shared",
-        ]),
-        lazy: v.exactOptional(v.literal(true)),
-        gpa: v.exactOptional(address),
-        source: v.exactOptional(areaSourceField),
-      })),
-      // A split may have made one or two more.
-      v.maxLength(MAX_AREAS + 2),
-    ),
-    ...areaMemoryFields,
-    files: mappedFilesField,
-    /** Files that pages were read from. */
-    sources: sourcesField,
-    brkStart: address,
-    brk: address,
-  }),
-  // Version 2 added areas that devices answer, version 3 those of the vDSO,
-  // version 4 shared files, version 5 which files pages were read from.
-  upgrades: {
-    1: (old: unknown) => old,
-    2: (old: unknown) => old,
-    3: (old: unknown) => ({ ...old as object, files: [] }),
-    4: (old: unknown) => ({ ...old as object, sources: [] }),
-  },
-} satisfies StateSchema<unknown>;
-
-/** The state of an address space, version 5. */
-export type AddressSpaceStateV5 = v.InferOutput<
-  typeof addressSpaceState.schema
->;
-
-/** Whether a device claims all of a range of physical addresses. */
-export type IsDevice = (gpa: number, lengthBytes: number) => boolean;
+  addressSpaceState,
+  type AddressSpaceStateV5,
+  areasOf,
+  type IsDevice,
+  stateOfAreas,
+} from "./address_space_state.ts";
+import { AreaMemory } from "./area_memory.ts";
+import { type AreaSource, movedBy } from "./area_source.ts";
+import {
+  allows,
+  type Area,
+  type AreaKind,
+  AreaList,
+  commits,
+  MAX_AREAS,
+} from "./areas.ts";
+import { MappedFiles } from "./mapped_files.ts";
+import { OuterAreas } from "./outer_areas.ts";
+import {
+  LOWEST_VA,
+  MMAP_TOP_VA,
+  pageCeil,
+  STACK_BYTES,
+  STACK_EAGER_BYTES,
+} from "./space_layout.ts";
+import { VDSO_END_VA } from "./vdso/layout.ts";
 
 /** The address space of the program. */
 export class AddressSpace implements Component {
@@ -130,9 +62,10 @@ export class AddressSpace implements Component {
 
   /** Files that the program shares. */
   readonly files: MappedFiles;
+  /** Those of the areas that lead out of memory. */
+  readonly outer: OuterAreas;
 
   readonly #behind: AreaMemory;
-  readonly #memory: Memory;
   readonly #memoryBytes: number;
   #brkStart = 0;
   #brk = 0;
@@ -153,64 +86,11 @@ export class AddressSpace implements Component {
     this.#memoryBytes = memory.sizeBytes;
     this.tables = this.#behind.tables;
     this.blocks = this.#behind.blocks;
-    this.#memory = memory;
     this.files = new MappedFiles(memory.files, state?.files);
-    if (state) this.#load(state, isDevice);
-  }
-
-  #load(state: AddressSpaceStateV5, isDevice: IsDevice): void {
-    let last = 0;
-    for (const area of state.areas) {
-      if (
-        area.start < last || area.end <= area.start || area.end > USER_END_VA ||
-        area.start % PAGE_BYTES !== 0 || area.end % PAGE_BYTES !== 0
-      ) {
-        throw new VmError(
-          "VM_MEMORY",
-          `Cannot restore the address space: area 0x${
-            area.start.toString(16)
-          } is out of place`,
-        );
-      }
-      const { kind, gpa, start, end } = area;
-      const leadsOn = kind === "device" || kind === "shared";
-      const isThere = (gpa: number, bytes: number) => {
-        if (gpa % PAGE_BYTES !== 0) return false;
-        if (kind === "device") return isDevice(gpa, bytes);
-        const file = this.files.find(gpa);
-        return file !== undefined &&
-          gpa + bytes <= file.gpa + file.lengthBytes &&
-          (file.isWritable || (area.prot & PROT.write) === 0);
-      };
-      if (
-        leadsOn !== (gpa !== undefined) ||
-        (gpa !== undefined && !isThere(gpa, end - start))
-      ) {
-        throw new VmError(
-          "VM_MEMORY",
-          `Cannot restore the address space: area 0x${
-            start.toString(16)
-          } leads to a ${
-            kind === "shared" ? "file" : "device"
-          } that is not there`,
-        );
-      }
-      last = area.end;
-      const { source, ...rest } = area;
-      const file = source && state.sources[source.file];
-      if (source && !file) {
-        throw new VmError(
-          "VM_MEMORY",
-          `Cannot restore the address space: area 0x${
-            start.toString(16)
-          } is of a file that is not there`,
-        );
-      }
-      this.areas.insert(
-        source && file
-          ? { ...rest, source: { file, offset: source.offset } }
-          : rest,
-      );
+    this.outer = new OuterAreas(memory, this.tables, this.areas, this.files);
+    if (!state) return;
+    for (const area of areasOf(state, this.files, isDevice)) {
+      this.areas.insert(area);
     }
     this.#brkStart = state.brkStart;
     this.#brk = state.brk;
@@ -218,25 +98,8 @@ export class AddressSpace implements Component {
 
   /** Answers with the areas and which memory is behind them. */
   dump(): Dump {
-    const sources: SourceFile[] = [];
-    // There may be as many files as areas.
-    const indexes = new Map<string, number>();
-    const indexOf = (file: SourceFile) => {
-      const key = `${file.device} ${file.inode} ${file.path}`;
-      const at = indexes.get(key) ?? sources.push(file) - 1;
-      indexes.set(key, at);
-      return at;
-    };
     const state: AddressSpaceStateV5 = {
-      areas: this.areas.all.map(({ source, ...area }) =>
-        source
-          ? {
-            ...area,
-            source: { file: indexOf(source.file), offset: source.offset },
-          }
-          : area
-      ),
-      sources,
+      ...stateOfAreas(this.areas.all),
       files: this.files.state(),
       brkStart: this.#brkStart,
       brk: this.#brk,
@@ -364,34 +227,6 @@ export class AddressSpace implements Component {
     return va;
   }
 
-  /** Whether a file in a range may not be written, and so not be mapped so. */
-  isReadOnly(va: number, lengthBytes: number): boolean {
-    return this.areas.within(va, va + lengthBytes).some((area) =>
-      area.kind === "shared" && !this.files.find(area.gpa!)?.isWritable
-    );
-  }
-
-  /**
-   * Where a byte of a shared file is on the host, for the kernel alone, and how
-   * many follow it; `undefined` where there is none, or it may not be used so.
-   */
-  shared(
-    va: number,
-    write: boolean,
-  ): { host: number; lengthBytes: number } | undefined {
-    const area = this.areas.find(va);
-    if (area?.kind !== "shared") return undefined;
-    if (!allows(area, write ? PROT.write : PROT.read)) return undefined;
-    const host = this.#memory.files.hostAddress(area.gpa! + (va - area.start));
-    return host === 0 ? undefined : { host, lengthBytes: area.end - va };
-  }
-
-  /** Whether any address in a range is a device's. */
-  hasDevice(va: number, lengthBytes: number): boolean {
-    return this.areas.within(va, va + lengthBytes)
-      .some(({ kind }) => kind === "device");
-  }
-
   /** The highest place that is free for `lengthBytes`; -1 when there is none. */
   findFree(lengthBytes: number): number {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
@@ -414,15 +249,7 @@ export class AddressSpace implements Component {
     const start = Math.max(area.start, block);
     const end = Math.min(area.end, block + BLOCK_BYTES);
     if (area.gpa !== undefined) {
-      const last = area.kind === "shared"
-        ? this.files.endGpa(area.gpa) - area.gpa + area.start
-        : Infinity;
-      if (va >= last) return false;
-      for (let at = start; at < Math.min(end, last); at += PAGE_BYTES) {
-        const gpa = area.gpa + (at - area.start);
-        this.tables.mapDevicePage(at, gpa, area.prot);
-      }
-      return true;
+      return this.outer.populate(area, va, start, end);
     }
     this.#behind.populateTouched(start, end, area.prot);
     return true;
@@ -435,22 +262,6 @@ export class AddressSpace implements Component {
     if (area.kind === "beyond") return true;
     return area.kind === "shared" &&
       va - area.start + area.gpa! >= this.files.endGpa(area.gpa!);
-  }
-
-  /**
-   * Forgets the pages that shared files do not have any more, so that an access
-   * faults; whether there is any such page.
-   */
-  forgetBeyondFiles(): boolean {
-    let isAny = false;
-    for (const area of this.areas.all) {
-      if (area.kind !== "shared") continue;
-      const from = area.start + this.files.endGpa(area.gpa!) - area.gpa!;
-      if (from >= area.end) continue;
-      this.#forgetPages(area, Math.max(from, area.start), area.end);
-      isAny = true;
-    }
-    return isAny;
   }
 
   /**
@@ -472,32 +283,12 @@ export class AddressSpace implements Component {
     const leading = areas.filter(({ gpa }) => gpa !== undefined)
       .map((area) => ({ ...area }));
     this.areas.remove(va, end);
-    for (const area of leading) this.#forgetPages(area, va, end);
+    for (const area of leading) this.outer.forget(area, va, end);
     if (givesUp && leading.length > 0) this.files.keepOnly(this.areas.all);
     for (const [from, to] of spans) {
       this.#behind.release(from, to, (a, b) => this.areas.overlaps(a, b));
     }
     return 0;
-  }
-
-  /** Forgets the pages of a device's or a file's area between two addresses. */
-  #forgetPages(area: Area, start: number, end: number): void {
-    const from = Math.max(area.start, start);
-    const to = Math.min(area.end, end);
-    for (let va = from; va < to;) {
-      const block = Math.floor(va / BLOCK_BYTES) * BLOCK_BYTES;
-      // A device may claim far more than was ever touched.
-      if (this.tables.isBlockFresh(va)) va = block + BLOCK_BYTES;
-      else {
-        this.tables.unmapDevicePage(va);
-        va += PAGE_BYTES;
-      }
-    }
-    if (area.kind === "device") this.#memory.dropDeviceTranslations();
-    else {
-      const gpa = area.gpa! + (from - area.start);
-      this.#memory.files.dropTranslations(gpa, to - from);
-    }
   }
 
   /**
@@ -516,7 +307,7 @@ export class AddressSpace implements Component {
       // newly allowed is found when a stale entry faults.
       const revokes = (area.prot & ~prot) !== 0;
       // Its pages are found anew, with what is allowed then.
-      if (area.gpa !== undefined) this.#forgetPages(area, from, to);
+      if (area.gpa !== undefined) this.outer.forget(area, from, to);
       else this.#behind.protect(from, to, prot, revokes);
     }
     if (end > va) this.areas.protect(va, end, prot);
@@ -595,10 +386,4 @@ export class AddressSpace implements Component {
   resident(va: number, pages: Uint8Array): void {
     this.#behind.resident(va, pages);
   }
-}
-
-/** Whether an area may be used so. */
-function allows({ prot }: Area, access: number): boolean {
-  // The CPU cannot refuse reads of what may be written or executed.
-  return access === PROT.read ? prot !== PROT.none : (prot & access) === access;
 }

@@ -7,6 +7,9 @@
 import { PROT } from "../vmm/mod.ts";
 import { type AreaSource, isSameFile, movedBy } from "./area_source.ts";
 
+/** Most areas that a program may have (Linux: vm.max_map_count). */
+export const MAX_AREAS = 65530;
+
 /** What an area is for. */
 export type AreaKind =
   | "program"
@@ -216,4 +219,10 @@ export class AreaList {
 export function commits({ prot, kind, lazy }: Area): boolean {
   return (prot & PROT.write) !== 0 && kind !== "stack" && kind !== "device" &&
     kind !== "shared" && !lazy;
+}
+
+/** Whether an area may be used so. */
+export function allows({ prot }: Area, access: number): boolean {
+  // The CPU cannot refuse reads of what may be written or executed.
+  return access === PROT.read ? prot !== PROT.none : (prot & access) === access;
 }

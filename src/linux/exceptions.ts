@@ -93,7 +93,7 @@ export class Exceptions {
     }
     // Which page it was is not known: KVM says nothing of it. The access is made
     // again, and faults.
-    if (this.#linux.space.forgetBeyondFiles() && !this.#isRepeated()) {
+    if (this.#linux.space.outer.forgetBeyondFiles() && !this.#isRepeated()) {
       return OUTCOME.run;
     }
     const signaled = {

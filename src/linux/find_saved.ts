@@ -4,7 +4,12 @@
  * @module
  */
 
-import { type ByteSource, ImageFile } from "../state/mod.ts";
+import {
+  type ByteSource,
+  ImageFile,
+  openOrigin,
+  parseEnd,
+} from "../state/mod.ts";
 import { mapImageFile } from "../vmm/mod.ts";
 import { Hardware } from "./hardware.ts";
 import { findDevices } from "./restore_devices.ts";
@@ -37,13 +42,22 @@ type Found = Pick<FoundVm, "hardware" | "parts" | "image" | "digest">;
 /**
  * Finds all that a VM is restored from; nothing outside of it is changed.
  *
- * @param from the path of an image, or its bytes
- * @throws {ImageError}, {FilesError}, {VmError}, {KvmError}; the signal's reason
+ * @param from the path of an image, a URL that it can be read from, or its bytes
+ * @throws {ImageError}, {FilesError}, {VmError}, {KvmError}, {TransportError};
+ * the signal's reason
  */
 export async function findSaved(
-  from: string | ReadableStream<Uint8Array> | ByteSource,
+  from: string | URL | ReadableStream<Uint8Array> | ByteSource,
   options: RestoreOptions,
 ): Promise<FoundVm> {
+  if (typeof from === "string" || from instanceof URL) {
+    const end = parseEnd(from);
+    if (end.scheme !== "file") {
+      await using origin = await openOrigin(from, options);
+      return await findSaved(origin.readable, options);
+    }
+    from = end.path;
+  }
   options.signal?.throwIfAborted();
   using owned = new DisposableStack();
   using source = new DisposableStack();

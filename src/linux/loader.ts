@@ -7,16 +7,12 @@
 import type { AreaSource } from "./area_source.ts";
 import type { AreaKind } from "./areas.ts";
 import { PAGE_BYTES, PROT, USER_END_VA } from "../vmm/mod.ts";
-import {
-  type AddressSpace,
-  pageCeil,
-  STACK_BYTES,
-  STACK_TOP_VA,
-} from "./address_space.ts";
+import type { AddressSpace } from "./address_space.ts";
 import { type ElfProgram, readElf } from "./elf.ts";
 import { ProgramError } from "./errors.ts";
 import { openExecutable, openInterpreter, type Word } from "./find_program.ts";
 import type { ProgramFile, ProgramOpener } from "./program_file.ts";
+import { pageCeil, STACK_BYTES, STACK_TOP_VA } from "./space_layout.ts";
 import { UserMemory } from "./user_memory.ts";
 import { mapVdso } from "./vdso/map.ts";
 

@@ -5,9 +5,10 @@
  */
 
 export { CREATOR, VERSION } from "./creator.ts";
+export type { SaveAnswer } from "./dispatcher.ts";
 export { ProgramError, type ProgramErrorCode } from "./errors.ts";
 export { SIGNAL, type Signaled, signalName } from "./faults.ts";
-export type { ExitStatus, SaveAnswer } from "./linux.ts";
+export type { ExitStatus } from "./linux.ts";
 export { type Offer, offerOfImage, reasonsAgainst } from "./preflight.ts";
 export { loadDevice } from "./load_device.ts";
 export { syscallName } from "./syscall_numbers.ts";

@@ -29,7 +29,7 @@ import {
   probeSyscall,
   vcpuState,
 } from "../vmm/mod.ts";
-import { addressSpaceState } from "./address_space.ts";
+import { addressSpaceState } from "./address_space_state.ts";
 import { Hardware } from "./hardware.ts";
 import { devicesState } from "./devices_state.ts";
 import { checkMachine, machineState } from "./machine_state.ts";

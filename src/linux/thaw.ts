@@ -36,11 +36,11 @@ import {
   type VcpuStateV1,
   VmError,
 } from "../vmm/mod.ts";
+import { AddressSpace } from "./address_space.ts";
 import {
-  AddressSpace,
   addressSpaceState,
   type AddressSpaceStateV5,
-} from "./address_space.ts";
+} from "./address_space_state.ts";
 import { Devices } from "./devices.ts";
 import type { Hardware } from "./hardware.ts";
 import {

@@ -102,7 +102,7 @@ export class UserMemory {
 
   /** Copies from or to a shared file; how many bytes, 0 where there is none. */
   #copyShared(va: number, bytes: Uint8Array, write: boolean): number {
-    const found = this.#space.shared(va, write);
+    const found = this.#space.outer.shared(va, write);
     if (!found) return 0;
     const { files } = this.#memory;
     const part = bytes.subarray(0, found.lengthBytes) as Uint8Array<
@@ -226,7 +226,7 @@ export class UserMemory {
     for (let done = 0; done < lengthBytes;) {
       const gpa = this.translate(va + done, io.into);
       if (gpa < 0) {
-        const found = this.#space.shared(va + done, io.into);
+        const found = this.#space.outer.shared(va + done, io.into);
         if (!found) {
           io.isCut = true;
           return false;

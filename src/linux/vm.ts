@@ -4,45 +4,34 @@
  * @module
  */
 
-import { FilesSaver, PendingSaver, terminalOf } from "../devices/mod.ts";
 import {
   AtomicFile,
   type ByteSource,
-  type Component,
-  type ImageFile,
   type ImageSink,
   type ImageSummary,
-  openOrigin,
   openTarget,
   parseEnd,
   readableImage,
   writeImage,
 } from "../state/mod.ts";
-import {
-  Machine,
-  MemorySaver,
-  probeSyscall,
-  VcpuSaver,
-  VmError,
-  type VmState,
-} from "../vmm/mod.ts";
+import { Machine, VmError, type VmState } from "../vmm/mod.ts";
+import { componentsOf } from "./components.ts";
 import { CREATOR } from "./creator.ts";
-import { loadFresh } from "./fresh.ts";
 import {
   Devices,
   type FrozenDevices,
   nameDevices,
   QUIESCE_TIMEOUT_MS,
-  tooLate,
 } from "./devices.ts";
-import { Hardware } from "./hardware.ts";
-import { Linux, type SaveAnswer } from "./linux.ts";
-import { MachineSaver } from "./machine_state.ts";
-import type { ProgramParts } from "./program_parts.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Execution } from "./execution.ts";
 import { findSaved } from "./find_saved.ts";
+import { loadFresh } from "./fresh.ts";
+import { Hardware } from "./hardware.ts";
+import { Linux } from "./linux.ts";
 import { offerOf } from "./preflight.ts";
+import type { ProgramParts } from "./program_parts.ts";
 import { CODE, sentBy } from "./signals/info.ts";
-import { settlesWithin } from "./time_limit.ts";
 import { nominalTscRate } from "./vdso/tsc_source.ts";
 import type {
   CommonOptions,
@@ -85,22 +74,7 @@ export class Vm {
   readonly #machine: Machine;
   readonly #linux: Linux;
   readonly #options: CommonOptions;
-  /** The image that memory is mapped from, while it is checked. */
-  #checking: Promise<void> | undefined;
-  readonly #closing = new AbortController();
-  #ended = Promise.withResolvers<VmEnd>();
-  /** What the check of the image found, when it found damage. */
-  #failure: unknown;
-  /** The last save; one waits for the other. */
-  #saving: Promise<unknown> = Promise.resolve();
-  /** Whether components are being dumped: nothing runs then. */
-  #isDumping = false;
-  /** Whether it is to run once nothing is being dumped any more. */
-  #wantsRunning = false;
-  /** Whether the program's own SAVE() is being answered. */
-  #inSave = false;
-  /** Whether it goes on elsewhere, and must never go on here. */
-  #hasMoved = false;
+  readonly #execution: Execution;
 
   private constructor(
     hardware: Hardware,
@@ -118,18 +92,25 @@ export class Vm {
       ids: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
       cpuid: () => hardware.vcpu.getCpuid(),
     }, {
-      tracer: options.tracer,
       strict: options.strict,
       warn: options.warn,
       console: options.console,
       onStop: onStop && ((signal) => onStop(this, signal)),
-      onSave: onSave && (() => this.#answerSave(onSave)),
+    });
+    const dispatcher = new Dispatcher(this.#linux, {
+      tracer: options.tracer,
+      onSave: onSave && (() => this.#execution.answerSave(() => onSave(this))),
     });
     this.#machine = new Machine(
       hardware.vcpu,
       hardware.memory,
-      this.#linux,
+      dispatcher,
       parts.devices.bus,
+    );
+    this.#execution = new Execution(
+      this.#machine,
+      this.#linux,
+      options.console,
     );
   }
 
@@ -187,14 +168,6 @@ export class Vm {
     from: string | URL | ReadableStream<Uint8Array> | ByteSource,
     options: RestoreOptions = {},
   ): Promise<PreparedVm> {
-    if (typeof from === "string" || from instanceof URL) {
-      const end = parseEnd(from);
-      if (end.scheme !== "file") {
-        await using origin = await openOrigin(from, options);
-        return await Vm.prepare(origin.readable, options);
-      }
-      from = end.path;
-    }
     const found = await findSaved(from, options);
     const { hardware, owned, source, image, digest } = found;
     const { files, ...parts } = found.parts;
@@ -212,7 +185,7 @@ export class Vm {
         owned.move();
         if (image) {
           source.move();
-          vm.#checkWhileRunning(image);
+          vm.#execution.check(image);
         }
         return vm;
       },
@@ -223,29 +196,14 @@ export class Vm {
     };
   }
 
-  /** Checks the rest of a large image; a damaged one stops the VM. */
-  #checkWhileRunning(image: ImageFile): void {
-    this.#checking = image.verifyData({ signal: this.#closing.signal })
-      .catch((error) => {
-        if (this.#closing.signal.aborted) return;
-        this.#failure ??= error;
-        // Not awaited: what runs may be waiting for this check.
-        void this.#pauseMachine();
-      })
-      .finally(() => image[Symbol.dispose]());
-  }
-
   /** The state that the VM is in. */
   get state(): VmState {
-    return this.#machine.lifecycle.state;
+    return this.#execution.state;
   }
 
   /** How it ended, when it has; not when it failed. */
   get end(): VmEnd | undefined {
-    if (this.state !== "stopped") return undefined;
-    return this.#linux.savedAndStopped
-      ? { kind: "saved" }
-      : this.#linux.exitStatus;
+    return this.#execution.end;
   }
 
   /** The signal that stopped its program; it goes on when SIGCONT comes. */
@@ -273,81 +231,12 @@ export class Vm {
    * the image it came from turns out to be damaged; what `onSave` threw
    */
   run(): Promise<VmEnd> {
-    // Before it runs: it may be paused again before this returns.
-    this.#wantsRunning = true;
-    try {
-      if (!this.#isDumping) this.#resume();
-    } catch (error) {
-      this.#wantsRunning = this.state === "running";
-      return Promise.reject(error);
-    }
-    return this.#ended.promise.then((end) => end);
-  }
-
-  #resume(): void {
-    this.#machine.lifecycle.require("run", "created", "paused");
-    if (this.#failure !== undefined) throw this.#failure;
-    const { fds } = this.#linux;
-    fds.locks.takeBack(fds.files());
-    this.#linux.clock.start();
-    terminalOf(this.#options.console)?.enter();
-    this.#machine.run().then(
-      () => this.#onSettled(),
-      (error) => this.#onFailed(error),
-    );
-  }
-
-  #onSettled(): void {
-    this.#leaveTerminal();
-    if (this.#failure !== undefined) return this.#onFailed(this.#failure);
-    this.#linux.clock.stop();
-    if (!this.end) return;
-    this.#linux.devices.end();
-    // Others may wait for its files: for a lock, or for the end of a pipe. A save
-    // that is given up for a kill may read them still.
-    const isRead = this.#isDumping && this.end.kind !== "saved";
-    if (!isRead) this.#linux.fds.closeAll();
-    void this.#resolveEnded(this.end);
-  }
-
-  async #resolveEnded(end: VmEnd): Promise<void> {
-    await this.#checking;
-    if (this.#failure === undefined) this.#ended.resolve(end);
-    else this.#onFailed(this.#failure);
-  }
-
-  #onFailed(error: unknown): void {
-    this.#linux.clock.stop();
-    this.#wantsRunning = false;
-    this.#ended.promise.catch(() => {}); // whoever ran it has one of their own
-    this.#ended.reject(error);
-    // It may go on after a save that failed, with a promise of its own.
-    if (this.state === "paused" && this.#failure === undefined) {
-      this.#ended = Promise.withResolvers();
-    } else if (this.state !== "stopped") {
-      this.#machine.lifecycle.enter("stopped");
-    }
-    if (this.state === "stopped") this.#linux.devices.end();
-    this.#leaveTerminal();
-  }
-
-  /** Gives the terminal back as it was, until the program runs again. */
-  #leaveTerminal(): void {
-    const isOver = this.state === "stopped";
-    terminalOf(this.#options.console)?.leave(isOver);
+    return this.#execution.run();
   }
 
   /** Stops between two instructions; nothing to do unless it is running. */
-  async pause(): Promise<void> {
-    this.#wantsRunning = false;
-    await this.#pauseMachine();
-  }
-
-  async #pauseMachine(): Promise<void> {
-    // From within onSave the vCPU is stopped already, and stays so afterwards.
-    if (this.#inSave) return this.#machine.requestPause();
-    await this.#machine.pause();
-    if (this.state === "paused") this.#linux.clock.stop();
+  pause(): Promise<void> {
+    return this.#execution.pause();
   }
 
   /**
@@ -380,15 +269,8 @@ export class Vm {
    * Ends the program from outside, and gives up a save that is under way;
    * {@linkcode run}'s promise settles.
    */
-  async kill(): Promise<void> {
-    this.#closing.abort();
-    this.#machine.abandonDevices();
-    // It may have been run again meanwhile.
-    do await this.pause(); while (this.state === "running" && !this.#inSave);
-    if (this.state === "stopped") return;
-    this.#linux.terminate();
-    this.#machine.lifecycle.enter("stopped");
-    this.#onSettled();
+  kill(): Promise<void> {
+    return this.#execution.kill();
   }
 
   /**
@@ -424,14 +306,14 @@ export class Vm {
         ...to,
         signal,
       });
-    return readableImage(write, this.#giveUp(to?.signal));
+    return readableImage(write, this.#execution.giveUp(to?.signal));
   }
 
   async #saveTo(
     to: string | URL,
     options: SaveOptions,
   ): Promise<ImageSummary> {
-    const signal = this.#giveUp(options.signal);
+    const signal = this.#execution.giveUp(options.signal);
     return await this.freeze(async (frozen) => {
       const end = parseEnd(to);
       await using target = end.scheme === "file"
@@ -458,156 +340,45 @@ export class Vm {
     use: (frozen: FrozenVm) => Promise<T>,
     options: HoldOptions = {},
   ): Promise<T> {
-    const done = this.#saving.then(() => this.#freeze(use, options));
-    this.#saving = done.catch(() => {});
-    return done;
-  }
-
-  async #freeze<T>(
-    use: (frozen: FrozenVm) => Promise<T>,
-    options: HoldOptions,
-  ): Promise<T> {
-    const { lifecycle } = this.#machine;
-    lifecycle.require("save", "created", "running", "paused");
-    // What is saved must not be damage that a new checksum makes good.
-    if (this.#checking) await this.#checking;
-    if (this.#failure !== undefined) throw this.#failure;
-    // Within onSave it is not stopped yet: a second copy would run elsewhere.
-    if (this.#hasMoved) {
-      throw new VmError(
-        "VM_STATE",
-        "Cannot save the VM: it was saved already, to go on elsewhere",
-      );
-    }
-    this.#isDumping = true;
-    try {
-      if (this.state === "running" && !this.#inSave) {
-        await this.#pauseToSave(options);
-        // The program may have ended meanwhile.
-        lifecycle.require("save", "paused");
-      }
-      this.#machine.settle();
+    return this.#execution.hold(async () => {
       const devices = await this.#linux.devices.freeze({
         timeoutMs: options.quiesceTimeoutMs ?? QUIESCE_TIMEOUT_MS,
-        signal: this.#giveUp(options.signal),
+        signal: this.#execution.giveUp(options.signal),
       });
-      const { fds } = this.#linux;
-      return await use({
-        signal: this.#closing.signal,
-        write: async (sink, options = {}) => {
-          const signal = this.#giveUp(options.signal);
-          const components = this.#components(options, devices, signal);
-          const image = { creator: CREATOR, signal };
-          return await writeImage(components, sink, image);
-        },
-        offer: (options = {}) =>
-          offerOf(this.#components(options, devices, this.#closing.signal)),
-        lendLocks: () => fds.locks.lend(fds.files()),
-        takeLocksBack: () => fds.locks.takeBack(fds.files()),
-        stop: () => this.#stopAsSaved(),
-        pause: () => void this.pause(),
-      });
-    } finally {
-      this.#isDumping = false;
-      const stands = this.state === "created" || this.state === "paused";
-      if (this.#wantsRunning && stands && this.#failure === undefined) {
-        this.#resume();
-      }
-    }
+      return await use(this.#frozen(devices));
+    }, options);
   }
 
-  /** Pauses, but for a device that never answers. */
-  async #pauseToSave(
-    { quiesceTimeoutMs = QUIESCE_TIMEOUT_MS, signal }: HoldOptions,
-  ): Promise<void> {
-    const paused = this.#pauseMachine();
-    let device: string | undefined;
-    try {
-      const either = this.#giveUp(signal);
-      if (await settlesWithin(paused, quiesceTimeoutMs, either)) return;
-      device = this.#machine.awaitedDevice;
-      if (device === undefined) return await paused;
-      throw tooLate(device, quiesceTimeoutMs);
-    } finally {
-      if (this.state === "running") {
-        paused.catch(() => {});
-        // Unless somebody else wants it paused, it goes on.
-        const goesOn = this.#wantsRunning && this.#failure === undefined;
-        if (goesOn) this.#machine.cancelPause();
-      }
-    }
-  }
-
-  /** Aborts when the VM is ended, or when `signal` does. */
-  #giveUp(signal?: AbortSignal): AbortSignal {
-    const closing = this.#closing.signal;
-    return signal ? AbortSignal.any([signal, closing]) : closing;
-  }
-
-  #stopAsSaved(): void {
-    if (this.end) return;
-    this.#hasMoved = true;
-    // The loop that awaits onSave stops when it is told so.
-    if (this.#inSave) return;
-    this.#linux.savedAndStopped = true;
-    this.#machine.lifecycle.enter("stopped");
-    this.#onSettled();
-  }
-
-  /** Every component, in the order of an image. */
-  #components(
-    options: StreamSaveOptions,
-    devices: FrozenDevices,
-    signal: AbortSignal,
-  ): Component[] {
-    const { kvm, vcpu, memory } = this.#hardware;
-    const linux = this.#linux;
-    return [
-      new MachineSaver(memory.sizeBytes, probeSyscall(kvm)),
-      new VcpuSaver(vcpu, kvm.msrIndexList()),
-      linux.space,
-      linux.process,
-      linux.clock,
-      new PendingSaver(() => linux.pending()),
-      new FilesSaver(linux.fds, this.#options.console, {
-        carry: options.carryFiles,
+  /** What can be done with it while it is held still. */
+  #frozen(devices: FrozenDevices): FrozenVm {
+    const closing = this.#execution.giveUp();
+    const { console } = this.#options;
+    const { fds } = this.#linux;
+    const components = (options: StreamSaveOptions, signal: AbortSignal) =>
+      componentsOf(this.#hardware, this.#linux, {
+        ...options,
+        devices,
+        console,
         signal,
-        plugins: devices.files,
-        root: linux.paths.root,
-      }),
-      ...devices.components,
-      new MemorySaver(memory, linux.space.blocks, options.compress),
-    ];
-  }
-
-  async #answerSave(
-    onSave: NonNullable<CommonOptions["onSave"]>,
-  ): Promise<SaveAnswer> {
-    this.#linux.clock.stop();
-    this.#inSave = true;
-    try {
-      const answer = await onSave(this) ?? 0;
-      return this.#hasMoved ? "stop" : answer;
-    } catch (error) {
-      if (!this.#hasMoved) throw error;
-      // It must not go on here, whatever went wrong after it had moved.
-      this.#failure ??= error;
-      return "stop";
-    } finally {
-      // Saves that others began meanwhile read memory, too.
-      for (let last; last !== this.#saving;) await (last = this.#saving);
-      this.#inSave = false;
-      this.#linux.clock.start();
-    }
+      });
+    return {
+      signal: closing,
+      write: async (sink, options = {}) => {
+        const signal = this.#execution.giveUp(options.signal);
+        const image = { creator: CREATOR, signal };
+        return await writeImage(components(options, signal), sink, image);
+      },
+      offer: (options = {}) => offerOf(components(options, closing)),
+      lendLocks: () => fds.locks.lend(fds.files()),
+      takeLocksBack: () => fds.locks.takeBack(fds.files()),
+      stop: () => this.#execution.stopAsSaved(),
+      pause: () => void this.pause(),
+    };
   }
 
   /** Ends the program if it runs, and gives everything back. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
-    this.#machine.abandonDevices();
-    await this.#saving;
-    await this.kill();
-    await this.#checking;
+    await this.#execution[Symbol.asyncDispose]();
     this.#linux.fds.closeAll();
     await this.#linux.devices[Symbol.asyncDispose]();
     this.#linux.paths[Symbol.dispose]();

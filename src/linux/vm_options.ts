@@ -11,7 +11,8 @@ import type {
   ScriptConsole,
 } from "../devices/mod.ts";
 import type { EndOptions, ImageSink, ImageSummary } from "../state/mod.ts";
-import type { ExitStatus, SaveAnswer } from "./linux.ts";
+import type { SaveAnswer } from "./dispatcher.ts";
+import type { ExitStatus } from "./linux.ts";
 import type { Offer } from "./preflight.ts";
 import type { Tracer } from "./trace.ts";
 import type { Vm } from "./vm.ts";

@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import type * as v from "valibot";
 import { clockState, filesState, pendingState } from "../../src/devices/mod.ts";
 import counter from "../../plugins/counter.ts";
-import { addressSpaceState } from "../../src/linux/address_space.ts";
+import { addressSpaceState } from "../../src/linux/address_space_state.ts";
 import { devicesState } from "../../src/linux/devices_state.ts";
 import { Hardware } from "../../src/linux/hardware.ts";
 import { machineState } from "../../src/linux/machine_state.ts";

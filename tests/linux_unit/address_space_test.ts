@@ -1,10 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { ERRNO } from "../../src/kvm/mod.ts";
-import {
-  AddressSpace,
-  type AddressSpaceStateV5,
-} from "../../src/linux/address_space.ts";
+import { AddressSpace } from "../../src/linux/address_space.ts";
+import type { AddressSpaceStateV5 } from "../../src/linux/address_space_state.ts";
 import { OutOfMemoryError } from "../../src/linux/area_memory.ts";
 import {
   BLOCK_BYTES,

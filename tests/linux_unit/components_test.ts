@@ -11,10 +11,8 @@ import {
   pendingState,
   restoreFiles,
 } from "../../src/devices/mod.ts";
-import {
-  AddressSpace,
-  addressSpaceState,
-} from "../../src/linux/address_space.ts";
+import { AddressSpace } from "../../src/linux/address_space.ts";
+import { addressSpaceState } from "../../src/linux/address_space_state.ts";
 import { Process, processState } from "../../src/linux/process.ts";
 import {
   decodePayload,

@@ -6,11 +6,11 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { filesState } from "../../src/devices/mod.ts";
+import { AddressSpace } from "../../src/linux/address_space.ts";
 import {
-  AddressSpace,
   addressSpaceState,
   type AddressSpaceStateV5,
-} from "../../src/linux/address_space.ts";
+} from "../../src/linux/address_space_state.ts";
 import { UserMemory } from "../../src/linux/user_memory.ts";
 import { decodeState, type Dump, toSection } from "../../src/state/mod.ts";
 import {

@@ -15,10 +15,8 @@ import {
   pendingState,
   ScriptConsole,
 } from "../../src/devices/mod.ts";
-import {
-  AddressSpace,
-  addressSpaceState,
-} from "../../src/linux/address_space.ts";
+import { AddressSpace } from "../../src/linux/address_space.ts";
+import { addressSpaceState } from "../../src/linux/address_space_state.ts";
 import { Devices } from "../../src/linux/devices.ts";
 import { devicesState } from "../../src/linux/devices_state.ts";
 import { machineState } from "../../src/linux/machine_state.ts";

@@ -7,10 +7,10 @@
 import { assertEquals } from "@std/assert";
 import { FdTable, HostFile, HostPaths, O } from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
-import { addressSpaceState } from "../../src/linux/address_space.ts";
+import { addressSpaceState } from "../../src/linux/address_space_state.ts";
 import type { Linux } from "../../src/linux/linux.ts";
 import type { Registers } from "../../src/linux/registers.ts";
-import { memoryCalls } from "../../src/linux/syscalls/memory.ts";
+import { mappingCalls } from "../../src/linux/syscalls/mmap.ts";
 import { decodeState, toSection } from "../../src/state/mod.ts";
 import { PAGE_BYTES, PROT } from "../../src/vmm/mod.ts";
 import { Scratch } from "../support.ts";
@@ -34,7 +34,7 @@ Deno.test("mmap: offsets are such that what is saved of any page can be restored
       uint: (i: number) => all[i] % 2 ** 32,
       u64: (i: number) => all[i],
     };
-    return memoryCalls.mmap!(linux, args as unknown as Registers);
+    return mappingCalls.mmap!(linux, args as unknown as Registers);
   };
   const last = 2 ** 53 - 5 * PAGE_BYTES;
   assertEquals(map(last + 2 * PAGE_BYTES), -ERRNO.EOVERFLOW);

@@ -6,8 +6,8 @@
  */
 
 import { PAGE_BYTES } from "../../vmm/mod.ts";
-import { STACK_BYTES, STACK_TOP_VA } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
+import { STACK_BYTES, STACK_TOP_VA } from "../space_layout.ts";
 
 /** Entries of the auxiliary vector by which it is known (linux/auxvec.h). */
 const AT_PAGESZ = 6n;

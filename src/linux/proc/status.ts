@@ -6,9 +6,9 @@
 
 import { pathOf } from "../../devices/mod.ts";
 import { PAGE_BYTES } from "../../vmm/mod.ts";
-import { STACK_TOP_VA } from "../address_space.ts";
 import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
+import { STACK_TOP_VA } from "../space_layout.ts";
 import { limitOf } from "../syscalls/limits.ts";
 import { nameOfTask, signalsOf, taskIds } from "./tasks.ts";
 

@@ -15,12 +15,12 @@ import {
   SocketEnd,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import type { Linux, SyscallHandler } from "../linux.ts";
+import type { Linux } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
 import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
 import { CODE } from "../signals/info.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
-import type { PartlyTable, SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallHandler, SyscallTable } from "./mod.ts";
 import type { Registers } from "../registers.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 import { raise } from "./signal_send.ts";

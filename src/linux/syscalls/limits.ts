@@ -6,8 +6,8 @@
 
 import { MAX_DESCRIPTORS, type OpenFile } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { STACK_BYTES } from "../address_space.ts";
 import type { Linux } from "../linux.ts";
+import { STACK_BYTES } from "../space_layout.ts";
 
 /** How many limits there are (asm-generic/resource.h). */
 export const RLIM_COUNT = 16;

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { SyscallHandler } from "../linux.ts";
+import type { Linux } from "../linux.ts";
+import type { Registers } from "../registers.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls, attributePartly } from "./attributes.ts";
 import { capabilityCalls } from "./capabilities.ts";
@@ -20,13 +21,16 @@ import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
 import { lockCalls, lockPartly } from "./locks.ts";
 import { lookCalls } from "./look.ts";
+import { adviceCalls } from "./madvise.ts";
 import { memoryFileCalls, memoryFilePartly } from "./memory_file.ts";
-import { memoryCalls } from "./memory.ts";
+import { mappingCalls } from "./mmap.ts";
+import { remapCalls } from "./mremap.ts";
 import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
 import { protectionCalls } from "./protection.ts";
+import { residencyCalls } from "./residency.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
 import { signalFileCalls } from "./signal_file.ts";
@@ -38,6 +42,9 @@ import { socketCalls } from "./sockets.ts";
 import { threadCalls } from "./threads.ts";
 import { timeCalls } from "./time.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
+
+/** A system call: its result, a negative errno, or one of `call_results.ts`. */
+export type SyscallHandler = (linux: Linux, args: Registers) => number;
 
 /** Handlers by name. */
 export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
@@ -90,7 +97,10 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...inotifyCalls,
     ...eventCalls,
     ...socketCalls,
-    ...memoryCalls,
+    ...mappingCalls,
+    ...remapCalls,
+    ...adviceCalls,
+    ...residencyCalls,
     ...protectionCalls,
     ...processCalls,
     ...threadCalls,

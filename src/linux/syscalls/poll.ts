@@ -8,7 +8,8 @@
 import { MAX_DESCRIPTORS, O, POLL } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { CallArguments } from "../trace.ts";
-import { type Linux, WAITING } from "../linux.ts";
+import { WAITING } from "../call_results.ts";
+import type { Linux } from "../linux.ts";
 import { descriptorLimit } from "./limits.ts";
 import type { SyscallTable } from "./mod.ts";
 import { setCallMask } from "./signals.ts";

@@ -6,11 +6,11 @@
 
 import { fillRandom } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import type { Linux, SyscallHandler } from "../linux.ts";
+import type { Linux } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import { UTS } from "../uts.ts";
 import { limitOf, RLIM_COUNT } from "./limits.ts";
-import type { PartlyTable, SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallHandler, SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 
 /** Codes of arch_prctl (asm/prctl.h). */

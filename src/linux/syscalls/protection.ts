@@ -55,8 +55,8 @@ function protect(linux: Linux, args: Registers, key: number): number {
   if (prot & both) return protectGrowing(linux, va, length, prot);
   const bytes = Math.min(length, USER_END_VA);
   // What a device answers stays as it was mapped.
-  if (linux.space.hasDevice(va, bytes)) return -ERRNO.EACCES;
-  if (prot & PROT.write && linux.space.isReadOnly(va, bytes)) {
+  if (linux.space.outer.hasDevice(va, bytes)) return -ERRNO.EACCES;
+  if (prot & PROT.write && linux.space.outer.isReadOnly(va, bytes)) {
     return -ERRNO.EACCES;
   }
   return linux.space.protect(va, bytes, prot & 7);

@@ -5,8 +5,8 @@
  */
 
 import { PAGE_BYTES } from "../../vmm/mod.ts";
-import { pageCeil } from "../address_space.ts";
 import type { Registers } from "../registers.ts";
+import { pageCeil } from "../space_layout.ts";
 
 /** The last page of a 64-bit address space. */
 const LAST_PAGE = 0xffff_ffff_ffff_f000n;

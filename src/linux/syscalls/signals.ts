@@ -8,7 +8,8 @@
 import { ERRNO } from "../../kvm/mod.ts";
 import { OUTCOME } from "../../vmm/mod.ts";
 import { SIGNAL } from "../faults.ts";
-import { KEPT, LEFT, type Linux } from "../linux.ts";
+import { KEPT, LEFT } from "../call_results.ts";
+import type { Linux } from "../linux.ts";
 import {
   setStack,
   shownFlags,

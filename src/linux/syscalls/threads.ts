@@ -6,7 +6,8 @@
 
 import { ERRNO, REG } from "../../kvm/mod.ts";
 import { USER_END_VA } from "../../vmm/mod.ts";
-import { type Linux, YIELDED } from "../linux.ts";
+import { YIELDED } from "../call_results.ts";
+import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import { Task } from "../task.ts";
 import { TaskRegisters } from "../task_registers.ts";

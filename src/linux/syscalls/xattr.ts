@@ -16,8 +16,8 @@ import {
   setxattr,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import type { Linux, SyscallHandler } from "../linux.ts";
-import type { PartlyTable, SyscallTable } from "./mod.ts";
+import type { Linux } from "../linux.ts";
+import type { PartlyTable, SyscallHandler, SyscallTable } from "./mod.ts";
 import {
   following,
   followsLast,

@@ -1,0 +1,172 @@
+/**
+ * System calls that give a program memory and take it back: anonymous, or a
+ * file's or a device's.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../kvm/mod.ts";
+import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
+import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
+import { movedBy, sourceOf } from "../area_source.ts";
+import type { Linux } from "../linux.ts";
+import { LOWEST_VA, pageCeil } from "../space_layout.ts";
+import type { SyscallTable } from "./mod.ts";
+import { isAligned } from "./ranges.ts";
+
+/** Flags of mmap (asm-generic/mman-common.h, linux/mman.h). */
+const MAP = {
+  shared: 0x01,
+  private: 0x02,
+  sharedValidate: 0x03,
+  type: 0x0f,
+  fixed: 0x10,
+  anonymous: 0x20,
+  noReserve: 0x4000,
+  fixedNoReplace: 0x10_0000,
+} as const;
+
+/** Where a mapping goes: an address, or a negative errno. */
+function place(
+  linux: Linux,
+  hint: number,
+  lengthBytes: number,
+  flags: number,
+): number {
+  const { space } = linux;
+  if (flags & (MAP.fixed | MAP.fixedNoReplace)) {
+    if (hint + lengthBytes > USER_END_VA) return -ERRNO.ENOMEM;
+    if (hint % PAGE_BYTES !== 0) return -ERRNO.EINVAL;
+    if (
+      flags & MAP.fixedNoReplace &&
+      space.areas.overlaps(hint, hint + lengthBytes)
+    ) return -ERRNO.EEXIST;
+    // As Linux refuses what is below vm.mmap_min_addr, even to root with it.
+    return hint < LOWEST_VA ? -ERRNO.EPERM : hint;
+  }
+  const wish = pageCeil(hint);
+  if (
+    wish >= LOWEST_VA && wish + lengthBytes <= USER_END_VA &&
+    !space.areas.overlaps(wish, wish + lengthBytes)
+  ) return wish;
+  const free = space.findFree(lengthBytes);
+  return free < 0 ? -ERRNO.ENOMEM : free;
+}
+
+/**
+ * Maps a copy of a file's pages; those wholly beyond its end may not be used.
+ *
+ * @returns `va`, or a negative errno
+ */
+function mapFile(
+  linux: Linux,
+  file: OpenFile,
+  offset: number,
+  where: { va: number; bytes: number; prot: number; lazy: boolean },
+): number {
+  const { va, bytes, prot, lazy } = where;
+  const { space } = linux;
+  const stat = new Uint8Array(144);
+  const looked = file.stat(stat);
+  if (looked < 0) return looked;
+  const sizeBytes = Number(new DataView(stat.buffer).getBigInt64(48, true));
+  const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
+  // All that the file holds is brought in now, into blocks of its own.
+  if (held > space.blocks.freeBytes - BLOCK_BYTES) return -ERRNO.ENOMEM;
+  const fd = file.hostFd!; // files of the host alone are mapped
+  const from = sourceOf(fd, linux.paths.nameOf(fd));
+  const source = from && { file: from, offset };
+  const end = movedBy(source, held);
+  const result = space.map(
+    va,
+    bytes,
+    prot,
+    "beyond",
+    true,
+    held ? end : source,
+  );
+  if (result < 0 || held === 0) return result;
+  const inside = space.map(va, held, prot, "file", lazy, source);
+  if (inside < 0) {
+    space.unmap(va, bytes);
+    return inside;
+  }
+  for (let done = 0; done < held;) {
+    const io = linux.user.area(va + done, held - done);
+    const got = file.pread(io, offset + done);
+    if (got < 0) {
+      space.unmap(va, bytes);
+      return got === -ERRNO.EISDIR ? -ERRNO.ENODEV : got;
+    }
+    if (got === 0) break; // what is left of the last page: zero
+    done += got;
+  }
+  return va;
+}
+
+/** Maps addresses of a device, if its file has any. */
+function mapDevice(
+  linux: Linux,
+  file: PluginFile,
+  offset: number,
+  { va, bytes, prot }: { va: number; bytes: number; prot: number },
+): number {
+  const gpa = file.mmap(offset, bytes);
+  return gpa < 0 ? gpa : linux.space.mapDevice(va, bytes, prot, gpa);
+}
+
+/** Calls that map and unmap, and move the end of the heap. */
+export const mappingCalls: SyscallTable = {
+  brk(linux, args) {
+    return linux.space.brk(args.u64(0));
+  },
+  mmap(linux, args) {
+    const length = args.u64(1);
+    const prot = args.int(2);
+    const flags = args.int(3);
+    const offset = args.u64(5);
+    if (!isAligned(args, 5)) return -ERRNO.EINVAL;
+    const type = flags & MAP.type;
+    const anonymous = (flags & MAP.anonymous) !== 0;
+    const fd = args.int(4);
+    const file = linux.fds.file(fd);
+    if (!anonymous && (!file || file.flags & O.path)) return -ERRNO.EBADF;
+    if (length === 0) return -ERRNO.EINVAL;
+    if (!(length <= USER_END_VA)) return -ERRNO.ENOMEM;
+    const bytes = pageCeil(length);
+    const va = place(linux, args.u64(0), bytes, flags);
+    if (va < 0) return va;
+    const isKnown = type === MAP.private || type === MAP.shared ||
+      type === MAP.sharedValidate && !anonymous;
+    if (!isKnown) return -ERRNO.EINVAL;
+    if (!anonymous) {
+      // Beyond any file's end.
+      if (offset + bytes > Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
+      const writes = type !== MAP.private && (prot & PROT.write) !== 0;
+      if (writes && !file!.isWritable) return -ERRNO.EACCES;
+      if (!file!.isReadable) return -ERRNO.EACCES;
+      if (file instanceof PluginFile && type !== MAP.private) {
+        return mapDevice(linux, file, offset, { va, bytes, prot: prot & 7 });
+      }
+      if (file!.type !== "host") return -ERRNO.ENODEV;
+      if (type !== MAP.private) {
+        return linux.space.mapShared(va, bytes, prot & 7, {
+          file: file!,
+          offset,
+        });
+      }
+    }
+    const lazy = (flags & MAP.noReserve) !== 0;
+    if (anonymous) {
+      return linux.space.map(va, bytes, prot & 7, "anonymous", lazy);
+    }
+    return mapFile(linux, file!, offset, { va, bytes, prot: prot & 7, lazy });
+  },
+  munmap(linux, args) {
+    const va = args.u64(0);
+    const length = args.u64(1);
+    if (length === 0 || !isAligned(args, 0)) return -ERRNO.EINVAL;
+    if (!(va + length <= USER_END_VA)) return -ERRNO.EINVAL;
+    return linux.space.unmap(va, pageCeil(length));
+  },
+};
