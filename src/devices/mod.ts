@@ -121,12 +121,10 @@ export { pathOf, pathText } from "./path_bytes.ts";
 export { HostFile } from "./host_file.ts";
 export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
+export { type Access, type Allowed, OUTSIDE } from "./allowed_folders.ts";
 export {
-  type Access,
-  type Allowed,
   HostPaths,
   type HostPathsOptions,
-  OUTSIDE,
   withoutUmask,
 } from "./host_paths.ts";
 export { InotifyFile } from "./inotify_file.ts";

@@ -5,9 +5,9 @@
  */
 
 import { ERRNO, errnoName } from "../kvm/mod.ts";
+import { OUTSIDE } from "./allowed_folders.ts";
 import { FilesError } from "./errors.ts";
 import type { HostFileState } from "./files_state.ts";
-import { OUTSIDE } from "./host_paths.ts";
 
 /** What opening gives where something else took a file's place. */
 const NO_FILES: readonly number[] = [
