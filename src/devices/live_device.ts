@@ -31,11 +31,8 @@ import type {
 import { ConfigValues } from "./device_config.ts";
 import { DeviceErrno, type DeviceHandle } from "./device_handle.ts";
 import { O } from "./host_constants.ts";
-import {
-  type FileOwner,
-  PluginFile,
-  type PluginFileState,
-} from "./plugin_file.ts";
+import { type FileOwner, PluginFile } from "./plugin_file.ts";
+import type { PluginFileState } from "./plugin_file_state.ts";
 import { isThenable, refusePromise } from "./promises.ts";
 
 /** A section of a device, and how its bulk bytes are read. */

@@ -155,7 +155,8 @@ export {
   virtualInode,
   type VirtualParts,
 } from "./virtual_file.ts";
-export { PluginFile, type PluginFileState } from "./plugin_file.ts";
+export { PluginFile } from "./plugin_file.ts";
+export type { PluginFileState } from "./plugin_file_state.ts";
 export {
   MAX_ALL_PIPES_BYTES,
   MAX_PIPE_BYTES,
