@@ -55,6 +55,12 @@ export {
   type IoctlCall,
   type OpenDeviceFile,
 } from "./device_handle.ts";
+export type { FrozenDevice } from "./device_dump.ts";
+export {
+  checkConfig,
+  type DeviceParts,
+  type DeviceSection,
+} from "./device_parts.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
 export { EPOLL, EpollFile } from "./epoll_file.ts";
@@ -129,14 +135,7 @@ export {
 } from "./host_paths.ts";
 export { InotifyFile } from "./inotify_file.ts";
 export { IoVector } from "./io_vector.ts";
-export {
-  checkConfig,
-  type DeviceParts,
-  type DeviceSection,
-  type FrozenDevice,
-  LiveDevice,
-  MAX_HELD_BYTES,
-} from "./live_device.ts";
+export { LiveDevice, MAX_HELD_BYTES } from "./live_device.ts";
 export { BufferVector } from "./buffer_vector.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {

@@ -20,6 +20,7 @@ import {
 } from "./device_answers.ts";
 import { pluginStat } from "./device_files.ts";
 import type { Answer, DeviceCall, DeviceHandle } from "./device_handle.ts";
+import { messageOf } from "./errors.ts";
 import { type Call, type CallBudget, HeldCalls } from "./held_calls.ts";
 import { O, POLL, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
@@ -115,9 +116,8 @@ export class PluginFile extends OpenFile {
       refusePromise(given, "dump");
       return structuredClone(given);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
       const name = `${this.path} of device "${this.#owner.id}"`;
-      throw new Error(`${name}: ${why}`, { cause });
+      throw new Error(`${name}: ${messageOf(cause)}`, { cause });
     }
   }
 
