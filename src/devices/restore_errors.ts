@@ -1,5 +1,5 @@
 /**
- * What is said of a host file that cannot be restored.
+ * What is said of files that cannot be restored.
  *
  * @module
  */
@@ -67,4 +67,9 @@ export function cannotOpen(
         : undefined,
     },
   );
+}
+
+/** What an image says of open files makes no sense. */
+export function malformed(what: string): FilesError {
+  return new FilesError("FILES_STATE", `Cannot restore "fd-table": ${what}`);
 }
