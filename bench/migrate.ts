@@ -13,7 +13,7 @@ import {
 } from "./benchmark.ts";
 import { ListeningProcess } from "./listening_process.ts";
 import { besideQemu } from "./qemu.ts";
-import { sizesMib, withWrittenVm } from "./written_vm.ts";
+import { eachSize, withWrittenVm } from "./written_vm.ts";
 
 const MIB = 1024 * 1024;
 const CLI = new URL("../src/cli/main.ts", import.meta.url).pathname;
@@ -33,18 +33,13 @@ async function measure(context: Context, mib: number): Promise<Row> {
     });
     return mib * MIB / seconds;
   };
-  const c = async () => {
-    await context.warmMemory(2 * mib);
-    const [ns] = await context.runC("migrate", mib);
-    return mib * MIB / (ns / 1e9);
-  };
   const rounds = context.quick ? 2 : mib >= 1024 ? 5 : 9;
   return {
     title: `move a VM with ${mib} MiB of written memory over TCP`,
     quantity: "speed",
     against: "c",
     aim: 0.8,
-    ...await besideQemu(context, { mib, rounds }, { ours, c }),
+    ...await besideQemu(context, { mib, rounds }, ours),
   };
 }
 
@@ -53,11 +48,5 @@ export const migrate: Benchmark = {
   name: "migrate",
   needsKvm: true,
   guests: ["bench_written"],
-  async run(context: Context): Promise<Row[]> {
-    const rows: Row[] = [];
-    for (const mib of await sizesMib(context)) {
-      rows.push(await measure(context, mib));
-    }
-    return rows;
-  },
+  run: (context) => eachSize(context, measure),
 };

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isThere } from "../guest/build.ts";
 import { type Context, interleave, type Row } from "./benchmark.ts";
 import { TextLineStream } from "./text_lines.ts";
 
@@ -22,34 +23,26 @@ const LOAD_GPA = 64 * 1024 * 1024;
 const POLL_MS = 20;
 
 /**
- * Measures moves of `mib` of memory, bytes a second, and QEMU's beside them;
- * where that is not installed, a note says so.
+ * Measures moves of `mib` of memory, bytes a second, and beside them those of
+ * the program in C, and QEMU's; where that is not installed, a note says so.
  */
 export async function besideQemu(
   context: Context,
   { mib, rounds }: { mib: number; rounds: number },
-  subjects: Record<"ours" | "c", () => Promise<number>>,
+  ours: () => Promise<number>,
 ): Promise<Pick<Row, "samples" | "notes">> {
-  if (!await hasQemu()) {
+  const c = async () => {
+    await context.warmMemory(2 * mib);
+    const [ns] = await context.runC("migrate", mib);
+    return mib * MIB / (ns / 1e9);
+  };
+  const subjects = { ours, c };
+  if (!await isThere(QEMU)) {
     const notes = [`${QEMU} is not installed`];
     return { notes, samples: await interleave(rounds, subjects) };
   }
   const qemu = async () => mib * MIB / await migrateQemu(context.folder, mib);
   return { samples: await interleave(rounds, { ...subjects, qemu }) };
-}
-
-/** Whether QEMU is installed. */
-async function hasQemu(): Promise<boolean> {
-  try {
-    const { success } = await new Deno.Command(QEMU, {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return success;
-  } catch {
-    return false;
-  }
 }
 
 /** A QEMU whose monitor is talked to. */

@@ -11,7 +11,7 @@ import {
   type Row,
   secondsSince,
 } from "./benchmark.ts";
-import { sizesMib, withWrittenVm } from "./written_vm.ts";
+import { eachSize, withWrittenVm } from "./written_vm.ts";
 
 const MIB = 1024 * 1024;
 
@@ -52,11 +52,5 @@ export const save: Benchmark = {
   name: "save",
   needsKvm: true,
   guests: ["bench_written"],
-  async run(context: Context): Promise<Row[]> {
-    const rows: Row[] = [];
-    for (const mib of await sizesMib(context)) {
-      rows.push(await measure(context, mib));
-    }
-    return rows;
-  },
+  run: (context) => eachSize(context, measure),
 };

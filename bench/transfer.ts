@@ -18,7 +18,7 @@ import {
 import { ListeningProcess } from "./listening_process.ts";
 import { besideQemu } from "./qemu.ts";
 import { WrittenMemory } from "./written_memory.ts";
-import { sizesMib } from "./written_vm.ts";
+import { eachSize } from "./written_vm.ts";
 
 const MIB = 1024 * 1024;
 const RECEIVER = new URL("receive_memory.ts", import.meta.url).pathname;
@@ -43,18 +43,13 @@ async function measure(context: Context, mib: number): Promise<Row> {
     await send(memory, receiver.url);
     return mib * MIB / secondsSince(started);
   };
-  const c = async () => {
-    await context.warmMemory(2 * mib);
-    const [ns] = await context.runC("migrate", mib);
-    return mib * MIB / (ns / 1e9);
-  };
   const rounds = context.quick ? 2 : 9;
   return {
     title: `move ${mib} MiB of written memory over TCP, without a VM`,
     quantity: "speed",
     against: "c",
     aim: 0.8,
-    ...await besideQemu(context, { mib, rounds }, { ours, c }),
+    ...await besideQemu(context, { mib, rounds }, ours),
   };
 }
 
@@ -63,11 +58,5 @@ export const transfer: Benchmark = {
   name: "transfer",
   needsKvm: false,
   guests: [],
-  async run(context: Context): Promise<Row[]> {
-    const rows: Row[] = [];
-    for (const mib of await sizesMib(context)) {
-      rows.push(await measure(context, mib));
-    }
-    return rows;
-  },
+  run: (context) => eachSize(context, measure),
 };

@@ -5,7 +5,7 @@
  */
 
 import { ScriptConsole, Vm } from "../mod.ts";
-import type { Context } from "./benchmark.ts";
+import type { Context, Row } from "./benchmark.ts";
 
 const MIB = 1024 * 1024;
 
@@ -31,6 +31,18 @@ export async function sizesMib(
     }
   }
   return sizes;
+}
+
+/** Measures each of the usual sizes that there is room for. */
+export async function eachSize(
+  context: Context,
+  measure: (context: Context, mib: number) => Promise<Row>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const mib of await sizesMib(context)) {
+    rows.push(await measure(context, mib));
+  }
+  return rows;
 }
 
 async function freeDiskBytes(folder: string): Promise<number> {

@@ -40,7 +40,7 @@ function modified(path: string): number {
 }
 
 /** Whether a program of this name can be run on this machine. */
-async function isThere(compiler: string): Promise<boolean> {
+export async function isThere(compiler: string): Promise<boolean> {
   try {
     const { success } = await new Deno.Command(compiler, {
       args: ["--version"],

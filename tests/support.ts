@@ -158,6 +158,26 @@ export class TestVm implements AsyncDisposable {
   }
 }
 
+/**
+ * A VM that waits for input with files, a pipe and `folder` open, which it may
+ * use (guest/tests/held.c).
+ */
+export async function heldVm(
+  folder: string,
+  options: Pick<VmOptions, "memoryBytes"> = {},
+): Promise<TestVm> {
+  const [program] = await guest("held");
+  const test = await TestVm.create({
+    program,
+    cwd: folder,
+    allow: { read: [folder], write: [folder] },
+    ...options,
+  });
+  test.run().catch(() => {});
+  await test.until("ready");
+  return test;
+}
+
 /** Waits. */
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

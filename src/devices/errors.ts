@@ -39,3 +39,8 @@ export class FilesError extends Error {
     this.hint = options.hint;
   }
 }
+
+/** The message of whatever was thrown. */
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

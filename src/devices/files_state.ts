@@ -18,7 +18,7 @@ import {
   MIN_PIPE_BYTES,
   PIPE_BYTES,
 } from "./pipe.ts";
-import { pluginFile } from "./plugin_file.ts";
+import { pluginFile } from "./plugin_file_state.ts";
 import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
 import { TERMIOS_BYTES } from "./terminal.ts";
 import { MAX_VIRTUAL_BYTES } from "./virtual_file.ts";

@@ -6,67 +6,22 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import {
-  type Component,
-  decodeState,
-  type Dump,
-  ImageError,
-  MAX_PAYLOAD_BYTES,
-  type StateSchema,
-  type StateSection,
-  type StateShape,
-} from "../state/mod.ts";
+import { type Dump, ImageError, MAX_PAYLOAD_BYTES } from "../state/mod.ts";
 import {
   type Device,
   type MmioClaim,
   type PortClaim,
   VmError,
 } from "../vmm/mod.ts";
-import type {
-  DeviceContext,
-  DeviceDefinition,
-  DeviceInstance,
-  SavedPart,
-} from "./define_device.ts";
-import { ConfigValues } from "./device_config.ts";
+import type { DeviceContext, DeviceInstance } from "./define_device.ts";
+import { asDump, freezeDump, type FrozenDevice } from "./device_dump.ts";
 import { DeviceErrno, type DeviceHandle } from "./device_handle.ts";
+import { decodeSaved, type DeviceParts, readConfig } from "./device_parts.ts";
+import { messageOf } from "./errors.ts";
 import { O } from "./host_constants.ts";
-import {
-  type FileOwner,
-  PluginFile,
-  type PluginFileState,
-} from "./plugin_file.ts";
-import { isThenable, refusePromise } from "./promises.ts";
-
-/** A section of a device, and how its bulk bytes are read. */
-export interface DeviceSection extends StateSection {
-  /** Reads its data; absent: it has none. */
-  readonly data?: () => Uint8Array;
-}
-
-/** What a device is made of. */
-export interface DeviceParts {
-  /** What it is. */
-  readonly definition: DeviceDefinition;
-  /** Its name. */
-  readonly id: string;
-  /** Its configuration, as the user gave it. */
-  readonly values: Readonly<Record<string, string>>;
-  /** Where its definition was loaded from, if it was. */
-  readonly specifier: string | null;
-  /** Its sections in an image; absent: it is new. */
-  readonly saved?: readonly DeviceSection[];
-  /** Takes what the user should know. */
-  readonly warn?: (message: string) => void;
-}
-
-/** State as it was at one moment, and how the open files were at the same. */
-export interface FrozenDevice {
-  /** The component whose dump is that state. */
-  readonly component: Component;
-  /** Settles when the state is there; never rejects. */
-  readonly ready: Promise<void>;
-}
+import { type FileOwner, PluginFile } from "./plugin_file.ts";
+import type { PluginFileState } from "./plugin_file_state.ts";
+import { refusePromise } from "./promises.ts";
 
 /** How many failures of a device's handlers the user is told of. */
 const MAX_FAILURES_TOLD = 100;
@@ -77,11 +32,6 @@ const MAX_FAILURES_TOLD = 100;
  * image with those of other devices: a quarter of what that may hold.
  */
 export const MAX_HELD_BYTES: number = MAX_PAYLOAD_BYTES / 4;
-
-/** Takes any state: `create` is to check it. */
-const ANY: StateShape<unknown> = {
-  "~standard": { vendor: "scratchvm", validate: (value) => ({ value }) },
-};
 
 /** A device in a VM. */
 export class LiveDevice implements Device, FileOwner {
@@ -155,14 +105,14 @@ export class LiveDevice implements Device, FileOwner {
       if (saved === undefined) {
         throw new VmError(
           "VM_DEVICE",
-          `Cannot make device "${id}" of kind ${kind}: ${reason(cause)}`,
+          `Cannot make device "${id}" of kind ${kind}: ${messageOf(cause)}`,
           { cause },
         );
       }
       throw new ImageError(
         "IMAGE_STATE",
         `Cannot load "${id}" of kind ${kind}, version ${version}: ${
-          reason(cause)
+          messageOf(cause)
         }`,
         { section: `${kind} "${id}"`, cause },
       );
@@ -213,7 +163,7 @@ export class LiveDevice implements Device, FileOwner {
       }
     } catch (cause) {
       file.close();
-      if (saved) throw this.#cannotReopen(path, reason(cause), cause);
+      if (saved) throw this.#cannotReopen(path, messageOf(cause), cause);
       return this.errnoOf(`open of ${path}`, cause);
     }
     if (typeof handle !== "number") {
@@ -242,7 +192,7 @@ export class LiveDevice implements Device, FileOwner {
     }
     // A program may have it fail as often as it likes.
     if (++this.#failures <= MAX_FAILURES_TOLD) {
-      this.#warn(`${what} failed: ${reason(error)}`);
+      this.#warn(`${what} failed: ${messageOf(error)}`);
     }
     if (this.#failures === MAX_FAILURES_TOLD) {
       this.#warn("what fails from here on is not told");
@@ -288,7 +238,7 @@ export class LiveDevice implements Device, FileOwner {
     } catch (cause) {
       throw new ImageError(
         "IMAGE_COMPONENT",
-        `Cannot save "${this.id}": ${reason(cause)}`,
+        `Cannot save "${this.id}": ${messageOf(cause)}`,
         { section: `${this.kind} "${this.id}"`, cause },
       );
     }
@@ -305,33 +255,9 @@ export class LiveDevice implements Device, FileOwner {
    * @param files takes the state of each file
    */
   freeze(files: Map<PluginFile, PluginFileState>): FrozenDevice {
-    const { id, kind, version } = this;
-    let dump: Dump | undefined;
-    let failure: unknown;
-    let ready: Promise<void> = Promise.resolve();
-    try {
-      const given = this.#instance.dump();
-      if (isThenable(given)) {
-        ready = Promise.resolve(given).then(asDump).then(
-          (value) => void (dump = value),
-          (error) => void (failure = error),
-        );
-      } else dump = asDump(given);
-      // Nothing may happen between the two.
+    return freezeDump(this, () => this.#instance.dump(), () => {
       for (const file of this.#files) files.set(file, file.snapshot());
-    } catch (error) {
-      failure = error;
-    }
-    const component: Component = {
-      id,
-      kind,
-      version,
-      dump() {
-        if (failure !== undefined) throw failure;
-        return dump!;
-      },
-    };
-    return { component, ready };
+    });
   }
 
   /** Ends what is under way: the VM has ended, or goes on elsewhere. */
@@ -347,88 +273,7 @@ export class LiveDevice implements Device, FileOwner {
     try {
       await this.#instance?.dispose?.();
     } catch (error) {
-      this.#warn(`dispose failed: ${reason(error)}`);
+      this.#warn(`dispose failed: ${messageOf(error)}`);
     }
   }
-}
-
-/** The message of whatever was thrown. */
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-/** What a device gave, as an answer; a copy where it is a value. */
-function asDump(given: unknown): Dump {
-  const answer = (given as { answer?: unknown } | null)?.answer;
-  if (answer === undefined) {
-    return { answer: "payload", value: structuredClone(given) };
-  }
-  const dump = given as Dump;
-  if (dump.answer === "payload") {
-    return { answer: "payload", value: structuredClone(dump.value) };
-  }
-  if (dump.answer === "many") checkParts(dump.parts);
-  return dump;
-}
-
-/** Refuses what cannot be written as parts. @throws {TypeError} */
-function checkParts(parts: unknown): void {
-  if (!Array.isArray(parts)) throw new TypeError("its parts must be an array");
-  for (const part of parts) {
-    const { data = [] } = Object(part) as { data?: unknown };
-    if (Array.isArray(data) && data.every((b) => b instanceof Uint8Array)) {
-      continue;
-    }
-    throw new TypeError("the data of a part must be an array of Uint8Array");
-  }
-}
-
-/**
- * Checks the configuration of a device that is not made yet.
- *
- * @throws {VmError} VM_CONFIG
- */
-export function checkConfig(parts: Omit<DeviceParts, "saved">): void {
-  readConfig(parts);
-}
-
-/** Reads the configuration. @throws {VmError} VM_CONFIG */
-function readConfig({ definition, id, values }: DeviceParts): unknown {
-  const reader = new ConfigValues(id, values);
-  try {
-    const config = definition.config?.(reader) ?? {};
-    reader.finish();
-    return config;
-  } catch (cause) {
-    if (cause instanceof VmError) throw cause;
-    throw new VmError(
-      "VM_CONFIG",
-      `Cannot configure device "${id}": ${reason(cause)}`,
-      { cause },
-    );
-  }
-}
-
-/** Reads saved state. @throws {ImageError} */
-function decodeSaved(
-  { definition, saved }: DeviceParts,
-): { value: unknown; savedParts: SavedPart[] } {
-  if (saved === undefined || saved.length === 0) {
-    return { value: undefined, savedParts: [] };
-  }
-  const { kind, version, upgrades, state = ANY } = definition;
-  const first: StateSchema<unknown> = {
-    kind,
-    version,
-    upgrades,
-    schema: state,
-  };
-  const values = saved.map((section, i) =>
-    decodeState(i === 0 ? first : { ...first, schema: ANY }, section)
-  );
-  const savedParts = saved.map(({ data }, i) => ({
-    value: values[i],
-    data: data?.() ?? new Uint8Array(),
-  }));
-  return { value: values[0], savedParts };
 }

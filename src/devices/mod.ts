@@ -55,6 +55,12 @@ export {
   type IoctlCall,
   type OpenDeviceFile,
 } from "./device_handle.ts";
+export type { FrozenDevice } from "./device_dump.ts";
+export {
+  checkConfig,
+  type DeviceParts,
+  type DeviceSection,
+} from "./device_parts.ts";
 export { DeviceFile, fillRandom, isDeviceFile } from "./device_files.ts";
 export { type Descriptor, FdTable, MAX_DESCRIPTORS } from "./fd_table.ts";
 export { EPOLL, EpollFile } from "./epoll_file.ts";
@@ -121,24 +127,15 @@ export { pathOf, pathText } from "./path_bytes.ts";
 export { HostFile } from "./host_file.ts";
 export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
+export { type Access, type Allowed, OUTSIDE } from "./allowed_folders.ts";
 export {
-  type Access,
-  type Allowed,
   HostPaths,
   type HostPathsOptions,
-  OUTSIDE,
   withoutUmask,
 } from "./host_paths.ts";
 export { InotifyFile } from "./inotify_file.ts";
 export { IoVector } from "./io_vector.ts";
-export {
-  checkConfig,
-  type DeviceParts,
-  type DeviceSection,
-  type FrozenDevice,
-  LiveDevice,
-  MAX_HELD_BYTES,
-} from "./live_device.ts";
+export { LiveDevice, MAX_HELD_BYTES } from "./live_device.ts";
 export { BufferVector } from "./buffer_vector.ts";
 export { OpenFile, writeSpecialStat } from "./open_file.ts";
 export {
@@ -157,7 +154,8 @@ export {
   virtualInode,
   type VirtualParts,
 } from "./virtual_file.ts";
-export { PluginFile, type PluginFileState } from "./plugin_file.ts";
+export { PluginFile } from "./plugin_file.ts";
+export type { PluginFileState } from "./plugin_file_state.ts";
 export {
   MAX_ALL_PIPES_BYTES,
   MAX_PIPE_BYTES,

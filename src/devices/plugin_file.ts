@@ -4,101 +4,38 @@
  * A handler may answer later. The program's call then waits like any other
  * (-EAGAIN, then {@linkcode PluginFile.wait}) and is made again when there is
  * something. What the handler answered meanwhile is kept until the same call
- * takes it, and travels with an image, so that nothing is lost or done twice.
+ * takes it ({@linkcode HeldCalls}), and travels with an image, so that nothing
+ * is lost or done twice.
  *
  * @module
  */
 
-import * as v from "valibot";
 import { ERRNO } from "../kvm/mod.ts";
-import { bytes, count, u32 } from "../state/mod.ts";
-import type { Answer, DeviceCall, DeviceHandle } from "./device_handle.ts";
+import {
+  type CallAnswer,
+  countAnswer,
+  later,
+  NOTHING,
+  readAnswer,
+} from "./device_answers.ts";
 import { pluginStat } from "./device_files.ts";
+import type { Answer, DeviceCall, DeviceHandle } from "./device_handle.ts";
+import { messageOf } from "./errors.ts";
+import { type Call, type CallBudget, HeldCalls } from "./held_calls.ts";
 import { O, POLL, READABLE, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
+import {
+  LOWEST_RESULT,
+  MAX_CALL_BYTES,
+  type Operation,
+  type PluginFileState,
+} from "./plugin_file_state.ts";
 import { refusePromise } from "./promises.ts";
 import { Waiters, type Watcher } from "./waiters.ts";
 
-/** Most bytes that one call moves; reads and writes may be cut. */
-export const MAX_CALL_BYTES = 256 * 1024;
-
-const operation = v.picklist(["read", "write", "ioctl"]);
-
-/** A handler of which one call at a time is under way. */
-type Operation = v.InferOutput<typeof operation>;
-
-/** Lowest result of a system call. */
-const LOWEST_RESULT = -4095;
-
-/** Most calls that were answered and not taken: one a task and operation. */
-const MAX_ANSWERS = 3 * 1024;
-
-const answered = v.object({
-  operation,
-  /** The task whose call it is; 0: whoever makes it, of calls that do not wait. */
-  caller: v.optional(count, 0),
-  /** Of an ioctl: its number. */
-  request: u32,
-  /** Where it reads or writes, if the file has an offset. */
-  offset: v.nullable(count),
-  /** What the program passed. */
-  argument: bytes(MAX_CALL_BYTES),
-  /** What the system call gives. */
-  result: v.pipe(
-    v.number(),
-    v.integer(),
-    v.minValue(LOWEST_RESULT),
-    v.maxValue(0x7fff_ffff),
-  ),
-  /** What the program gets. */
-  bytes: bytes(MAX_CALL_BYTES),
-});
-
-/** How an open file of a device travels. */
-export const pluginFile = v.object({
-  type: v.literal("plugin"),
-  flags: v.pipe(v.number(), v.integer()),
-  /** The device's id. */
-  device: v.pipe(v.string(), v.maxLength(48)),
-  path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
-  /** The file offset; 0 of one that has none. */
-  position: count,
-  /** What the device's own `dump` of this file gave; absent: it has none. */
-  state: v.exactOptional(v.unknown()),
-  /** Calls that were answered, and whose answer the program has not taken. */
-  answers: v.pipe(v.array(answered), v.maxLength(MAX_ANSWERS)),
-  /** Calls that were under way without an answer. */
-  underWay: v.pipe(v.array(operation), v.maxLength(3)),
-});
-
-/** What an image knows of an open file of a device. */
-export type PluginFileState = v.InferOutput<typeof pluginFile>;
-
-/** What a call is, so that one made again is known. */
-interface Call {
-  readonly operation: Operation;
-  readonly caller: number;
-  readonly request: number;
-  readonly offset: number | null;
-  readonly argument: Uint8Array;
-}
-
-/** What a call is answered with. */
-interface CallAnswer {
-  readonly result: number;
-  readonly bytes: Uint8Array;
-}
-
-/** A call that is under way, or was answered and not taken. */
-interface HeldCall extends Call {
-  answer?: CallAnswer;
-  /** How much of what the device may keep it takes. */
-  heldBytes: number;
-}
-
 /** What a file needs of its device. */
-export interface FileOwner {
+export interface FileOwner extends CallBudget {
   /** The device's id. */
   readonly id: string;
   /** Aborts when the VM ends. */
@@ -107,15 +44,9 @@ export interface FileOwner {
   errnoOf(what: string, error: unknown): number;
   /** Whether a range of physical addresses is one that the device claims. */
   claims(gpa: number, lengthBytes: number): boolean;
-  /** Whether so many bytes may be kept for a call; the user is told if not. */
-  mayHold(lengthBytes: number): boolean;
-  /** So many bytes more are kept, or fewer. */
-  held(lengthBytes: number): void;
   /** The file was closed. */
   forget(file: PluginFile): void;
 }
-
-const NOTHING = new Uint8Array();
 
 /** An open file of a device. */
 export class PluginFile extends OpenFile {
@@ -131,9 +62,7 @@ export class PluginFile extends OpenFile {
   readonly #owner: FileOwner;
   readonly #closing = new AbortController();
   readonly #waiters = new Waiters();
-  /** By operation and caller, see {@linkcode keyOf}. */
-  readonly #calls = new Map<string, HeldCall>();
-  readonly #again: Set<Operation>;
+  readonly #calls: HeldCalls;
   #handle: DeviceHandle = {};
   #position: number;
   /** Counts what may end a wait; what was seen of it when a call last waited. */
@@ -152,11 +81,7 @@ export class PluginFile extends OpenFile {
     this.#owner = owner;
     this.signal = AbortSignal.any([owner.signal, this.#closing.signal]);
     this.#position = saved?.position ?? 0;
-    this.#again = new Set(saved?.underWay);
-    for (const { result, bytes, ...call } of saved?.answers ?? []) {
-      // That may be more than a device keeps: it was kept before.
-      this.#hold(call, 0, { result, bytes });
-    }
+    this.#calls = new HeldCalls(owner, saved);
   }
 
   /** Sets what answers for it; once, before it is used. */
@@ -172,20 +97,13 @@ export class PluginFile extends OpenFile {
 
   /** What travels, as it is at this moment. @throws {Error} when `dump` does */
   snapshot(): PluginFileState {
-    const answers: PluginFileState["answers"] = [];
-    const underWay: Operation[] = [...this.#again];
-    for (const { answer, heldBytes: _, ...call } of this.#calls.values()) {
-      if (answer) answers.push({ ...call, ...answer });
-      else underWay.push(call.operation);
-    }
     const state: PluginFileState = {
       type: "plugin",
       flags: this.flags,
       device: this.#owner.id,
       path: this.path,
       position: this.#position,
-      answers,
-      underWay,
+      ...this.#calls.snapshot(),
     };
     // A copy: the device goes on while the image is written.
     if (this.#handle.dump) state.state = this.#dump(this.#handle);
@@ -198,9 +116,8 @@ export class PluginFile extends OpenFile {
       refusePromise(given, "dump");
       return structuredClone(given);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
       const name = `${this.path} of device "${this.#owner.id}"`;
-      throw new Error(`${name}: ${why}`, { cause });
+      throw new Error(`${name}: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -258,8 +175,7 @@ export class PluginFile extends OpenFile {
     const done = io.fill(answer.bytes);
     // A stream was asked for more before than now: the rest is for later.
     if (done < answer.bytes.length && offset === null) {
-      const rest = answer.bytes.subarray(done);
-      this.#hold({ ...call, caller: 0 }, 0, { result: 0, bytes: rest });
+      this.#calls.keepRest(call, answer.bytes.subarray(done));
     }
     return done;
   }
@@ -355,30 +271,16 @@ export class PluginFile extends OpenFile {
     if (handle.poll) {
       const given = this.#guarded("poll", () => handle.poll!(events));
       // What was answered already can be read, whatever the device says.
-      holds = given < 0 ? POLL.err : given | (this.#hasAnswer() ? READABLE : 0);
+      holds = given < 0
+        ? POLL.err
+        : given | (this.#calls.hasReadAnswer ? READABLE : 0);
     }
     return holds & (events | POLL.err | POLL.hup);
   }
 
   /** `events` unless a call of this kind would have to wait. */
   #free(operation: Operation, events: number): number {
-    return this.#isUnderWay(operation) ? 0 : events;
-  }
-
-  /** Whether a handler was called that has not answered. */
-  #isUnderWay(operation: Operation): boolean {
-    for (const call of this.#calls.values()) {
-      if (call.operation === operation && !call.answer) return true;
-    }
-    return false;
-  }
-
-  /** Whether what a read gave was not taken. */
-  #hasAnswer(): boolean {
-    for (const { operation, answer } of this.#calls.values()) {
-      if (operation === "read" && answer) return true;
-    }
-    return false;
+    return this.#calls.isUnderWay(operation) ? 0 : events;
   }
 
   override async wait(_events: number, signal: AbortSignal): Promise<void> {
@@ -411,7 +313,7 @@ export class PluginFile extends OpenFile {
   override close(): void {
     this.#closing.abort();
     this.#owner.forget(this);
-    for (const key of [...this.#calls.keys()]) this.#drop(key);
+    this.#calls.clear();
     this.#guarded("close", () => {
       const given: unknown = this.#handle.close?.();
       // It is not waited for; but what it fails with must not get lost.
@@ -436,18 +338,10 @@ export class PluginFile extends OpenFile {
     handler: (how: DeviceCall) => Answer<CallAnswer>,
   ): CallAnswer | undefined {
     this.#seen = this.#changes;
+    const before = this.#calls.take(call);
+    if (before === "under way") return undefined;
+    if (before) return before;
     const { operation } = call;
-    const key = keyOf(call);
-    // What nobody has for his own is for whoever asks first.
-    const before = this.#calls.get(key) ??
-      this.#calls.get(keyOf({ ...call, caller: 0 }));
-    // A handler is called again once it has answered, whoever asked.
-    if (!before?.answer && this.#isUnderWay(operation)) return undefined;
-    if (before?.answer) {
-      this.#drop(keyOf(before));
-      // One that was given up (it was not to wait) is no answer to another.
-      if (isSame(before, call)) return before.answer;
-    }
     const failed = (error: unknown): CallAnswer => ({
       result: this.signal.aborted
         ? -ERRNO.EINTR
@@ -463,40 +357,15 @@ export class PluginFile extends OpenFile {
       answer = handler({
         offset: call.offset ?? undefined,
         nonBlock: (this.flags & O.nonBlock) !== 0,
-        isAgain: this.#again.delete(operation),
+        isAgain: this.#calls.takeAgain(operation),
         signal: this.signal,
       });
     } catch (error) {
       return failed(error);
     }
     if (!(answer instanceof Promise)) return answer;
-    const own = this.#hold(call, mostBytes);
-    answer.catch(failed).then((value) => {
-      // Of a file that was closed nobody takes it.
-      if (this.#calls.get(key) !== own) return;
-      own.answer = value;
-      const spare = mostBytes - value.bytes.length;
-      own.heldBytes -= spare;
-      this.#owner.held(-spare);
-      this.wake();
-    });
+    this.#calls.keep(call, mostBytes, answer.catch(failed), () => this.wake());
     return undefined;
-  }
-
-  /** Keeps a call, with its answer or room for one. */
-  #hold(call: Call, mostBytes: number, answer?: CallAnswer): HeldCall {
-    const heldBytes = call.argument.length +
-      (answer?.bytes.length ?? mostBytes);
-    const own: HeldCall = { ...call, answer, heldBytes };
-    this.#calls.set(keyOf(call), own);
-    this.#owner.held(heldBytes);
-    return own;
-  }
-
-  /** Keeps a call no longer. */
-  #drop(key: string): void {
-    this.#owner.held(-(this.#calls.get(key)?.heldBytes ?? 0));
-    this.#calls.delete(key);
   }
 
   /** What a handler gives at once; the errno when it fails or is async. */
@@ -509,46 +378,4 @@ export class PluginFile extends OpenFile {
       return this.#owner.errnoOf(`${what} of ${this.path}`, error);
     }
   }
-}
-
-/** What a call is kept by: one of each kind for each task. */
-function keyOf({ operation, caller }: Call): string {
-  return `${operation} ${caller}`;
-}
-
-/** Whether a call is the one that was made before. */
-function isSame(before: Call, call: Call): boolean {
-  return before.request === call.request && before.offset === call.offset &&
-    before.argument.length === call.argument.length &&
-    before.argument.every((byte, i) => byte === call.argument[i]);
-}
-
-/** What a handler answered, now or later, in one form. */
-function later<T>(
-  given: Answer<T>,
-  form: (value: T) => CallAnswer,
-): Answer<CallAnswer> {
-  const isLater = typeof (given as PromiseLike<T> | undefined)?.then ===
-    "function";
-  return isLater ? Promise.resolve(given).then(form) : form(given as T);
-}
-
-function readAnswer(given: Uint8Array | number, most: number): CallAnswer {
-  if (typeof given === "number") return countAnswer(given, 0);
-  if (!(given instanceof Uint8Array)) {
-    throw new TypeError(`it gave ${typeof given}, must be bytes or an errno`);
-  }
-  if (given.length > most) {
-    throw new RangeError(`it gave ${given.length} bytes, must be <= ${most}`);
-  }
-  return { result: given.length, bytes: given.slice() };
-}
-
-function countAnswer(result: number, most = 0x7fff_ffff): CallAnswer {
-  if (!Number.isInteger(result) || result < LOWEST_RESULT || result > most) {
-    throw new RangeError(
-      `it gave ${result}, must be a negative errno, or 0 to ${most}`,
-    );
-  }
-  return { result, bytes: NOTHING };
 }

@@ -15,7 +15,7 @@ import { close, ftruncate } from "./host_calls.ts";
 import { O } from "./host_constants.ts";
 import type { OpenFile } from "./open_file.ts";
 import { pathOf } from "./path_bytes.ts";
-import type { PluginFileState } from "./plugin_file.ts";
+import type { PluginFileState } from "./plugin_file_state.ts";
 import { isDenial, nameOf, whyOf } from "./restore_errors.ts";
 import { hostFile, hostFileAgain, openAgain } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";

@@ -1,13 +1,13 @@
 /**
- * What is said of a host file that cannot be restored.
+ * What is said of files that cannot be restored.
  *
  * @module
  */
 
 import { ERRNO, errnoName } from "../kvm/mod.ts";
+import { OUTSIDE } from "./allowed_folders.ts";
 import { FilesError } from "./errors.ts";
 import type { HostFileState } from "./files_state.ts";
-import { OUTSIDE } from "./host_paths.ts";
 
 /** What opening gives where something else took a file's place. */
 const NO_FILES: readonly number[] = [
@@ -67,4 +67,9 @@ export function cannotOpen(
         : undefined,
     },
   );
+}
+
+/** What an image says of open files makes no sense. */
+export function malformed(what: string): FilesError {
+  return new FilesError("FILES_STATE", `Cannot restore "fd-table": ${what}`);
 }

@@ -39,6 +39,12 @@ function load(value: number | bigint, register = 0): number[] {
   return [0x48, 0xb8 + register, ...le(value, 8)];
 }
 
+/** Zeroes a model-specific register: its number in ECX, the rest, `wrmsr`. */
+function writeMsr(register: number): string {
+  const zero = [0x31, 0xc0, 0x31, 0xd2];
+  return hex(0xb9, ...le(register, 4), ...zero, 0x0f, 0x30);
+}
+
 /** Runs machine code in a VM. */
 async function execute(
   ...code: string[]
@@ -73,26 +79,8 @@ const INSTRUCTIONS: Record<string, string> = {
   "invd": "0f08",
   "wbinvd": "0f09",
   "rdmsr": "0f32",
-  "wrmsr of EFER": hex(
-    0xb9,
-    ...le(0xc000_0080, 4),
-    0x31,
-    0xc0,
-    0x31,
-    0xd2,
-    0x0f,
-    0x30,
-  ),
-  "wrmsr of LSTAR": hex(
-    0xb9,
-    ...le(0xc000_0082, 4),
-    0x31,
-    0xc0,
-    0x31,
-    0xd2,
-    0x0f,
-    0x30,
-  ),
+  "wrmsr of EFER": writeMsr(0xc000_0080),
+  "wrmsr of LSTAR": writeMsr(0xc000_0082),
   "read of CR0": "0f20c0",
   "read of CR3": "0f20d8",
   "write of CR3": hex(...load(0x1000), 0x0f, 0x22, 0xd8),

@@ -19,7 +19,7 @@ import {
   PluginFile,
   type PluginFileState,
 } from "../../src/devices/mod.ts";
-import { pluginFile } from "../../src/devices/plugin_file.ts";
+import { pluginFile } from "../../src/devices/plugin_file_state.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import {
   decodePayload,

@@ -7,10 +7,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { decode } from "cborg";
 import { ImageFile, type Section } from "../../mod.ts";
-import counter from "../../plugins/counter.ts";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, Scratch, TestVm } from "../support.ts";
+import { Scratch } from "../support.ts";
 import { readText, repositoryFiles } from "./repository.ts";
+import { saveImage } from "./saved_image.ts";
 
 /** A section of ARCHITECTURE.md, without its heading. */
 function sectionOf(heading: string): string {
@@ -38,18 +38,9 @@ function fieldsInLists(heading: string): Set<string> {
  * a device; those of the device itself left out.
  */
 async function savedSections(): Promise<readonly Section[]> {
-  const [program] = await guest("pipe_half");
   await using scratch = new Scratch();
   const path = scratch.file("vm.img");
-  await using test = await TestVm.create({
-    program,
-    devices: [counter()],
-    onSave: async (vm) => {
-      await vm.save(path);
-      return "stop";
-    },
-  });
-  await test.run();
+  await saveImage(path);
   using image = await ImageFile.open(path);
   return image.sections.filter(({ kind }) => kind !== "counter");
 }

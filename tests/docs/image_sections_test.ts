@@ -9,7 +9,6 @@ import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type * as v from "valibot";
 import { clockState, filesState, pendingState } from "../../src/devices/mod.ts";
-import counter from "../../plugins/counter.ts";
 import { addressSpaceState } from "../../src/linux/address_space_state.ts";
 import { devicesState } from "../../src/linux/devices_state.ts";
 import { Hardware } from "../../src/linux/hardware.ts";
@@ -26,6 +25,7 @@ import {
 } from "../state/book_reader.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
 import { readText } from "./repository.ts";
+import { saveImage } from "./saved_image.ts";
 
 const CHAPTER = readText("docs/image-format.md")
   .split("\n## What the sections hold\n")[1].split("\n## ")[0];
@@ -281,18 +281,9 @@ Deno.test("image-format.md: it has every field of vcpu, and no other", () => {
 kvmTest(
   "image-format.md: it has the sections of a real image, in their order",
   async () => {
-    const [program] = await guest("pipe_half");
     await using scratch = new Scratch();
     const path = scratch.file("vm.img");
-    await using test = await TestVm.create({
-      program,
-      devices: [counter()],
-      onSave: async (vm) => {
-        await vm.save(path);
-        return "stop";
-      },
-    });
-    await test.run();
+    await saveImage(path);
     const sections = (await readByTheBook(Deno.readFileSync(path)))
       .filter(({ kind }) => kind !== "counter");
     const rows = CHAPTER.matchAll(

@@ -8,6 +8,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
 import { native, Scratch, TestVm } from "../support.ts";
+import { throughSaves } from "../vm/moving.ts";
 import { statusOf } from "./compare.ts";
 
 const HEADERS = new URL("../../guest/", import.meta.url).pathname;
@@ -85,31 +86,15 @@ async function build(): Promise<Scratch> {
   return scratch;
 }
 
-/** Runs a program in a VM; at each SAVE() it goes on in another. */
-async function throughSaves(
+/** Runs a program in a VM that may read libraries, moving it at each SAVE(). */
+function run(
   program: string,
   args: string[],
   cwd: string,
   environment: Record<string, string> = {},
 ) {
-  const image = `${cwd}/vm.img`;
-  const options = {
-    allow: { read: ["@system", cwd], write: [cwd] },
-    onSave: async (vm: { save: TestVm["vm"]["save"] }) => {
-      await vm.save(image);
-      return "stop" as const;
-    },
-  };
-  const all = { program, args, cwd, environment, ...options };
-  let test = await TestVm.create(all);
-  for (let moves = 0;; moves++) {
-    const end = await test.run();
-    await test[Symbol.asyncDispose]();
-    if (end.kind !== "saved") {
-      return { ...test.output, status: statusOf(end), moves };
-    }
-    test = await TestVm.restore(image, options, test);
-  }
+  const allow = { read: ["@system", cwd], write: [cwd] };
+  return throughSaves({ program, args, cwd, environment, allow });
 }
 
 for (const name of ["pie", "fixed"]) {
@@ -118,7 +103,7 @@ for (const name of ["pie", "fixed"]) {
     async () => {
       await using scratch = await build();
       const expected = await native(scratch.file(name), ["x"], scratch.path);
-      const { moves, ...got } = await throughSaves(
+      const { moves, ...got } = await run(
         scratch.file(name),
         ["x"],
         scratch.path,
@@ -134,9 +119,9 @@ kvmTest("dynamic: LD_LIBRARY_PATH names where the libraries are", async () => {
   const expected = await native(scratch.file("pie"), ["x"], scratch.path);
   const environment = { LD_LIBRARY_PATH: scratch.path };
   const program = scratch.file("bare");
-  const got = await throughSaves(program, ["x"], scratch.path, environment);
+  const got = await run(program, ["x"], scratch.path, environment);
   assertEquals(got.stdout, expected.stdout);
-  const without = await throughSaves(program, ["x"], scratch.path);
+  const without = await run(program, ["x"], scratch.path);
   assertEquals(without.status, 127);
 });
 
@@ -147,7 +132,7 @@ kvmTest(
     const args = [scratch.file("libgreet.so")];
     const program = scratch.file("opening");
     const expected = await native(program, args, scratch.path);
-    const { moves, ...got } = await throughSaves(program, args, scratch.path);
+    const { moves, ...got } = await run(program, args, scratch.path);
     assertEquals(got, expected);
     assertEquals(moves, 1);
   },

@@ -20,11 +20,10 @@ async function program(): Promise<Uint8Array<ArrayBuffer>> {
   return Deno.readFileSync(musl ?? glibc);
 }
 
-/** Loads the program at `path` into an address space of its own. */
-function load(path: string) {
-  using space = new Space(MEMORY_BYTES);
+/** Loads the program at `path` into an address space. */
+function loadInto({ space, user }: Space, path: string) {
   using root = new RootFolder();
-  const loaded = loadProgram(space.space, space.user, {
+  return loadProgram(space, user, {
     root,
     path,
     cwd: "/",
@@ -34,6 +33,12 @@ function load(path: string) {
     gid: 0,
     hwcap: 0,
   });
+}
+
+/** Loads the program at `path` into an address space of its own. */
+function load(path: string) {
+  using space = new Space(MEMORY_BYTES);
+  const loaded = loadInto(space, path);
   // What was loaded is within what there is.
   assert(space.space.blocks.freeBytes >= 0);
   assert(space.space.areas.find(loaded.stackPointer));
@@ -52,17 +57,7 @@ Deno.test("elf: a real program's segments are its file's, with their protections
     assertEquals(code?.prot, PROT.read | PROT.exec);
     using space = new Space(MEMORY_BYTES);
     const base = entry - elf.entry;
-    using root = new RootFolder();
-    loadProgram(space.space, space.user, {
-      root,
-      path,
-      cwd: "/",
-      argv: [path],
-      environment: [],
-      uid: 0,
-      gid: 0,
-      hwcap: 0,
-    });
+    loadInto(space, path);
     for (const { va, fileOffset, fileBytes, memoryBytes } of elf.segments) {
       const bytes = new Uint8Array(memoryBytes);
       assert(space.user.read(base + va, bytes));

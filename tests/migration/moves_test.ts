@@ -14,26 +14,14 @@ import {
   VmError,
 } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
-import { delay, guest, native, Scratch, TestVm } from "../support.ts";
+import { delay, guest, heldVm, native, Scratch, TestVm } from "../support.ts";
 import { ALL_HELD, locked, triedByAnother } from "../linux/held_locks.ts";
 import { FrameProxy } from "./frame_proxy.ts";
 import { RawPeer } from "./raw_peer.ts";
 import { tidily } from "./tidy.ts";
 import { Arrived, move, waiting } from "./two_sides.ts";
 
-/** A VM that waits for input with a file, a pipe and a folder open. */
-async function held(scratch: Scratch): Promise<TestVm> {
-  const [program] = await guest("held");
-  const test = await TestVm.create({
-    program,
-    cwd: scratch.path,
-    allow: { read: [scratch.path], write: [scratch.path] },
-    memoryBytes: 64 * 1024 * 1024,
-  });
-  test.run().catch(() => {});
-  await test.until("ready");
-  return test;
-}
+const MEMORY_BYTES = 64 * 1024 * 1024;
 
 for (const isCarried of [false, true]) {
   const how = isCarried
@@ -52,7 +40,9 @@ for (const isCarried of [false, true]) {
         : `unix:${scratch.file("s")}`;
       await tidily(async () => {
         await using receiver = await listenForVms(where);
-        await using first = await held(scratch);
+        await using first = await heldVm(scratch.path, {
+          memoryBytes: MEMORY_BYTES,
+        });
         const allow = { read: [scratch.path], write: [scratch.path] };
         const other = "what another program wrote there meanwhile";
         let atCommit = "";

@@ -15,25 +15,13 @@ import {
 } from "../../mod.ts";
 import { decodePayload, encodePayload } from "../../src/state/mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, Scratch, TestVm } from "../support.ts";
+import { heldVm, Scratch } from "../support.ts";
 import { FrameProxy } from "./frame_proxy.ts";
 import { tidily } from "./tidy.ts";
 import { inTiny } from "./tiny_disk.ts";
 import { move } from "./two_sides.ts";
 
-/** A VM that waits for input with a file and a folder of `folder` open. */
-async function held(folder: string): Promise<TestVm> {
-  const [program] = await guest("held");
-  const test = await TestVm.create({
-    program,
-    cwd: folder,
-    allow: { read: [folder], write: [folder] },
-    memoryBytes: 64 * 1024 * 1024,
-  });
-  test.run().catch(() => {});
-  await test.until("ready");
-  return test;
-}
+const MEMORY_BYTES = 64 * 1024 * 1024;
 
 /** That a path may not be opened, whatever is in it. */
 function denied(path: string): RegExp {
@@ -60,7 +48,9 @@ kvmTest(
   async () => {
     await using scratch = new Scratch();
     await using elsewhere = new Scratch();
-    await using test = await held(scratch.path);
+    await using test = await heldVm(scratch.path, {
+      memoryBytes: MEMORY_BYTES,
+    });
     await tidily(async () => {
       await using receiver = await listenForVms("tcp://127.0.0.1:0");
       await using proxy = new FrameProxy(receiver.name);
@@ -106,7 +96,9 @@ kvmTest(
   async () => {
     await using scratch = new Scratch();
     await using elsewhere = new Scratch();
-    await using test = await held(scratch.path);
+    await using test = await heldVm(scratch.path, {
+      memoryBytes: MEMORY_BYTES,
+    });
     const offer = await test.vm.freeze((frozen) => frozen.offer());
     const allow = { read: [scratch.path], write: [scratch.path] };
     assertEquals(await reasonsAgainst(offer, { allow }), []);
@@ -143,7 +135,7 @@ kvmTest(
       await using receiver = await listenForVms("tcp://127.0.0.1:0");
       const random = crypto.getRandomValues(new Uint8Array(60_000));
       const fail = async (temporary: string, root?: string) => {
-        await using test = await held(home);
+        await using test = await heldVm(home, { memoryBytes: MEMORY_BYTES });
         const path = `${home}/held.txt`;
         for (let i = 0; i < 3; i++) {
           Deno.writeFileSync(path, random, { append: true });

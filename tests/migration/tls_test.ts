@@ -52,11 +52,19 @@ async function ask(
   return wire.read(answerMessage, answer.payload).reasons;
 }
 
+/** What a receiver and a sender show that trust one authority. */
+async function trusted(ca: Authority) {
+  const caCerts = [ca.cert];
+  return {
+    caCerts,
+    server: { ...await ca.issue("DNS:localhost,IP:127.0.0.1"), caCerts },
+    client: { ...await ca.issue("DNS:client"), caCerts },
+  };
+}
+
 Deno.test("receive: over TLS the last frame before the end always arrives", async () => {
   await using ca = await Authority.create();
-  const caCerts = [ca.cert];
-  const server = { ...await ca.issue("DNS:localhost,IP:127.0.0.1"), caCerts };
-  const client = { ...await ca.issue("DNS:client"), caCerts };
+  const { server, client } = await trusted(ca);
   await using receiver = await listenForVms("tls://127.0.0.1:0", {
     tls: server,
   });
@@ -79,9 +87,7 @@ Deno.test("receive: over TLS the last frame before the end always arrives", asyn
 Deno.test("receive: a wrong certificate is refused, and both sides say so", async () => {
   await using ca = await Authority.create();
   await using forger = await Authority.create();
-  const caCerts = [ca.cert];
-  const server = { ...await ca.issue("DNS:localhost,IP:127.0.0.1"), caCerts };
-  const client = { ...await ca.issue("DNS:client"), caCerts };
+  const { caCerts, server, client } = await trusted(ca);
   const forged = { ...await forger.issue("DNS:client"), caCerts };
   const told: string[] = [];
   await tidily(async () => {

@@ -9,6 +9,7 @@ import {
   sign,
   zstdCompress,
 } from "../../src/state/mod.ts";
+import { concat } from "../cli/bytes.ts";
 import {
   component,
   errorsOf,
@@ -37,17 +38,6 @@ async function extents(
     start,
     end: starts[i + 1] ?? (i < starts.length ? index : bytes.length - 64),
   }));
-}
-
-/** The pieces one after the other. */
-function concat(...pieces: Uint8Array[]): Bytes {
-  const bytes = new Uint8Array(pieces.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }
 
 /** Makes the checksum of the 128-byte header at `offset` right again. */

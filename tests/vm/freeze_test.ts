@@ -6,16 +6,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import {
-  delay,
-  guest,
-  native,
-  type Outcome,
-  Scratch,
-  seeded,
-  TestVm,
-} from "../support.ts";
-import { checkMoving, statusOf } from "./moving.ts";
+import { delay, guest, native, Scratch, seeded, TestVm } from "../support.ts";
+import { checkMoving, statusOf, throughSaves } from "./moving.ts";
 
 /** Programs that call SAVE(), and their arguments. */
 const SAVERS: [name: string, ...args: string[]][] = [
@@ -41,32 +33,6 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["futex_waitv", "saved"],
 ];
 
-/** Runs a program, moving it to a new VM at each SAVE(). */
-async function throughSaves(
-  program: string,
-  args: string[],
-  folder: string,
-  compress: boolean,
-): Promise<Outcome & { moves: number }> {
-  const image = `${folder}/vm.img`;
-  const options = {
-    allow: { read: [folder], write: [folder] },
-    onSave: async (vm: { save: TestVm["vm"]["save"] }) => {
-      await vm.save(image, { compress });
-      return "stop" as const;
-    },
-  };
-  let test = await TestVm.create({ program, args, cwd: folder, ...options });
-  for (let moves = 0;; moves++) {
-    const end = await test.run();
-    await test[Symbol.asyncDispose]();
-    if (end.kind !== "saved") {
-      return { ...test.output, status: statusOf(end), moves };
-    }
-    test = await TestVm.restore(image, options, test);
-  }
-}
-
 for (const [name, ...args] of SAVERS) {
   for (const variant of ["", "_musl"]) {
     for (const compress of [false, true]) {
@@ -78,7 +44,12 @@ for (const [name, ...args] of SAVERS) {
           await using natively = new Scratch();
           await using inVm = new Scratch();
           const expected = await native(program, args, natively.path);
-          const got = await throughSaves(program, args, inVm.path, compress);
+          const cwd = inVm.path;
+          const allow = { read: [cwd], write: [cwd] };
+          const got = await throughSaves(
+            { program, args, cwd, allow },
+            compress,
+          );
           assertEquals(got.stdout, expected.stdout);
           assertEquals(got.status, expected.status);
           assert(got.moves > 0, "it was never saved");

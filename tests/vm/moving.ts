@@ -5,13 +5,39 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { VmEnd } from "../../mod.ts";
-import { guest, native, Scratch, TestVm } from "../support.ts";
+import type { Vm, VmEnd, VmOptions } from "../../mod.ts";
+import { guest, native, type Outcome, Scratch, TestVm } from "../support.ts";
 
 /** The exit status of a shell for a VM's end. */
 export function statusOf(end: VmEnd): number {
   if (end.kind === "exited") return end.code;
   return end.kind === "signaled" ? 128 + end.signal : 0;
+}
+
+/**
+ * Runs a program, moving it to a new VM at each SAVE().
+ *
+ * @param compress whether its images, in its own folder, are
+ */
+export async function throughSaves(
+  options: VmOptions & { readonly cwd: string },
+  compress = false,
+): Promise<Outcome & { moves: number }> {
+  const image = `${options.cwd}/vm.img`;
+  const onSave = async (vm: Vm) => {
+    await vm.save(image, { compress });
+    return "stop" as const;
+  };
+  const { allow } = options;
+  let test = await TestVm.create({ ...options, onSave });
+  for (let moves = 0;; moves++) {
+    const end = await test.run();
+    await test[Symbol.asyncDispose]();
+    if (end.kind !== "saved") {
+      return { ...test.output, status: statusOf(end), moves };
+    }
+    test = await TestVm.restore(image, { allow, onSave }, test);
+  }
 }
 
 /** Waits for a promise, but not longer. */

@@ -10,6 +10,7 @@ import { kvmTest } from "../kvm_gate.ts";
 import {
   delay,
   guest,
+  heldVm,
   native,
   resources,
   Scratch,
@@ -39,19 +40,6 @@ function chunked(
   });
 }
 
-/** A VM that waits for input with a file, a pipe and a folder open. */
-async function held(scratch: Scratch): Promise<TestVm> {
-  const [program] = await guest("held");
-  const test = await TestVm.create({
-    program,
-    cwd: scratch.path,
-    allow: { read: [scratch.path], write: [scratch.path] },
-  });
-  test.run().catch(() => {});
-  await test.until("ready");
-  return test;
-}
-
 for (const compress of [false, true]) {
   const packed = compress ? ", packed" : "";
   kvmTest(
@@ -62,7 +50,7 @@ for (const compress of [false, true]) {
       await using natively = new Scratch();
       const expected = await native(program, [], natively.path, "input");
       await using scratch = new Scratch();
-      await using first = await held(scratch);
+      await using first = await heldVm(scratch.path);
       await first.vm.pause();
       const image = await bytesOf(
         first.vm.save({ compress, carryFiles: true }),
@@ -114,7 +102,7 @@ kvmTest(
   async () => {
     const random = seeded("stream damage");
     await using scratch = new Scratch();
-    await using first = await held(scratch);
+    await using first = await heldVm(scratch.path);
     await first.vm.pause();
     const image = await bytesOf(first.vm.save({ carryFiles: true }));
     const allow = { read: [scratch.path], write: [scratch.path] };
@@ -157,7 +145,7 @@ kvmTest(
 
 kvmTest("stream: one that stands still ends with its VM", async () => {
   await using scratch = new Scratch();
-  const test = await held(scratch);
+  const test = await heldVm(scratch.path);
   const reader = test.vm.save().getReader();
   await reader.read();
   await test.vm[Symbol.asyncDispose]();
