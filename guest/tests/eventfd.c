@@ -35,15 +35,20 @@ static void *adds(void *arg)
 	(void)arg;
 	usleep(10000);
 	put(5);
+	return 0;
+}
+
+static void *takes(void *left)
+{
 	usleep(10000);
-	value = 0;
-	read(fd, &value, 8);
+	read(fd, left, 8);
 	return 0;
 }
 
 static void counters(void)
 {
 	char bytes[32];
+	uint64_t taken = 0;
 	pthread_t thread;
 
 	SHOW(eventfd(0, 12345));
@@ -81,10 +86,12 @@ static void counters(void)
 	pthread_create(&thread, 0, adds, 0);
 	SHOW(read(fd, &value, 8));
 	SHOW(value);
+	pthread_join(thread, 0);
 	SHOW(put(UINT64_MAX - 1));
+	pthread_create(&thread, 0, takes, &taken);
 	SHOW(put(1));
 	pthread_join(thread, 0);
-	SHOW(value == UINT64_MAX - 1);
+	SHOW(taken == UINT64_MAX - 1);
 	close(fd);
 }
 
@@ -128,13 +135,14 @@ static void timers(void)
 	SHOW(timerfd_gettime(0, &t));
 	SHOW(write(fd, &value, 8));
 	SHOW(read(fd, &value, 7));
+	struct pollfd p = { fd, POLLIN, 0 };
 	SHOW(set(1, 0, TFD_TIMER_ABSTIME));
+	SHOW(poll(&p, 1, -1));
 	SHOW(events(fd));
 	SHOW(read(fd, &value, 8));
 	SHOW(value);
 	SHOW(read(fd, &value, 8));
 	SHOW(set(20, 0, 0));
-	struct pollfd p = { fd, POLLIN, 0 };
 	SHOW(poll(&p, 1, -1));
 	SHOW(set(100000, 0, 0));
 	SHOW(events(fd));
