@@ -28,6 +28,11 @@ export type ZlibStream = Transform & { readonly bytesWritten: number };
 export class ZlibEngine {
   readonly #stream: ZlibStream;
   readonly #emit: Emit;
+  /**
+   * What goes in next. node:zlib holds on to what it was given until a full
+   * collection, and V8 puts that off the longer the more memory a VM has.
+   */
+  readonly #input = new Uint8Array(WRITE_BYTES);
   /** Resolves when all came out, or never will; does not reject. */
   readonly #pumped: Promise<void>;
   #over = false;
@@ -62,7 +67,9 @@ export class ZlibEngine {
    */
   async write(chunk: Uint8Array): Promise<void> {
     for (let done = 0; done < chunk.length; done += WRITE_BYTES) {
-      const piece = chunk.subarray(done, done + WRITE_BYTES);
+      const given = chunk.subarray(done, done + WRITE_BYTES);
+      const piece = this.#input.subarray(0, given.length);
+      piece.set(given);
       await this.#feed(piece);
       // node:zlib works in this thread.
       if (piece.length === WRITE_BYTES) await yieldToEventLoop();
