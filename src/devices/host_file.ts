@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ERRNO } from "../kvm/mod.ts";
 import {
   addSeals,
   close,
@@ -26,8 +27,9 @@ import { AT_EMPTY_PATH, O } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
 
-/** From where lseek(2) counts: the file's offset. */
+/** From where lseek(2) counts: the file's offset, its end. */
 const SEEK_CUR = 1;
+const SEEK_END = 2;
 
 /**
  * An open file of the host. The host's descriptor holds the offset, and bytes
@@ -85,6 +87,12 @@ export class HostFile extends OpenFile {
   }
 
   override seek(offset: number, whence: number): number {
+    // Further than numbers are exact, which is further than disks go.
+    const isFar = Math.abs(offset) === Number.MAX_SAFE_INTEGER;
+    if (isFar && whence <= SEEK_END) {
+      const at = lseek(this.#fd, 0, SEEK_CUR);
+      return at < 0 ? at : -ERRNO.EINVAL;
+    }
     return lseek(this.#fd, offset, whence);
   }
 
