@@ -22,7 +22,7 @@ import { idleImage } from "./idle_image.ts";
 import { io } from "./io.ts";
 import { describeMachine, machineInfo } from "./machine_info.ts";
 import { migrate } from "./migrate.ts";
-import { peak } from "./peak.ts";
+import { peak, peakWithout } from "./peak.ts";
 import { pipeline } from "./pipeline.ts";
 import { programsWhole } from "./programs.ts";
 import { restore } from "./restore.ts";
@@ -46,6 +46,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   transfer,
   pipeline,
   peak,
+  peakWithout,
   programsWhole,
   warmStart,
   idle,

@@ -5,10 +5,17 @@
  *     peak_process.ts save PROGRAM MIB IMAGE
  *     peak_process.ts restore IMAGE MIB
  *
+ * The same of memory without a VM around it, which needs no KVM:
+ *
+ *     peak_process.ts write MIB IMAGE
+ *     peak_process.ts read IMAGE MIB
+ *
  * @module
  */
 
 import { ScriptConsole, Vm, zstdCompress, zstdDecompress } from "../mod.ts";
+import { readableImage } from "../src/state/mod.ts";
+import { readMemory, WrittenMemory } from "./written_memory.ts";
 
 const MIB = 1024 * 1024;
 
@@ -28,33 +35,67 @@ async function peakOf(work: () => Promise<unknown>): Promise<number> {
   return statusBytes("VmHWM") - before;
 }
 
-const [what, ...args] = Deno.args;
+/** Writes an image to a file, through zstd. */
+async function pack(
+  image: ReadableStream<Uint8Array>,
+  path: string,
+): Promise<void> {
+  const file = await Deno.create(path);
+  await image.pipeThrough(zstdCompress()).pipeTo(file.writable);
+}
+
+/** The image in such a file. */
+async function unpack(path: string): Promise<ReadableStream<Uint8Array>> {
+  const file = await Deno.open(path);
+  return file.readable.pipeThrough(zstdDecompress());
+}
+
 const script = new ScriptConsole();
-if (what === "save") {
-  const [program, mib, image] = args;
+
+async function save(program: string, mib: string, path: string) {
+  let bytes = 0;
   await using vm = await Vm.create({
     program,
     args: [mib],
     memoryBytes: (Number(mib) + 64) * MIB,
     console: script,
     onSave: async (vm) => {
-      console.log(
-        await peakOf(async () => {
-          const file = await Deno.create(image);
-          await vm.save().pipeThrough(zstdCompress()).pipeTo(file.writable);
-        }),
-      );
+      bytes = await peakOf(() => pack(vm.save(), path));
       return "stop";
     },
   });
   await vm.run();
-} else {
-  const [image, mib] = args;
+  return bytes;
+}
+
+async function restore(path: string, mib: string) {
   const bytes = await peakOf(async () => {
-    const file = await Deno.open(image);
-    const plain = file.readable.pipeThrough(zstdDecompress());
-    const vm = await Vm.restore(plain, { console: script });
+    const vm = await Vm.restore(await unpack(path), { console: script });
     await vm[Symbol.asyncDispose]();
   });
-  console.log(Math.max(0, bytes - Number(mib) * MIB));
+  return Math.max(0, bytes - Number(mib) * MIB);
 }
+
+async function write(mib: string, path: string) {
+  using memory = new WrittenMemory(Number(mib));
+  const never = new AbortController().signal;
+  return await peakOf(() =>
+    pack(readableImage((sink) => memory.write(sink), never), path)
+  );
+}
+
+async function read(path: string, mib: string) {
+  const bytes = await peakOf(async () => readMemory(await unpack(path)));
+  return Math.max(0, bytes - Number(mib) * MIB);
+}
+
+const [what, a, b, c] = Deno.args;
+console.log(
+  what === "save"
+    ? await save(a, b, c)
+    : what === "restore"
+    ? await restore(a, b)
+    : what === "write"
+    ? await write(a, b)
+    : await read(a, b),
+);
