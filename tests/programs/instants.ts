@@ -29,9 +29,15 @@ function choose(count: number, end: number, random: () => number): number[] {
   return [...chosen].sort((a, b) => a - b);
 }
 
+/** How many of `calls` calls a run makes in any case: some depend on time. */
+export function sureCalls(calls: number): number {
+  // The last call ends the program.
+  return Math.ceil(Math.max(calls - 1, 0) * 0.9);
+}
+
 /**
- * Stops a VM at instants that were chosen before. A program that makes few
- * calls is stopped by time, one that is over at once by calls; most by both.
+ * Stops a VM at instants that were chosen before: at system calls, and in a
+ * program that takes long at times as well, since it may make few calls.
  */
 export class Instants {
   readonly #calls: number[];
@@ -42,8 +48,7 @@ export class Instants {
 
   /** @param count how many instants of each sort */
   constructor(count: number, length: Length, random: () => number) {
-    // The last call ends the program.
-    this.#calls = choose(count, Math.max(length.calls - 1, 0), random);
+    this.#calls = choose(count, sureCalls(length.calls), random);
     if (length.ms >= count * SHORTEST_DELAY_MS) {
       this.#delays = sorted(count, () => random() * length.ms);
     }
@@ -53,18 +58,20 @@ export class Instants {
   readonly tracer: Tracer = {
     syscall: () => {
       this.#call++;
-      if (this.#call === this.#calls[0]) this.#stop?.();
+      if (this.#call >= this.#calls[0]) this.#stop?.();
     },
   };
 
   /**
-   * Waits for the next instant, or for the end of `running`.
+   * Runs a VM to the next instant, or to the end of the program.
    *
+   * @param run runs the VM; it may make calls before it returns
    * @param pause stops the VM
    */
-  async next(pause: () => void, running: Promise<unknown>): Promise<void> {
+  async next(run: () => Promise<unknown>, pause: () => void): Promise<void> {
     const due = Promise.withResolvers<void>();
     const stop = this.#stop = () => {
+      this.#stop = undefined;
       pause();
       due.resolve();
     };
@@ -74,7 +81,7 @@ export class Instants {
       ? undefined
       : setTimeout(stop, Math.max(delay - this.#ranMs, 0));
     try {
-      await Promise.race([due.promise, running]);
+      await Promise.race([due.promise, run()]);
     } finally {
       clearTimeout(timer);
       this.#stop = undefined;

@@ -208,9 +208,13 @@ async function freezeNext(
   instants: Instants,
   image: string,
 ): Promise<VmEnd | undefined> {
-  const running = vm.run();
-  running.catch(() => {}); // it is paused, and looked at below
-  await instants.next(() => void vm.pause(), running);
+  let running: Promise<VmEnd> | undefined;
+  const run = () => {
+    running = vm.run();
+    running.catch(() => {}); // it is paused, and looked at below
+    return running;
+  };
+  await instants.next(run, () => void vm.pause());
   await vm.pause();
   if (vm.state === "stopped") return await running;
   await vm.save(image, { stop: true });
