@@ -301,6 +301,6 @@ export const PROGRAMS: readonly Program[] = [
     { name: "node", package: "nodejs", argv: ["node", "-e", JS], memoryMiB: 2048 },
     { name: "java: interpreted", package: "openjdk-17-jdk-headless", argv: ["java", "-Xint", "-XX:+UseSerialGC", "-Xmx64m", "-XX:-UsePerfData", "-cp", ".", "Main", "100000"], setup: JAVAC, memoryMiB: 2048 },
     { name: "java: compiled", package: "openjdk-17-jdk-headless", argv: ["java", "-Xmx64m", "-XX:-UsePerfData", "-cp", ".", "Main", "20000000"], setup: JAVAC, memoryMiB: 2048 },
-    { name: "java", package: "openjdk-17-jre-headless", argv: ["java", "-Xmx64m", "-XX:-UsePerfData", "-Xshare:auto", "-version"], memoryMiB: 2048 },
+    { name: "java", package: "openjdk-17-jdk-headless", argv: ["java", "-Xmx64m", "-XX:-UsePerfData", "-Xshare:auto", "-version"], memoryMiB: 2048 },
   ] satisfies Program[]),
 ];
