@@ -7,16 +7,25 @@
  */
 
 import { SYS, type SyscallName } from "../src/linux/syscall_numbers.ts";
-import { PARTLY, SYSCALLS } from "../src/linux/syscalls/mod.ts";
+import {
+  PARTLY,
+  type PartlyTable,
+  REFUSED,
+  type RefusedTable,
+  SYSCALLS,
+} from "../src/linux/syscalls/mod.ts";
 
 const PATH = new URL("linux.md", import.meta.url).pathname;
 
 const HEAD = `# System calls
 
 Every system call of x86-64 Linux, and what of it ScratchVM answers. A call that
-is not there gives ENOSYS, and the user is told so once; with \`--strict\` the
-program ends. So it is with a part of a call that is not there, with the errno
-that a program takes for it best.
+is not there gives ENOSYS, or the errno that is named; of most, and of most
+parts that a call lacks, the user is told once, and with \`--strict\` the program
+ends. What has no effect is taken without a word.
+
+"Done" is what a process can see that has the machine, of one CPU, to itself,
+and files that it was allowed.
 
 \`deno task syscalls\` writes this file from the handlers in
 [src/linux/syscalls/](../src/linux/syscalls/); what a call lacks is noted there,
@@ -32,9 +41,15 @@ interface Row {
 }
 
 function rowOf([name, number]: [string, number]): Row {
-  const missing = PARTLY[name as SyscallName];
-  const status = !SYSCALLS[number] ? "not" : missing ? "partly" : "done";
-  return { number: `${number}`, name, status, missing: missing ?? "" };
+  const lacks = (PARTLY as PartlyTable)[name as SyscallName];
+  const refusal = (REFUSED as RefusedTable)[name as SyscallName];
+  const isThere = SYSCALLS[number] && !refusal;
+  return {
+    number: `${number}`,
+    name,
+    status: !isThere ? "not" : lacks ? "partly" : "done",
+    missing: refusal ? `all of it: ${refusal}` : lacks ?? "",
+  };
 }
 
 function table(rows: readonly Row[]): string {

@@ -32,6 +32,7 @@ import { Signals } from "./signals/delivery.ts";
 import { endsByStop } from "./signals/interruption.ts";
 import { Timers } from "./signals/timers.ts";
 import { syscallName } from "./syscall_numbers.ts";
+import type { LackingCall } from "./syscalls/mod.ts";
 import type { Task } from "./task.ts";
 import { UserMemory } from "./user_memory.ts";
 import { GuestClock, type NominalRate } from "./vdso/guest_clock.ts";
@@ -311,17 +312,24 @@ export class Linux {
     return -ERRNO.ENOSYS;
   }
 
-  /** Says that part of a call is not there; what the call then answers. */
-  unsupported(what: string, result: number): number {
+  /**
+   * Says that part of a call is not there.
+   *
+   * @param call which; one that several calls share is named by the first: only
+   * what docs/linux.md says to lack something can be
+   * @returns what the call then answers: `result`, unless it ends the program
+   */
+  unsupported(call: LackingCall, what: string, result: number): number {
+    const said = `${call}: ${what} is not supported`;
     if (this.#options.strict) {
-      this.warnOnce(`${what} is not supported: ended (--strict)`);
+      this.warnOnce(`${said}: ended (--strict)`);
       return this.kill({
         signal: SIGNAL.SIGSYS,
-        what: `${what} is not supported`,
+        what: said,
         rip: this.registers.rip,
       });
     }
-    this.warnOnce(`${what} is not supported`);
+    this.warnOnce(said);
     return result;
   }
 

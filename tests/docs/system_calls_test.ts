@@ -7,7 +7,12 @@
 import { assertEquals } from "@std/assert";
 import { systemCallsText } from "../../docs/linux.ts";
 import { SYS, type SyscallName } from "../../src/linux/syscall_numbers.ts";
-import { PARTLY, SYSCALLS } from "../../src/linux/syscalls/mod.ts";
+import {
+  type LackingCall,
+  PARTLY,
+  REFUSED,
+  SYSCALLS,
+} from "../../src/linux/syscalls/mod.ts";
 import { readText } from "./repository.ts";
 
 Deno.test("linux.md: it is what `deno task syscalls` writes", () => {
@@ -18,8 +23,26 @@ Deno.test("linux.md: it is what `deno task syscalls` writes", () => {
 });
 
 Deno.test("linux.md: what a call lacks is noted of calls that are there", () => {
-  const unknown = Object.keys(PARTLY).filter((name) =>
+  const unknown = Object.keys({ ...PARTLY, ...REFUSED }).filter((name) =>
     !SYSCALLS[SYS[name as SyscallName]]
   );
   assertEquals(unknown, []);
+});
+
+Deno.test("linux.md: a call that only ever refuses is not done in part", () => {
+  const both = Object.keys(REFUSED).filter((name) => name in PARTLY);
+  assertEquals(both, []);
+});
+
+Deno.test("linux.md: a call that is done cannot be said to lack something", () => {
+  // @ts-expect-error: were it allowed, a table would be typed as one of any call
+  const done: LackingCall = "read";
+  assertEquals(done in PARTLY || done in REFUSED, false);
+});
+
+Deno.test("linux.md: a call that lacks what another does: that is noted", () => {
+  const others = Object.values(PARTLY).flatMap((text) =>
+    text.match(/(?<=^as )[a-z_0-9]+/) ?? []
+  );
+  assertEquals(others.filter((name) => !(name in PARTLY)), []);
 });

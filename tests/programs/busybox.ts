@@ -56,7 +56,7 @@ export const BUSYBOX: readonly Program[] = APPLETS.map(([line, stdin]) => {
   const words = wordsOf(line);
   return {
     name: `busybox ${line}`,
-    package: "busybox",
+    package: "busybox-static",
     argv: ["busybox", ...words],
     setup: SETUP,
     stdin,

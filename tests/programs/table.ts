@@ -8,6 +8,7 @@
  */
 
 import { BUSYBOX } from "./busybox.ts";
+import { thisRepository } from "./repository.ts";
 
 /** A program to run. */
 export interface Program {
@@ -25,6 +26,8 @@ export interface Program {
   readonly setup?: string;
   /** What it may read besides the system and its folder. */
   readonly reads?: readonly string[];
+  /** What it works on and is not here, whatever is installed. */
+  readonly lacks?: string;
   /** Memory of the VM, MiB; default 512. */
   readonly memoryMiB?: number;
   /** Whether it prints how long something took: numbers are not compared. */
@@ -178,9 +181,15 @@ public class Main { public static void main(String[] a) throws Exception {
   Map<String, Long> n = new TreeMap<>();
   for (String l : java.nio.file.Files.readAllLines(java.nio.file.Path.of("lines"))) {
     String[] p = l.split(" "); n.merge(p[0], Long.parseLong(p[1]), Long::sum); }
-  System.out.println(n + " " + IntStream.range(0, 100000).mapToLong(i -> (long) i * i).sum());
+  System.out.println(n + " " + IntStream.range(0, Integer.parseInt(a[0])).mapToLong(i -> (long) i * i).sum());
 } }
 `;
+
+/** What makes a class of it. */
+const JAVAC = `printf '%s' '${JAVA}' > Main.java && javac Main.java`;
+
+/** Of one that is not there, a line says so. */
+const REPOSITORY = thisRepository();
 
 /** All of them. */
 export const PROGRAMS: readonly Program[] = [
@@ -286,10 +295,12 @@ export const PROGRAMS: readonly Program[] = [
     { name: "objdump", package: "binutils", argv: ["objdump", "-d", "a.o"], setup: "gcc -O2 -c program.c -o a.o" },
     { name: "jq", package: "jq", argv: ["jq", "-S", "group_by(.name) | map({name: .[0].name, n: length, ids: [.[].id], x: (map(.nested.x) | add)})", "data.json"], quick: true },
     { name: "git log", package: "git", argv: ["git", "--no-pager", "-c", "safe.directory=*", "log", "--stat", "--format=%H %an %ad %s", "--date=iso"], setup: GIT },
+    { name: "git log on this repository", package: "git", argv: ["git", "--no-pager", "-c", "safe.directory=*", "-C", REPOSITORY?.root ?? ".", "log", "--stat", "-n", "50", REPOSITORY?.head ?? "HEAD"], reads: REPOSITORY?.reads, lacks: REPOSITORY ? undefined : "repository of this checkout" },
     { name: "git diff", package: "git", argv: ["git", "--no-pager", "-c", "safe.directory=*", "diff", "main~2", "main", "--", "tree", "data.json"], setup: GIT },
     { name: "node --jitless", package: "nodejs", argv: ["node", "--jitless", "-e", JS], memoryMiB: 2048 },
     { name: "node", package: "nodejs", argv: ["node", "-e", JS], memoryMiB: 2048 },
-    { name: "java: interpreted", package: "openjdk-17-jre-headless", argv: ["java", "-Xint", "-XX:+UseSerialGC", "-Xmx64m", "-XX:-UsePerfData", "-cp", ".", "Main"], setup: `printf '%s' '${JAVA}' > Main.java && javac Main.java`, memoryMiB: 2048 },
-    { name: "java", package: "openjdk-17-jre-headless", argv: ["java", "-Xmx64m", "-XX:-UsePerfData", "-Xshare:auto", "-version"], memoryMiB: 2048 },
+    { name: "java: interpreted", package: "openjdk-17-jdk-headless", argv: ["java", "-Xint", "-XX:+UseSerialGC", "-Xmx64m", "-XX:-UsePerfData", "-cp", ".", "Main", "100000"], setup: JAVAC, memoryMiB: 2048 },
+    { name: "java: compiled", package: "openjdk-17-jdk-headless", argv: ["java", "-Xmx64m", "-XX:-UsePerfData", "-cp", ".", "Main", "20000000"], setup: JAVAC, memoryMiB: 2048 },
+    { name: "java", package: "openjdk-17-jdk-headless", argv: ["java", "-Xmx64m", "-XX:-UsePerfData", "-Xshare:auto", "-version"], memoryMiB: 2048 },
   ] satisfies Program[]),
 ];

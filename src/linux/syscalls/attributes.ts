@@ -88,7 +88,8 @@ function atDescriptor(
   if (!file || (file.flags & O.path && !evenPath)) return -ERRNO.EBADF;
   if (file.type !== "host" || file.hostFd === undefined) {
     return linux.unsupported(
-      "changing the permissions, owner or times of what is no file",
+      "fchmod",
+      "what is no file of the host's",
       -ERRNO.EPERM,
     );
   }
@@ -202,7 +203,16 @@ export const attributeCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const attributePartly: PartlyTable = {
+export const attributePartly = {
+  chmod: "files of the host alone",
   fchmod: "files of the host alone",
+  fchmodat: "files of the host alone",
+  chown: "files of the host alone",
   fchown: "files of the host alone",
-};
+  lchown: "files of the host alone",
+  fchownat: "files of the host alone",
+  utime: "files of the host alone",
+  utimes: "files of the host alone",
+  futimesat: "files of the host alone",
+  utimensat: "files of the host alone",
+} as const satisfies PartlyTable;

@@ -5,7 +5,7 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Versions of the structures (linux/capability.h), and their parts. */
 const VERSIONS = new Map([
@@ -59,3 +59,9 @@ export const capabilityCalls: SyscallTable = {
     return -ERRNO.EINVAL;
   },
 };
+
+/** What they lack. */
+export const capabilityPartly = {
+  capget: "root has all, and nobody else has one",
+  membarrier: "all but MEMBARRIER_CMD_GLOBAL (EINVAL)",
+} as const satisfies PartlyTable;

@@ -318,8 +318,10 @@ export const descriptorCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const descriptorPartly: PartlyTable = {
-  fcntl: "signals (F_SETOWN, F_SETSIG), leases, notifications",
-  ioctl: "what is not of terminals, pipes or devices that are scripts",
-  close_range: "CLOSE_RANGE_UNSHARE has nothing to do",
-};
+export const descriptorPartly = {
+  fcntl:
+    "signals (F_SETOWN, F_SETSIG, O_ASYNC), leases, notifications, hints; record locks on what is no file of the host",
+  ioctl:
+    "all but that of terminals and of devices that are scripts, FIONREAD, FIONBIO, FIOCLEX (ENOTTY)",
+  close_range: "CLOSE_RANGE_UNSHARE: threads go on sharing descriptors",
+} as const satisfies PartlyTable;

@@ -8,7 +8,7 @@ import { EventFile, O, TimerFile } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { install } from "./limits.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** EFD_SEMAPHORE (linux/eventfd.h). */
 const EFD_SEMAPHORE = 1;
@@ -122,3 +122,8 @@ export const eventCalls: SyscallTable = {
     return giveLeft(linux, args.u64(1), timer.left());
   },
 };
+
+/** What they lack. */
+export const eventPartly = {
+  timerfd_settime: "TFD_TIMER_CANCEL_ON_SET has no effect",
+} as const satisfies PartlyTable;

@@ -24,7 +24,7 @@ import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import { Task } from "../task.ts";
 import { TaskRegisters } from "../task_registers.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { openFollowing, READ, type UserPath, userPath } from "./paths.ts";
 
 /** Longest argument (linux/binfmts.h's MAX_ARG_STRLEN). */
@@ -100,7 +100,8 @@ function execute(linux: Linux, wish: Wish): number {
   const path = pathText(where.path);
   if (path === undefined) {
     return linux.unsupported(
-      "a program's path that is not UTF-8",
+      "execve",
+      "a path that is not UTF-8",
       -ERRNO.EINVAL,
     );
   }
@@ -243,3 +244,9 @@ export const execCalls: SyscallTable = {
     });
   },
 };
+
+/** What they lack. */
+export const execPartly = {
+  execve: "set-user-ID bits have no effect; a path that is not UTF-8 (EINVAL)",
+  execveat: "as execve",
+} as const satisfies PartlyTable;

@@ -170,7 +170,11 @@ export const futexCalls: SyscallTable = {
       case FUTEX.unlockPi:
         return unlockPi(linux, va);
       default:
-        return linux.unsupported(`futex operation ${operation}`, -ERRNO.ENOSYS);
+        return linux.unsupported(
+          "futex",
+          `operation ${operation}`,
+          -ERRNO.ENOSYS,
+        );
     }
   },
   set_robust_list(linux, args) {
@@ -192,9 +196,10 @@ export const futexCalls: SyscallTable = {
 };
 
 /** What it lacks. */
-export const futexPartly: PartlyTable = {
-  futex: "moving who waits to a futex with an owner (FUTEX_CMP_REQUEUE_PI)",
-};
+export const futexPartly = {
+  futex:
+    "moving who waits to a futex with an owner (FUTEX_CMP_REQUEUE_PI); one that is mapped at two addresses is two",
+} as const satisfies PartlyTable;
 
 /** Marks a futex whose owner has ended, and wakes one who waits for it. */
 function ownerDied(linux: Linux, task: Task, va: number): void {

@@ -8,7 +8,7 @@ import { AT_FDCWD, InotifyFile, O } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { hasDescriptorLeft, install } from "./limits.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { following, READ, userPath } from "./paths.ts";
 
 /** Bits of a mask that say how, and all that are known (linux/inotify.h). */
@@ -71,4 +71,4 @@ export const inotifyCalls: SyscallTable = {
 /** What they lack. */
 export const inotifyPartly = {
   inotify_add_watch: "what changed between a save and the thaw; /proc and /sys",
-} as const;
+} as const satisfies PartlyTable;

@@ -310,6 +310,6 @@ export const ioCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const ioPartly: PartlyTable = {
-  fadvise64: "it is taken as advice",
-};
+export const ioPartly = {
+  fadvise64: "any effect: it is taken as advice",
+} as const satisfies PartlyTable;

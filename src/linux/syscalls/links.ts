@@ -53,7 +53,8 @@ function symlinkAt(
   return making(linux, where, WRITE, (fd, name) => {
     if (leadsBelow(target)) return symlinkat(target, fd, name);
     return linux.unsupported(
-      "a symbolic link that does not lead below its folder",
+      "symlink",
+      "a target that does not lead below the link's folder",
       -ERRNO.EACCES,
     );
   });
@@ -149,8 +150,8 @@ export const linkCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const linkPartly: PartlyTable = {
+export const linkPartly = {
   symlink: "targets that do not lead below the folder (EACCES)",
   symlinkat: "as symlink",
   linkat: "AT_EMPTY_PATH, but of files that were opened to read and write",
-};
+} as const satisfies PartlyTable;

@@ -77,6 +77,7 @@ export function fcntlLock(
   if (isOfd && lock.getInt32(24, true) !== 0) return -ERRNO.EINVAL;
   if (!(file instanceof HostFile)) {
     return linux.unsupported(
+      "fcntl",
       "a record lock on what is no file of the host's",
       -ERRNO.EINVAL,
     );
@@ -147,6 +148,6 @@ export const lockCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const lockPartly: PartlyTable = {
+export const lockPartly = {
   flock: "it has no effect on what is no file of the host",
-};
+} as const satisfies PartlyTable;

@@ -10,7 +10,7 @@ import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { isSameFile, sourceOf } from "../area_source.ts";
 import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
 
 /** Advice that changes nothing a program can see (madvise(2)). */
@@ -163,6 +163,7 @@ export const adviceCalls: SyscallTable = {
         if (file) file.close();
         else {
           return linux.unsupported(
+            "madvise",
             "MADV_DONTNEED on pages of a file that is gone",
             -ERRNO.EINVAL,
           );
@@ -190,3 +191,9 @@ export const adviceCalls: SyscallTable = {
     return isAll ? 0 : -ERRNO.ENOMEM;
   },
 };
+
+/** What it lacks. */
+export const advicePartly = {
+  madvise:
+    "MADV_DONTNEED of a file that is gone, MADV_REMOVE of shared memory that is no file (EINVAL)",
+} as const satisfies PartlyTable;

@@ -29,7 +29,11 @@ export const memoryFileCalls: SyscallTable = {
     const known = MFD.closeOnExec | MFD.allowSealing | MFD.noExecSeal |
       MFD.exec;
     if (flags & MFD.hugePages) {
-      return linux.unsupported("memfd_create with MFD_HUGETLB", -ERRNO.EINVAL);
+      return linux.unsupported(
+        "memfd_create",
+        "MFD_HUGETLB",
+        -ERRNO.EINVAL,
+      );
     }
     if (flags & ~known) return -ERRNO.EINVAL;
     const name = linux.user.readString(args.u64(0), NAME_BYTES);
@@ -51,6 +55,6 @@ export const memoryFileCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const memoryFilePartly: PartlyTable = {
-  memfd_create: "huge pages",
-};
+export const memoryFilePartly = {
+  memfd_create: "huge pages (EINVAL)",
+} as const satisfies PartlyTable;

@@ -11,7 +11,7 @@ import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import { movedBy, sourceOf } from "../area_source.ts";
 import type { Linux } from "../linux.ts";
 import { LOWEST_VA, pageCeil } from "../space_layout.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned } from "./ranges.ts";
 
 /** Flags of mmap (asm-generic/mman-common.h, linux/mman.h). */
@@ -170,3 +170,9 @@ export const mappingCalls: SyscallTable = {
     return linux.space.unmap(va, pageCeil(length));
   },
 };
+
+/** What they lack. */
+export const mappingPartly = {
+  mmap:
+    "MAP_32BIT, MAP_GROWSDOWN, MAP_HUGETLB and MAP_SYNC have no effect; /dev/zero (ENODEV)",
+} as const satisfies PartlyTable;

@@ -8,11 +8,11 @@ import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls, attributePartly } from "./attributes.ts";
-import { capabilityCalls } from "./capabilities.ts";
+import { capabilityCalls, capabilityPartly } from "./capabilities.ts";
 import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { epollCalls } from "./epoll.ts";
-import { eventCalls } from "./events.ts";
-import { execCalls } from "./exec.ts";
+import { eventCalls, eventPartly } from "./events.ts";
+import { execCalls, execPartly } from "./exec.ts";
 import { futexCalls, futexPartly } from "./futex.ts";
 import { futexWaitvCalls } from "./futex_waitv.ts";
 import { folderCalls } from "./folder.ts";
@@ -21,26 +21,30 @@ import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
 import { lockCalls, lockPartly } from "./locks.ts";
 import { lookCalls } from "./look.ts";
-import { adviceCalls } from "./madvise.ts";
+import { adviceCalls, advicePartly } from "./madvise.ts";
 import { memoryFileCalls, memoryFilePartly } from "./memory_file.ts";
-import { mappingCalls } from "./mmap.ts";
-import { remapCalls } from "./mremap.ts";
+import { mappingCalls, mappingPartly } from "./mmap.ts";
+import { remapCalls, remapPartly } from "./mremap.ts";
 import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
 import { processCalls, processPartly } from "./process.ts";
-import { protectionCalls } from "./protection.ts";
-import { residencyCalls } from "./residency.ts";
+import {
+  protectionCalls,
+  protectionPartly,
+  protectionRefused,
+} from "./protection.ts";
+import { residencyCalls, residencyPartly } from "./residency.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
 import { signalFileCalls } from "./signal_file.ts";
 import { signalSendCalls } from "./signal_send.ts";
 import { signalWaitCalls } from "./signal_wait.ts";
-import { timerCalls } from "./timers.ts";
-import { spliceCalls } from "./splice.ts";
-import { socketCalls } from "./sockets.ts";
-import { threadCalls } from "./threads.ts";
-import { timeCalls } from "./time.ts";
+import { timerCalls, timerPartly } from "./timers.ts";
+import { spliceCalls, splicePartly } from "./splice.ts";
+import { socketCalls, socketPartly, socketRefused } from "./sockets.ts";
+import { threadCalls, threadPartly, threadRefused } from "./threads.ts";
+import { timeCalls, timePartly } from "./time.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
 
 /** A system call: its result, a negative errno, or one of `call_results.ts`. */
@@ -52,8 +56,11 @@ export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
 /** What a call that is there lacks, by name, in a few words: docs/linux.md. */
 export type PartlyTable = Partial<Record<SyscallName, string>>;
 
+/** What a program gets of a call that has a handler, but only ever refuses. */
+export type RefusedTable = Partial<Record<SyscallName, string>>;
+
 /** What calls lack, of all of them. */
-export const PARTLY: PartlyTable = {
+export const PARTLY = {
   ...openPartly,
   ...descriptorPartly,
   ...linkPartly,
@@ -67,7 +74,30 @@ export const PARTLY: PartlyTable = {
   ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
-};
+  ...threadPartly,
+  ...socketPartly,
+  ...execPartly,
+  ...splicePartly,
+  ...remapPartly,
+  ...advicePartly,
+  ...mappingPartly,
+  ...protectionPartly,
+  ...residencyPartly,
+  ...capabilityPartly,
+  ...eventPartly,
+  ...timePartly,
+  ...timerPartly,
+} as const satisfies PartlyTable;
+
+/** Calls that only ever refuse, all of them. */
+export const REFUSED = {
+  ...threadRefused,
+  ...socketRefused,
+  ...protectionRefused,
+} as const satisfies RefusedTable;
+
+/** A call of which it is noted that it does not do all that Linux's does. */
+export type LackingCall = keyof typeof PARTLY | keyof typeof REFUSED;
 
 /**
  * The number that SAVE() of guest/scratchvm.h passes: no system call of Linux,

@@ -9,7 +9,7 @@ import { PAGE_BYTES, USER_END_VA } from "../../vmm/mod.ts";
 import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned, pages } from "./ranges.ts";
 
 /** Flags of mremap (linux/mman.h). */
@@ -48,7 +48,11 @@ export const remapCalls: SyscallTable = {
     const flags = args.int(3);
     const known = MREMAP.mayMove | MREMAP.fixed;
     if (flags & MREMAP.dontUnmap) {
-      return linux.unsupported("mremap with MREMAP_DONTUNMAP", -ERRNO.EINVAL);
+      return linux.unsupported(
+        "mremap",
+        "MREMAP_DONTUNMAP",
+        -ERRNO.EINVAL,
+      );
     }
     if (flags & ~known || !isAligned(args, 0)) return -ERRNO.EINVAL;
     if ((flags & MREMAP.fixed) && !(flags & MREMAP.mayMove)) {
@@ -94,3 +98,9 @@ export const remapCalls: SyscallTable = {
     return space.move(va, oldBytes, to, newBytes);
   },
 };
+
+/** What it lacks. */
+export const remapPartly = {
+  mremap:
+    "MREMAP_DONTUNMAP, a second mapping of what is shared (an old size of 0), devices (EINVAL)",
+} as const satisfies PartlyTable;

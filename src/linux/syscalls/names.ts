@@ -248,7 +248,7 @@ export const nameCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const namePartly: PartlyTable = {
+export const namePartly = {
   mknod: "devices (EPERM)",
   mknodat: "devices (EPERM)",
-};
+} as const satisfies PartlyTable;

@@ -107,7 +107,8 @@ function openAt(
   if (!(flags & O.path) && !HostPaths.isFileOrFolder(fd)) {
     close(fd);
     return linux.unsupported(
-      `opening ${pathText(where.path)}, which is no file or folder,`,
+      "open",
+      `${pathText(where.path)}, which is no file or folder,`,
       -ERRNO.EACCES,
     );
   }
@@ -155,8 +156,9 @@ export const openCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const openPartly: PartlyTable = {
-  openat2: "as open",
-  open: "fifos, sockets and devices of the host",
+export const openPartly = {
+  open: "fifos, sockets and devices of the host (EACCES)",
   openat: "as open",
-};
+  openat2: "as open",
+  creat: "as open",
+} as const satisfies PartlyTable;

@@ -252,15 +252,23 @@ export const processCalls: SyscallTable = {
       case PR.getNoNewPrivs:
         return 0;
       default:
-        return linux.unsupported(`prctl(${args.int(0)})`, -ERRNO.EINVAL);
+        return linux.unsupported(
+          "prctl",
+          `option ${args.int(0)}`,
+          -ERRNO.EINVAL,
+        );
     }
   },
 };
 
 /** What they lack. */
-export const processPartly: PartlyTable = {
+export const processPartly = {
   prctl:
     "all but PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE and PR_GET_NO_NEW_PRIVS",
-  getrusage: "all but the CPU time",
+  getrusage: "all but the CPU time, which counts as the program's own",
   sysinfo: "loads, shared and buffered memory",
-};
+  arch_prctl: "all but the bases of FS and GS (EINVAL)",
+  setrlimit: "RLIMIT_NOFILE and RLIMIT_FSIZE alone have an effect",
+  prlimit64: "as setrlimit",
+  getgroups: "groups beside the first: none is told",
+} as const satisfies PartlyTable;

@@ -8,7 +8,7 @@ import { ERRNO } from "../../kvm/mod.ts";
 import { PROT, USER_END_VA } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, RefusedTable, SyscallTable } from "./mod.ts";
 import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
 
 /** Bits of mprotect(2) beside those of pages (asm-generic/mman-common.h). */
@@ -81,3 +81,15 @@ export const protectionCalls: SyscallTable = {
     return -ERRNO.EINVAL;
   },
 };
+
+/** What they lack. */
+export const protectionPartly = {
+  mprotect: "mappings of devices (EACCES)",
+  pkey_mprotect: "as mprotect; keys (EINVAL)",
+} as const satisfies PartlyTable;
+
+/** Those that only ever refuse, and how. */
+export const protectionRefused = {
+  pkey_alloc: "ENOSPC",
+  pkey_free: "EINVAL",
+} as const satisfies RefusedTable;

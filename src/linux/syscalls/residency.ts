@@ -9,7 +9,7 @@ import { PAGE_BYTES } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import { pageCeil } from "../space_layout.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
 import { nextStep } from "./steps.ts";
 
@@ -71,3 +71,9 @@ export const residencyCalls: SyscallTable = {
   mlock: lock,
   munlock: lock,
 };
+
+/** What they lack. */
+export const residencyPartly = {
+  mlock: "the host may swap it all the same",
+  munlock: "as mlock",
+} as const satisfies PartlyTable;

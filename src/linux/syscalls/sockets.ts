@@ -20,7 +20,7 @@ import type { Linux } from "../linux.ts";
 import type { CallArguments } from "../trace.ts";
 import { install } from "./limits.ts";
 import { brokenPipe } from "./io.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, RefusedTable, SyscallTable } from "./mod.ts";
 
 /** AF_UNIX, and the highest family (linux/socket.h). */
 const AF_UNIX = 1;
@@ -307,7 +307,11 @@ export const socketCalls: SyscallTable = {
     if (family < 0 || family >= AF_MAX) return -ERRNO.EAFNOSUPPORT;
     // Without a word where libc only asks for a daemon that may not be there.
     if (family === AF_UNIX) return -ERRNO.EAFNOSUPPORT;
-    return linux.unsupported("a socket of the network", -ERRNO.EAFNOSUPPORT);
+    return linux.unsupported(
+      "socket",
+      "a network",
+      -ERRNO.EAFNOSUPPORT,
+    );
   },
   socketpair(linux, args) {
     const type = args.int(1);
@@ -373,7 +377,11 @@ export const socketCalls: SyscallTable = {
     const message = readMessage(linux, args.u64(1));
     if (typeof message === "number") return message;
     if (message.controlVa !== 0 && message.controlBytes > 0) {
-      return linux.unsupported("sendmsg with control data", -ERRNO.EOPNOTSUPP);
+      return linux.unsupported(
+        "sendmsg",
+        "control data",
+        -ERRNO.EOPNOTSUPP,
+      );
     }
     if (message.nameVa !== 0 && message.nameBytes > 0) {
       return refuseAddress(socket);
@@ -471,3 +479,23 @@ function refuseAccept(linux: Linux, args: CallArguments): number {
     ? -ERRNO.EOPNOTSUPP
     : -ERRNO.EINVAL;
 }
+
+/** What they lack. */
+export const socketPartly = {
+  sendto: "MSG_OOB: it is sent as any other",
+  sendmsg: "control data (EOPNOTSUPP); MSG_OOB: it is sent as any other",
+  setsockopt:
+    "all but sizes of buffers, and what has no effect on pairs (ENOPROTOOPT)",
+  getsockopt:
+    "time-outs, SO_PEERSEC, SO_PEERGROUPS and what is newer (ENOPROTOOPT)",
+} as const satisfies PartlyTable;
+
+/** Those that only ever refuse, and how. */
+export const socketRefused = {
+  socket: "EAFNOSUPPORT",
+  bind: "EINVAL",
+  connect: "EISCONN; ECONNREFUSED of SOCK_DGRAM",
+  listen: "EINVAL; EOPNOTSUPP of SOCK_DGRAM",
+  accept: "EINVAL; EOPNOTSUPP of SOCK_DGRAM",
+  accept4: "EINVAL; EOPNOTSUPP of SOCK_DGRAM",
+} as const satisfies RefusedTable;

@@ -212,7 +212,8 @@ export const spaceCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const spacePartly: PartlyTable = {
+export const spacePartly = {
   copy_file_range: "at most 16 MiB in one call; files of the host alone",
-  readahead: "it is taken as advice",
-};
+  readahead: "any effect: it is taken as advice",
+  sync: "file systems of which no file is open",
+} as const satisfies PartlyTable;

@@ -21,7 +21,7 @@ import type { Linux } from "../linux.ts";
 import type { CallArguments } from "../trace.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import { brokenPipe } from "./io.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Flags of splice(2) (linux/splice.h): not to wait, and all. */
 const SPLICE_NONBLOCK = 2;
@@ -279,7 +279,7 @@ function sendfile(linux: Linux, args: CallArguments): number {
   if (offset !== null && offset < 0) return -ERRNO.EINVAL;
   if (!to?.isWritable) return -ERRNO.EBADF;
   if (to instanceof PluginFile) {
-    return linux.unsupported("sendfile to a device", -ERRNO.EINVAL);
+    return linux.unsupported("sendfile", "a device to send to", -ERRNO.EINVAL);
   }
   const isTarget = to instanceof PipeEnd || TARGETS.includes(to.type);
   if (!isTarget || !canBeSent(from) || to.flags & O.append) {
@@ -332,3 +332,9 @@ function putInto({ pipe }: PipeEnd, io: BufferVector): number {
 
 /** Calls that move bytes between files. */
 export const spliceCalls: SyscallTable = { splice, tee, vmsplice, sendfile };
+
+/** What they lack. */
+export const splicePartly = {
+  splice: "devices that are scripts (EINVAL)",
+  sendfile: "to a device that is a script (EINVAL)",
+} as const satisfies PartlyTable;

@@ -12,7 +12,7 @@ import type { Registers } from "../registers.ts";
 import { Task } from "../task.ts";
 import { TaskRegisters } from "../task_registers.ts";
 import { releaseFutexes } from "./futex.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, RefusedTable, SyscallTable } from "./mod.ts";
 
 /** Flags of clone (linux/sched.h). */
 const CLONE = {
@@ -69,9 +69,9 @@ function clone(linux: Linux, wish: NewTask): number {
   if (has(CLONE.thread) && !has(CLONE.sighand)) return -ERRNO.EINVAL;
   if ((flags & THREAD) !== THREAD || (flags & ~ALLOWED) !== 0) {
     const what = has(CLONE.thread)
-      ? `clone with flags 0x${(flags >>> 0).toString(16)}`
-      : "making another process";
-    return linux.unsupported(what, -ERRNO.ENOSYS);
+      ? `flags 0x${(flags >>> 0).toString(16)}`
+      : "another process";
+    return linux.unsupported("clone", what, -ERRNO.ENOSYS);
   }
   if (has(CLONE.setTls) && wish.tls >= BigInt(USER_END_VA)) return -ERRNO.EPERM;
   const { process, scheduler, task: parent, user } = linux;
@@ -187,8 +187,9 @@ export const threadCalls: SyscallTable = {
     const wish = readCloneArgs(linux, args.u64(0), args.u64(1));
     return typeof wish === "number" ? wish : clone(linux, wish);
   },
-  fork: (linux) => linux.unsupported("making another process", -ERRNO.ENOSYS),
-  vfork: (linux) => linux.unsupported("making another process", -ERRNO.ENOSYS),
+  fork: (linux) => linux.unsupported("fork", "another process", -ERRNO.ENOSYS),
+  vfork: (linux) =>
+    linux.unsupported("vfork", "another process", -ERRNO.ENOSYS),
   exit(linux, args) {
     releaseFutexes(linux, linux.task);
     return linux.exitTask(args.int(0));
@@ -268,3 +269,19 @@ function priorityLimit(policy: number, limit: number): number {
     policy === SCHED.idle || policy === 6; // SCHED_DEADLINE
   return isPlain ? 0 : -ERRNO.EINVAL;
 }
+
+/** What they lack. */
+export const threadPartly = {
+  clone: "all but threads: other processes, namespaces (ENOSYS)",
+  clone3: "as clone; a chosen number (EPERM), control groups (EINVAL)",
+  setpriority: "it has no effect on turns; all threads have one value",
+  sched_setscheduler:
+    "SCHED_FIFO, SCHED_RR, SCHED_DEADLINE (EPERM); others have no effect",
+  sched_getscheduler: "it says SCHED_OTHER, whatever was set",
+} as const satisfies PartlyTable;
+
+/** Those that only ever refuse, and how. */
+export const threadRefused = {
+  fork: "ENOSYS",
+  vfork: "ENOSYS",
+} as const satisfies RefusedTable;

@@ -7,7 +7,7 @@
 import { ERRNO } from "../../kvm/mod.ts";
 import { type CpuClock, cpuClockOf, cpuTimeNs } from "../cpu_clocks.ts";
 import type { Linux } from "../linux.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Clocks (linux/time.h). */
 const CLOCK = {
@@ -202,3 +202,13 @@ export const timeCalls: SyscallTable = {
     return Number(ticks(linux.clock.monotonicNs()));
   },
 };
+
+/** What they lack. */
+export const timePartly = {
+  clock_gettime:
+    "CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM, clocks of devices (EINVAL)",
+  clock_getres: "as clock_gettime; 1 ns for all",
+  clock_nanosleep:
+    "CLOCK_TAI and clocks of alarms; a time of CLOCK_REALTIME does not follow that clock",
+  times: "system time: it counts as the program's own",
+} as const satisfies PartlyTable;

@@ -11,7 +11,7 @@ import { SIGNAL } from "../faults.ts";
 import { isSignal } from "../signals/sets.ts";
 import { MAX_TIMERS, type PosixTimer } from "../signals/state.ts";
 import { ITIMER, SIGEV } from "../signals/timers.ts";
-import type { SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Clocks that a timer may have here (linux/time.h). */
 const CLOCK = { realtime: 0, monotonic: 1, boottime: 7 } as const;
@@ -209,3 +209,10 @@ export const timerCalls: SyscallTable = {
     return 0;
   },
 };
+
+/** What they lack. */
+export const timerPartly = {
+  timer_create:
+    "CLOCK_TAI, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM (EINVAL)",
+  timer_settime: "a time of CLOCK_REALTIME does not follow that clock",
+} as const satisfies PartlyTable;

@@ -191,11 +191,11 @@ export const xattrCalls: SyscallTable = {
 };
 
 /** What they lack. */
-export const xattrPartly: PartlyTable = {
+export const xattrPartly = {
   setxattr: "attributes other than user.* (EPERM)",
   lsetxattr: "attributes other than user.* (EPERM)",
   fsetxattr: "attributes other than user.* (EPERM)",
   removexattr: "attributes other than user.* (EPERM)",
   lremovexattr: "attributes other than user.* (EPERM)",
   fremovexattr: "attributes other than user.* (EPERM)",
-};
+} as const satisfies PartlyTable;
