@@ -12,10 +12,7 @@ import { delay, guest, resources, Scratch, TestVm } from "../support.ts";
 import { compareTest } from "./compare.ts";
 import { ALL_HELD, locked, triedByAnother } from "./held_locks.ts";
 
-compareTest("locks", "locks and other calls on files answer as on Linux", {}, [
-  "sendfile but from a file to another is not supported",
-  "preadv2 with flags is not supported",
-]);
+compareTest("locks", "locks and other calls on files answer as on Linux");
 
 /** A VM that holds locks on f in `folder`, saved to `image` and stopped. */
 async function saveLocked(folder: string, image: string): Promise<TestVm> {

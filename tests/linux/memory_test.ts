@@ -40,16 +40,6 @@ kvmTest("memory: no protection key is left, and nobody is told", async () => {
   assertEquals(run.warnings, []);
 });
 
-kvmTest("memory: sharing a file's pages is refused, and said", async () => {
-  const [program] = await guest("shared_file");
-  await using scratch = new Scratch();
-  const run = await runInVm(program, {}, scratch.path);
-  assertMatch(run.stdout, /MAP_SHARED.* -1 19$/m); // ENODEV
-  assertEquals(run.warnings, [
-    "mmap of a file with MAP_SHARED is not supported",
-  ]);
-});
-
 kvmTest(
   "memory: a mapped file that memory has no room for gives ENOMEM",
   async () => {
