@@ -142,6 +142,47 @@ static void anonymous(void)
 	SHOW(munmap(none, 8 * PAGE));
 }
 
+static int is_low(char *p, size_t n)
+{
+	return p >= (char *)0x40000000 && p + n <= (char *)0x80000000;
+}
+
+/* Addresses that fit in 31 bits. */
+static void low(void)
+{
+	int flags = ANON | MAP_32BIT, fd = open(".", O_RDWR | O_TMPFILE, 0600);
+	char *p[3], *hint = (char *)0x50000000, *below = (char *)0x30000000;
+	size_t large = 8L << 20;
+
+	for (int i = 0; i < 3; i++) {
+		p[i] = map(0, large, RW, flags, -1, 0);
+		SHOW(is_low(p[i], large));
+		memset(p[i], i, large);
+	}
+	SHOW(p[0][0] + p[1][0] + p[2][large - 1]);
+	for (int i = 0; i < 3; i++)
+		munmap(p[i], large);
+	SHOW(is_low(map(0, PAGE, RW, flags, -1, 0), PAGE));
+	SHOW_AT(map(hint, PAGE, RW, flags, -1, 0), hint);
+	SHOW(is_low(map(hint, PAGE, RW, flags, -1, 0), PAGE));
+	SHOW_AT(map(below, PAGE, RW, flags, -1, 0), below);
+	SHOW(is_low(map(0, PAGE, PROT_NONE, flags | MAP_NORESERVE, -1, 0), PAGE));
+	SHOW(is_low(map((char *)(1L << 40), PAGE, RW, flags, -1, 0), PAGE));
+	SHOW(is_low(map((char *)0x7fffff000, PAGE, RW, flags, -1, 0), PAGE));
+	SHOW(is_low(map((char *)0x7ffff000, 2 * PAGE, RW, flags, -1, 0), PAGE));
+	SHOW(map(0, 1L << 31, PROT_NONE, flags | MAP_NORESERVE, -1, 0));
+	SHOW(map(0, 1L << 30, PROT_NONE, flags | MAP_NORESERVE, -1, 0));
+	SHOW_AT(map((char *)(1L << 40), PAGE, RW, flags | MAP_FIXED, -1, 0),
+		(char *)(1L << 40));
+	SHOW(ftruncate(fd, 2 * PAGE));
+	SHOW(is_low(map(0, PAGE, RW, MAP_PRIVATE | MAP_32BIT, fd, 0), PAGE));
+	SHOW(is_low(map(0, PAGE, RW, MAP_SHARED | MAP_32BIT, fd, 0), PAGE));
+	munmap(hint, PAGE);
+	munmap(below, PAGE);
+	munmap((char *)(1L << 40), PAGE);
+	close(fd);
+}
+
 static char content[10000];
 
 static int make_file(void)
@@ -471,6 +512,7 @@ int main(int argc, char **argv)
 		return faults(argv[1]);
 	heap();
 	anonymous();
+	low();
 	files();
 	unmapping();
 	protecting();

@@ -14,7 +14,7 @@ import { LOWEST_VA, pageCeil } from "../space_layout.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned } from "./ranges.ts";
 
-/** Flags of mmap (asm-generic/mman-common.h, linux/mman.h). */
+/** Flags of mmap (asm-generic/mman-common.h, linux/mman.h, asm/mman.h). */
 const MAP = {
   shared: 0x01,
   private: 0x02,
@@ -22,9 +22,13 @@ const MAP = {
   type: 0x0f,
   fixed: 0x10,
   anonymous: 0x20,
+  below2GiB: 0x40,
   noReserve: 0x4000,
   fixedNoReplace: 0x10_0000,
 } as const;
+
+/** Where MAP_32BIT has mappings (find_start_end of arch/x86). */
+const BELOW_2GIB = { start: 0x4000_0000, end: 0x8000_0000 } as const;
 
 /** Where a mapping goes: an address, or a negative errno. */
 function place(
@@ -44,12 +48,13 @@ function place(
     // As Linux refuses what is below vm.mmap_min_addr, even to root with it.
     return hint < LOWEST_VA ? -ERRNO.EPERM : hint;
   }
+  const within = flags & MAP.below2GiB ? BELOW_2GIB : undefined;
   const wish = pageCeil(hint);
   if (
-    wish >= LOWEST_VA && wish + lengthBytes <= USER_END_VA &&
+    wish >= LOWEST_VA && wish + lengthBytes <= (within?.end ?? USER_END_VA) &&
     !space.areas.overlaps(wish, wish + lengthBytes)
   ) return wish;
-  const free = space.findFree(lengthBytes);
+  const free = space.findFree(lengthBytes, within);
   return free < 0 ? -ERRNO.ENOMEM : free;
 }
 
@@ -174,5 +179,5 @@ export const mappingCalls: SyscallTable = {
 /** What they lack. */
 export const mappingPartly = {
   mmap:
-    "MAP_32BIT, MAP_GROWSDOWN, MAP_HUGETLB and MAP_SYNC have no effect; /dev/zero (ENODEV)",
+    "MAP_GROWSDOWN, MAP_HUGETLB and MAP_SYNC have no effect; /dev/zero (ENODEV)",
 } as const satisfies PartlyTable;
