@@ -6,11 +6,11 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
-import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
-import { movedBy, sourceOf } from "../area_source.ts";
+import { O, PluginFile } from "../../devices/mod.ts";
+import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { LOWEST_VA, pageCeil } from "../space_layout.ts";
+import { mapFile } from "./file_pages.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned } from "./ranges.ts";
 
@@ -56,57 +56,6 @@ function place(
   ) return wish;
   const free = space.findFree(lengthBytes, within);
   return free < 0 ? -ERRNO.ENOMEM : free;
-}
-
-/**
- * Maps a copy of a file's pages; those wholly beyond its end may not be used.
- *
- * @returns `va`, or a negative errno
- */
-function mapFile(
-  linux: Linux,
-  file: OpenFile,
-  offset: number,
-  where: { va: number; bytes: number; prot: number; lazy: boolean },
-): number {
-  const { va, bytes, prot, lazy } = where;
-  const { space } = linux;
-  const stat = new Uint8Array(144);
-  const looked = file.stat(stat);
-  if (looked < 0) return looked;
-  const sizeBytes = Number(new DataView(stat.buffer).getBigInt64(48, true));
-  const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
-  // All that the file holds is brought in now, into blocks of its own.
-  if (held > space.blocks.freeBytes - BLOCK_BYTES) return -ERRNO.ENOMEM;
-  const fd = file.hostFd!; // files of the host alone are mapped
-  const from = sourceOf(fd, linux.paths.nameOf(fd));
-  const source = from && { file: from, offset };
-  const end = movedBy(source, held);
-  const result = space.map(
-    va,
-    bytes,
-    prot,
-    "beyond",
-    true,
-    held ? end : source,
-  );
-  if (result < 0 || held === 0) return result;
-  const inside = space.map(va, held, prot, "file", lazy, source);
-  if (inside < 0) {
-    space.unmap(va, bytes);
-    return inside;
-  }
-  for (let done = 0; done < held;) {
-    const io = linux.user.area(va + done, held - done);
-    const got = file.pread(io, offset + done);
-    if (got < 0) {
-      space.unmap(va, bytes);
-      return got === -ERRNO.EISDIR ? -ERRNO.ENODEV : got;
-    }
-    if (got === 0) break; // what is left of the last page: zero
-    done += got;
-  }
-  return va;
 }
 
 /** Maps addresses of a device, if its file has any. */
