@@ -233,6 +233,12 @@ static void linked(void)
 	SHOW(readlink("to-file", (void *)0x1000, 10));
 	SHOW(readlink("to-file/", buffer, 10));
 	SHOW(readlink("to-folder/", buffer, 10));
+	SHOW(readlink("to-none/", buffer, 10));
+	SHOW(readlink("to-self/", buffer, 10));
+	SHOW(readlink("to-folder//", buffer, 10));
+	SHOW(readlink("to-folder/.", buffer, 10));
+	SHOW(readlink("given/", buffer, 10));
+	SHOW(readlink("none/", buffer, 10));
 	SHOW(readlink("given", buffer, 10));
 	SHOW(readlink("none", buffer, 10));
 	SHOW(readlink("", buffer, 10));

@@ -3,7 +3,7 @@
  * file; extended attributes, space and other calls on files.
  *
  * With "held": holds a lock of each kind over a save. With "wait": waits for a
- * lock on f.
+ * lock on f. With "interrupted": has signals interrupt such waits.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "scratchvm.h"
-#include "show.h"
+#include "signals.h"
 
 static struct flock lock_of(int type, int whence, long start, long length)
 {
@@ -213,6 +213,64 @@ static int held(int fd)
 	return 0;
 }
 
+static int holder, most;
+
+static void alarm_in(long ms)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 0 },
+						    { 0, ms * 1000 } }, 0);
+}
+
+/* The last alarm gives back what the call waits for, which goes on with it. */
+static void alarmed(int signal)
+{
+	struct flock l = lock_of(F_UNLCK, SEEK_SET, 0, 0);
+
+	count(signal);
+	if (calls < most)
+		return alarm_in(100);
+	flock(holder, LOCK_UN);
+	fcntl(holder, F_OFD_SETLK, &l);
+	fcntl(holder, F_SETLK, &l);
+}
+
+static void alarms(int flags)
+{
+	calls = 0;
+	most = flags & SA_RESTART ? 3 : 1000;
+	handle(SIGALRM, alarmed, flags);
+	alarm_in(100);
+}
+
+/* Each alarm comes when the call has looked for the lock a few times. */
+static void interrupted(int a, int b)
+{
+	static const int flags[] = { 0, SA_RESTART };
+	struct flock l = lock_of(F_WRLCK, SEEK_SET, 0, 10);
+	struct flock none = lock_of(F_UNLCK, SEEK_SET, 0, 0);
+
+	holder = b;
+	for (int i = 0; i < 2; i++) {
+		SHOW(flock(b, LOCK_EX));
+		alarms(flags[i]);
+		SHOW(flock(a, LOCK_EX));
+		alarm_in(0);
+		flock(a, LOCK_UN);
+		flock(b, LOCK_UN);
+		SHOW(fcntl(b, F_OFD_SETLK, &l));
+		alarms(flags[i]);
+		SHOW(fcntl(a, F_SETLKW, &l));
+		alarm_in(0);
+		fcntl(b, F_OFD_SETLK, &none);
+		SHOW(fcntl(a, F_SETLK, &l));
+		alarms(flags[i]);
+		SHOW(fcntl(b, F_OFD_SETLKW, &l));
+		alarm_in(0);
+		fcntl(a, F_SETLK, &none);
+		fcntl(b, F_OFD_SETLK, &none);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int a = open("f", O_RDWR | O_CREAT, 0644), b = open("f", O_RDWR);
@@ -223,6 +281,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "wait") == 0) {
 		puts("waits");
 		SHOW(flock(a, LOCK_EX));
+		return 0;
+	}
+	if (argc > 1 && strcmp(argv[1], "interrupted") == 0) {
+		interrupted(a, b);
 		return 0;
 	}
 	flocks(a, b);

@@ -142,6 +142,47 @@ static void anonymous(void)
 	SHOW(munmap(none, 8 * PAGE));
 }
 
+static int is_low(char *p, size_t n)
+{
+	return p >= (char *)0x40000000 && p + n <= (char *)0x80000000;
+}
+
+/* Addresses that fit in 31 bits. */
+static void low(void)
+{
+	int flags = ANON | MAP_32BIT, fd = open(".", O_RDWR | O_TMPFILE, 0600);
+	char *p[3], *hint = (char *)0x50000000, *below = (char *)0x30000000;
+	size_t large = 8L << 20;
+
+	for (int i = 0; i < 3; i++) {
+		p[i] = map(0, large, RW, flags, -1, 0);
+		SHOW(is_low(p[i], large));
+		memset(p[i], i, large);
+	}
+	SHOW(p[0][0] + p[1][0] + p[2][large - 1]);
+	for (int i = 0; i < 3; i++)
+		munmap(p[i], large);
+	SHOW(is_low(map(0, PAGE, RW, flags, -1, 0), PAGE));
+	SHOW_AT(map(hint, PAGE, RW, flags, -1, 0), hint);
+	SHOW(is_low(map(hint, PAGE, RW, flags, -1, 0), PAGE));
+	SHOW_AT(map(below, PAGE, RW, flags, -1, 0), below);
+	SHOW(is_low(map(0, PAGE, PROT_NONE, flags | MAP_NORESERVE, -1, 0), PAGE));
+	SHOW(is_low(map((char *)(1L << 40), PAGE, RW, flags, -1, 0), PAGE));
+	SHOW(is_low(map((char *)0x7fffff000, PAGE, RW, flags, -1, 0), PAGE));
+	SHOW(is_low(map((char *)0x7ffff000, 2 * PAGE, RW, flags, -1, 0), PAGE));
+	SHOW(map(0, 1L << 31, PROT_NONE, flags | MAP_NORESERVE, -1, 0));
+	SHOW(map(0, 1L << 30, PROT_NONE, flags | MAP_NORESERVE, -1, 0));
+	SHOW_AT(map((char *)(1L << 40), PAGE, RW, flags | MAP_FIXED, -1, 0),
+		(char *)(1L << 40));
+	SHOW(ftruncate(fd, 2 * PAGE));
+	SHOW(is_low(map(0, PAGE, RW, MAP_PRIVATE | MAP_32BIT, fd, 0), PAGE));
+	SHOW(is_low(map(0, PAGE, RW, MAP_SHARED | MAP_32BIT, fd, 0), PAGE));
+	munmap(hint, PAGE);
+	munmap(below, PAGE);
+	munmap((char *)(1L << 40), PAGE);
+	close(fd);
+}
+
 static char content[10000];
 
 static int make_file(void)
@@ -321,6 +362,72 @@ static void moving(void)
 	show_rights("last page", p, 2);
 }
 
+/* Copies of a file's pages that become more, and go elsewhere. */
+static void moving_files(void)
+{
+	int fd = make_file(), flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	char *p = map(0, 64 * PAGE, PROT_NONE, ANON, -1, 0), *q = p + 32 * PAGE;
+	static char more[PAGE] = "more", zero[PAGE];
+
+	munmap(p, 16 * PAGE);
+	SHOW_AT(map(p, PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 0), p);
+	p[5] = 99;
+	SHOW_AT(remap(p, PAGE, 3 * PAGE, 0, 0), p);
+	SHOW(p[5]);
+	SHOW(memcmp(p + 6, content + 6, sizeof content - 6));
+	SHOW(memcmp(p + sizeof content, zero, 3 * PAGE - sizeof content));
+	SHOW_AT(remap(p, 3 * PAGE, 6 * PAGE, 0, 0), p);
+	show_rights("beyond its file", p, 8);
+	SHOW_AT(remap(p + 4 * PAGE, 2 * PAGE, 3 * PAGE, 0, 0), p);
+	SHOW_AT(remap(p, 8 * PAGE, 9 * PAGE, MREMAP_MAYMOVE, 0), p);
+	/* All of it goes elsewhere, and both ways. */
+	SHOW_AT(remap(p, 7 * PAGE, 9 * PAGE, flags, q), q);
+	show_rights("gone", p, 8);
+	show_rights("moved", q, 10);
+	SHOW(memcmp(q + 6, content + 6, sizeof content - 6));
+	SHOW_AT(remap(q, 9 * PAGE, 4 * PAGE, flags, p), p);
+	show_rights("back", p, 5);
+	show_rights("left", q, 10);
+	SHOW(p[5]);
+	SHOW_AT(remap(p + 2 * PAGE, 2 * PAGE, 3 * PAGE, flags, q), q);
+	show_rights("in its middle", p, 5);
+	show_rights("a part", q, 4);
+	SHOW(memcmp(q, content + 2 * PAGE, sizeof content - 2 * PAGE));
+	SHOW(munmap(q, 3 * PAGE));
+	/* What another protection has is another mapping. */
+	SHOW_AT(remap(p, 2 * PAGE, 5 * PAGE, 0, 0), p);
+	SHOW(mprotect(p + PAGE, 4 * PAGE, PROT_READ));
+	SHOW_AT(remap(p, 2 * PAGE, 6 * PAGE, MREMAP_MAYMOVE, 0), p);
+	SHOW_AT(remap(p + PAGE, 4 * PAGE, 5 * PAGE, flags, q), q);
+	show_rights("read only", q, 6);
+	SHOW(memcmp(q, content + PAGE, sizeof content - PAGE));
+	munmap(q, 5 * PAGE);
+	/* A file that has become longer. */
+	SHOW(pwrite(fd, more, PAGE, 5 * PAGE));
+	SHOW_AT(remap(p, PAGE, 6 * PAGE, 0, 0), p);
+	SHOW(memcmp(p + 5 * PAGE, more, PAGE));
+	SHOW(p[5]);
+	SHOW(madvise(p, 6 * PAGE, MADV_DONTNEED));
+	SHOW(memcmp(p, content, sizeof content));
+	SHOW(memcmp(p + 5 * PAGE, more, PAGE));
+	munmap(p, 64 * PAGE);
+	/* Large enough for large pages. */
+	SHOW(pwrite(fd, more, PAGE, 7L << 20));
+	p = map(0, 32L << 20, PROT_NONE, ANON, -1, 0);
+	p += -(unsigned long)p & ((2L << 20) - 1);
+	SHOW_AT(map(p, 4L << 20, RW, MAP_PRIVATE | MAP_FIXED, fd, 0), p);
+	p[3L << 20] = 7;
+	SHOW_AT(remap(p, 4L << 20, 9L << 20, flags, p + (16L << 20)),
+		p + (16L << 20));
+	q = p + (16L << 20);
+	SHOW(q[3L << 20]);
+	SHOW(memcmp(q, content, sizeof content));
+	SHOW(memcmp(q + (7L << 20), more, PAGE));
+	show_rights("its end", q + (7L << 20), 2);
+	munmap(p, 30L << 20);
+	close(fd);
+}
+
 static void advising(void)
 {
 	static const int advice[] = { 0, 1, 2, 3, 8, 10, 11, 16, 17, 18, 19, 20,
@@ -471,11 +578,13 @@ int main(int argc, char **argv)
 		return faults(argv[1]);
 	heap();
 	anonymous();
+	low();
 	files();
 	unmapping();
 	protecting();
 	keys();
 	moving();
+	moving_files();
 	advising();
 	looking();
 	looking_far();

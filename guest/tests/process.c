@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "show.h"
@@ -128,6 +129,59 @@ static void limits(void)
 	SHOW(getrusage(2, &usage));
 	SHOW(getrusage(-2, &usage));
 	SHOW(syscall(SYS_getrusage, 0, 0x1000));
+}
+
+static long wait_id(int which, int id, void *info, int options)
+{
+	return syscall(SYS_waitid, which, id, info, options, 0);
+}
+
+/* There are none: it is told whatever else is asked. */
+static void children(void)
+{
+	static const int odd[] = { 4, 16, 32, 1 << 23, 1 << 24, 1 << 25,
+				   1 << 28, 1 << 29, 1 << 30, 1 << 31 };
+	unsigned char info[128];
+	int status = 7;
+	unsigned sum = 0;
+
+	SHOW(wait(&status));
+	SHOW(status);
+	SHOW(waitpid(-1, (int *)0x1000, WNOHANG));
+	SHOW(waitpid(0, 0, WUNTRACED | WCONTINUED));
+	SHOW(waitpid(getpid(), 0, 0));
+	SHOW(waitpid(1, 0, 0));
+	SHOW(waitpid(-7, 0, 0));
+	SHOW(syscall(SYS_wait4, 0x80000000, 0, 0, 0));
+	SHOW(syscall(SYS_wait4, 0x80000000, 0, 4, 0));
+	SHOW(syscall(SYS_wait4, -1, 0, 0, 0x1000));
+	for (unsigned i = 0; i < sizeof odd / sizeof *odd; i++) {
+		SHOW((status = odd[i], syscall(SYS_wait4, -1, 0, status, 0)));
+		SHOW(wait_id(P_ALL, 0, 0, status | WEXITED));
+		SHOW(wait_id(P_ALL, 0, 0, status));
+	}
+	memset(info, 7, sizeof info);
+	SHOW(wait_id(P_ALL, 0, info, WEXITED | WNOHANG));
+	for (int i = 0; i < 128; i++)
+		sum = sum * 3 + info[i];
+	SHOW(sum);
+	memset(info, 7, sizeof info);
+	SHOW(wait_id(P_ALL, 0, info, 0));
+	SHOW(info[0] + info[12] + info[27] + info[28]);
+	SHOW(wait_id(P_PID, getpid(), 0, WEXITED));
+	SHOW(wait_id(P_PID, 0, 0, WEXITED));
+	SHOW(wait_id(P_PID, -1, 0, WEXITED));
+	SHOW(wait_id(P_PGID, 0, 0, WSTOPPED));
+	SHOW(wait_id(P_PGID, 1, 0, WCONTINUED));
+	SHOW(wait_id(P_PGID, -1, 0, WEXITED));
+	SHOW(wait_id(3, -1, 0, WEXITED));
+	SHOW(wait_id(3, 1, 0, WEXITED));
+	SHOW(wait_id(3, 99, 0, WEXITED));
+	SHOW(wait_id(4, 0, 0, WEXITED));
+	SHOW(wait_id(-1, 0, 0, WEXITED));
+	SHOW(wait_id(P_ALL, 0, (void *)0x1000, WEXITED));
+	SHOW(wait_id(P_ALL, 0, (void *)0x1000, 0));
+	SHOW(wait_id(P_ALL, 0, (void *)-4096, WEXITED));
 }
 
 static void randomness(void)
@@ -386,6 +440,7 @@ int main(int argc, char **argv)
 	start(argc, argv);
 	ids();
 	system_wide();
+	children();
 	limits();
 	randomness();
 	registers();

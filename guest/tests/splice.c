@@ -12,6 +12,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@
 #define APPEND 16
 
 static int a[2], b[2];
-static char bytes[200000];
+static char bytes[1000000];
 
 static int waiting(int fd)
 {
@@ -315,12 +316,91 @@ static void saved(void)
 	SHOW(lseek(big, 0, SEEK_CUR));
 }
 
+static void alarm_in(long ms)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 0 },
+						    { 0, ms * 1000 } }, 0);
+}
+
+/* One alarm could come before the call that it is to interrupt. */
+static void alarmed(int signal)
+{
+	count(signal);
+	alarm_in(100);
+}
+
+/* How many bytes there are in a socket, all of them as in the file. */
+static long drained(int fd, long offset)
+{
+	static char got[4096];
+	long done = 0, n;
+
+	while ((n = recv(fd, got, sizeof got, MSG_DONTWAIT)) > 0)
+		for (long i = 0; i < n; i++, done++)
+			if (got[i] != 'a' + (offset + done) % 23)
+				return -1;
+	return done;
+}
+
+/* Calls that have done a part when a signal comes say all that there is to. */
+static void interrupted(int flags)
+{
+	int file = made("big", 1000000), pair[2];
+	char got[10], address[20];
+	struct iovec in = { got, sizeof got };
+	struct msghdr message = { .msg_name = address,
+				  .msg_namelen = sizeof address,
+				  .msg_iov = &in, .msg_iovlen = 1 };
+	socklen_t length = sizeof address;
+	off_t at = 3;
+	long n;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	handle(SIGALRM, alarmed, flags);
+	alarm_in(100);
+	n = sendfile(pair[0], file, &at, 900000);
+	alarm_in(0);
+	SHOW(n > 0 && n < 900000);
+	SHOW(at == 3 + n);
+	SHOW(lseek(file, 0, SEEK_CUR));
+	SHOW(drained(pair[1], 3) == n);
+	alarm_in(100);
+	n = sendfile(pair[0], file, 0, 900000);
+	alarm_in(0);
+	SHOW(n > 0 && n < 900000);
+	SHOW(lseek(file, 0, SEEK_CUR) == n);
+	SHOW(drained(pair[1], 0) == n);
+	SHOW(write(pair[0], "hello", 5));
+	message.msg_flags = 0x7f;
+	alarm_in(100);
+	SHOW(recvmsg(pair[1], &message, MSG_WAITALL));
+	alarm_in(0);
+	SHOW(message.msg_namelen);
+	SHOW(message.msg_flags);
+	SHOW(write(pair[0], "hello", 5));
+	alarm_in(100);
+	SHOW(recvfrom(pair[1], got, sizeof got, MSG_WAITALL,
+		      (struct sockaddr *)address, &length));
+	alarm_in(0);
+	SHOW(length);
+	handle(SIGALRM, alarmed, 0);
+	alarm_in(100);
+	SHOW(recvmsg(pair[1], &message, MSG_WAITALL));
+	alarm_in(0);
+}
+
+static void in_the_middle(void)
+{
+	interrupted(0);
+	interrupted(SA_RESTART);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct part parts[] = {
 		{ "errors", errors }, { "moves", moves },
 		{ "packets", packets }, { "flags", flags },
-		{ "saved", saved }, { 0, 0 },
+		{ "saved", saved }, { "in_the_middle", in_the_middle }, { 0, 0 },
 	};
 
 	return run_parts(parts, argc, argv);

@@ -238,6 +238,63 @@ static void raw(void) {
   printf("other: %u\n", other);
 }
 
+// A robust list of one entry, as linux/futex.h has them.
+static struct {
+  void *next;
+  uint64_t word;
+} entry;
+static struct {
+  void *first;
+  long offset;
+  void *pending;
+} list;
+
+static void *wait_entry(void *value) {
+  return (void *)futex((uint32_t *)&entry.word, FUTEX_WAIT,
+                       (uint32_t)(uintptr_t)value, NULL, NULL, 0);
+}
+
+static void *die_with_list(void *arg) {
+  if (arg) entry.word |= gettid();
+  syscall(SYS_set_robust_list, &list, sizeof list);
+  return NULL;
+}
+
+// How many still wait for a futex when a thread has ended that has it in its
+// list, or says that it was about to take it or to give it up.
+static void ends_with(const char *what, uint32_t value, int listed, int pending,
+                      int own) {
+  pthread_t two[2], thread;
+  list.first = listed ? (void *)&entry : (void *)&list;
+  list.offset = 8;
+  list.pending = pending ? (char *)&entry + (pending > 1) : NULL;
+  entry.next = &list;
+  entry.word = value;
+  for (int i = 0; i < 2; i++)
+    pthread_create(&two[i], NULL, wait_entry, (void *)(uintptr_t)value);
+  usleep(200000);
+  pthread_create(&thread, NULL, die_with_list, (void *)(uintptr_t)own);
+  pthread_join(thread, NULL);
+  // Who joins a thread is told last.
+  printf("%s: %ld wait", what,
+         futex((uint32_t *)&entry.word, FUTEX_WAKE, 5, NULL, NULL, 0));
+  printf(", marked %lx\n", entry.word & 0xc0000007);
+  for (int i = 0; i < 2; i++) pthread_join(two[i], NULL);
+}
+
+static void pending(void) {
+  ends_with("given up", 0, 0, 1, 0);
+  ends_with("given up, listed", 0, 1, 1, 0);
+  ends_with("given up by no owner", 0x80000000, 0, 1, 0);
+  ends_with("only listed", 0, 1, 0, 0);
+  ends_with("another's", 5, 0, 1, 0);
+  ends_with("with priorities", 0, 0, 2, 0);
+  ends_with("taken", 0, 0, 1, 1);
+  ends_with("taken, and waited for", 0x80000000, 0, 1, 1);
+  ends_with("owned", 0x80000000, 1, 0, 1);
+  ends_with("owned, with priorities", 0x80000000, 0, 2, 1);
+}
+
 static void calls(void) {
   printf("tid is pid: %d\n", gettid() == getpid());
   SHOW(syscall(SYS_clone, 0x10000, 0, 0, 0, 0));
@@ -273,6 +330,7 @@ int main(int argc, char **argv) {
       {"preempted", preempted}, {"registers", registers},
       {"robust", robust_mutex}, {"semaphores", semaphores},
       {"raw", raw},             {"calls", calls},
+      {"pending", pending},
   };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     if (strcmp(what, "all") && strcmp(what, parts[i].name)) continue;

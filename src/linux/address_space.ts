@@ -47,6 +47,12 @@ import {
 } from "./space_layout.ts";
 import { VDSO_END_VA } from "./vdso/layout.ts";
 
+/** Where mappings are placed. */
+const ANYWHERE = {
+  start: LOWEST_VA,
+  end: VDSO_END_VA - STACK_BYTES - BLOCK_BYTES,
+};
+
 /** The address space of the program. */
 export class AddressSpace implements Component {
   readonly id = "address-space";
@@ -227,11 +233,14 @@ export class AddressSpace implements Component {
     return va;
   }
 
-  /** The highest place that is free for `lengthBytes`; -1 when there is none. */
-  findFree(lengthBytes: number): number {
+  /**
+   * The highest place that is free for `lengthBytes`; -1 when there is none.
+   *
+   * @param within the addresses to look at; all that mappings are placed at
+   */
+  findFree(lengthBytes: number, within = ANYWHERE): number {
     const align = lengthBytes >= BLOCK_BYTES ? BLOCK_BYTES : PAGE_BYTES;
-    const top = VDSO_END_VA - STACK_BYTES - BLOCK_BYTES;
-    return this.areas.findGap(lengthBytes, align, LOWEST_VA, top);
+    return this.areas.findGap(lengthBytes, align, within.start, within.end);
   }
 
   /**

@@ -50,7 +50,7 @@ export interface Area {
 }
 
 /** Whether one area's pages follow another's in a file, or neither has one. */
-function followsIn(before: Area, area: Area): boolean {
+export function followsIn(before: Area, area: Area): boolean {
   if (!before.source || !area.source) return before.source === area.source;
   const end = before.source.offset + (before.end - before.start);
   return area.source.offset === end &&

@@ -14,6 +14,10 @@ import { ALL_HELD, locked, triedByAnother } from "./held_locks.ts";
 
 compareTest("locks", "locks and other calls on files answer as on Linux");
 
+compareTest("locks", "a signal ends a wait for a lock, or it goes on", {
+  args: ["interrupted"],
+});
+
 /** A VM that holds locks on f in `folder`, saved to `image` and stopped. */
 async function saveLocked(folder: string, image: string): Promise<TestVm> {
   const [program] = await guest("locks");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, Scratch } from "../support.ts";
 import { compareTest, runInVm } from "./compare.ts";

@@ -12,6 +12,7 @@ const PARTS: Readonly<Record<string, string>> = {
   preempted: "threads that make no system call are preempted",
   registers: "each thread has floating-point registers of its own",
   robust: "a mutex whose owner ended says so to the next",
+  pending: "who waits for a mutex that a thread gave up as it ended is woken",
   semaphores: "barriers and semaphores work",
   raw: "futex gives the results and errors it gives on Linux",
   calls: "clone and clone3 refuse what Linux refuses",

@@ -375,6 +375,18 @@ export class Signals implements SignalSource {
     return KEPT;
   }
 
+  /**
+   * Whether a signal ends the current task's call, which has done a part and
+   * would wait for the rest. One that has to say more than how much it did asks
+   * this first.
+   */
+  endsPart(): boolean {
+    const { task } = this.#linux;
+    if (!this.isDue(task)) return false;
+    const signal = this.#firstThatActs(task);
+    return signal !== undefined && this.effect(signal) !== "stops";
+  }
+
   /** The next signal that a task is to take; those that do nothing are dropped. */
   #firstThatActs(task: Task): number | undefined {
     const { state } = task;

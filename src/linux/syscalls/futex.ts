@@ -201,13 +201,67 @@ export const futexPartly = {
     "moving who waits to a futex with an owner (FUTEX_CMP_REQUEUE_PI); one that is mapped at two addresses is two",
 } as const satisfies PartlyTable;
 
-/** Marks a futex whose owner has ended, and wakes one who waits for it. */
-function ownerDied(linux: Linux, task: Task, va: number): void {
+/** An entry of a robust list; its lowest bit says which kind it is of. */
+interface RobustEntry {
+  readonly va: number;
+  readonly isPi: boolean;
+}
+
+/**
+ * Marks a futex whose owner has ended, and wakes one who waits for it, as
+ * handle_futex_death of kernel/futex/core.c does.
+ *
+ * @param isPending whether the task was about to take it, or to give it up
+ * @returns whether there is such a futex
+ */
+function ownerDied(
+  linux: Linux,
+  task: Task,
+  va: number,
+  { isPi, isPending }: { isPi: boolean; isPending: boolean },
+): boolean {
   const value = load(linux, va);
-  if (value < 0 || (value & WORD.tid) !== task.tid) return;
+  if (value < 0) return false;
+  const owner = value & WORD.tid;
+  if (isPending && !isPi && owner === 0) {
+    // It was given up already, but perhaps nobody was woken yet.
+    linux.futexes.wake(va, 1);
+    return true;
+  }
+  if (owner !== task.tid) return true;
   const marked = ((value & WORD.waiters) | WORD.ownerDied) >>> 0;
-  if (linux.user.writeU32(va, marked) < 0) return;
-  if (value & WORD.waiters) linux.futexes.wake(va, 1);
+  if (linux.user.writeU32(va, marked) < 0) return false;
+  if (!isPi && value & WORD.waiters) linux.futexes.wake(va, 1);
+  return true;
+}
+
+/** Marks the futexes of a task's robust list, up to one that is not there. */
+function releaseRobust(linux: Linux, task: Task): void {
+  const { robustList } = task.state;
+  if (robustList === 0) return;
+  const entryAt = (va: number): RobustEntry | undefined => {
+    const value = linux.user.readStruct(va, 8)?.getBigUint64(0, true);
+    if (value === undefined) return undefined;
+    return { va: Number(value & ~1n), isPi: (value & 1n) !== 0n };
+  };
+  let entry = entryAt(robustList);
+  const offsetView = linux.user.readStruct(robustList + 8, 8);
+  if (!entry || !offsetView) return;
+  const offset = Number(offsetView.getBigInt64(0, true));
+  const pending = entryAt(robustList + 16);
+  if (!pending) return;
+  for (let i = 0; i < ROBUST_LIST_LIMIT && entry.va !== robustList; i++) {
+    const { va, isPi }: RobustEntry = entry;
+    const next = entryAt(va);
+    const how = { isPi, isPending: false };
+    const isThere = va === pending.va ||
+      ownerDied(linux, task, va + offset, how);
+    if (!isThere || !next) return;
+    entry = next;
+  }
+  if (pending.va === 0) return;
+  const how = { isPi: pending.isPi, isPending: true };
+  ownerDied(linux, task, pending.va + offset, how);
 }
 
 /**
@@ -215,28 +269,10 @@ function ownerDied(linux: Linux, task: Task, va: number): void {
  * list are marked, and whoever joins it is told.
  */
 export function releaseFutexes(linux: Linux, task: Task): void {
-  const { robustList, clearChildTid } = task.state;
-  const { user } = linux;
+  const { clearChildTid } = task.state;
   inheritPi(linux, task);
-  const pointer = (va: number): number | undefined => {
-    const value = user.readStruct(va, 8)?.getBigUint64(0, true);
-    return value === undefined ? undefined : Number(value & ~1n);
-  };
-  if (robustList !== 0) {
-    const offset = Number(
-      user.readStruct(robustList + 8, 8)?.getBigInt64(0, true) ?? 0n,
-    );
-    const held = pointer(robustList + 16);
-    let entry = pointer(robustList);
-    for (let i = 0; i < ROBUST_LIST_LIMIT && entry; i++) {
-      if (entry === robustList) break;
-      const next = pointer(entry);
-      if (entry !== held) ownerDied(linux, task, entry + offset);
-      entry = next;
-    }
-    if (held) ownerDied(linux, task, held + offset);
-  }
-  if (clearChildTid !== 0 && user.writeU32(clearChildTid, 0) === 0) {
+  releaseRobust(linux, task);
+  if (clearChildTid !== 0 && linux.user.writeU32(clearChildTid, 0) === 0) {
     linux.futexes.wake(clearChildTid, 1);
   }
 }

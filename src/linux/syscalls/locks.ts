@@ -12,6 +12,7 @@ import {
   HostFile,
   O,
   type OpenFile,
+  type PendingCall,
   recordLock,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -39,15 +40,23 @@ const MAX_WAIT_NS = 50e6;
 const FIRST_WAIT_NS = 1e6;
 
 /**
+ * How often each call that waits for a lock has looked. It is no part of what
+ * the call has done: one that is interrupted has done nothing.
+ */
+const looksOf = new WeakMap<PendingCall, number>();
+
+/**
  * Waits for a lock that another holds. Nobody tells when a lock of the host's is
  * given back without a thread that waits for it, so it is looked at now and
  * then, more and more seldom.
  */
 function waitForLock(linux: Linux): number {
-  const looks = linux.resumed?.doneBytes ?? 0;
+  const looks = linux.resumed ? looksOf.get(linux.resumed) ?? 0 : 0;
   const ns = Math.min(FIRST_WAIT_NS * 2 ** Math.min(looks, 16), MAX_WAIT_NS);
   const deadlineNs = Math.floor(linux.clock.monotonicNs() + ns);
-  return linux.waitFor({ deadlineNs, doneBytes: looks + 1 });
+  const result = linux.waitFor({ deadlineNs });
+  looksOf.set(linux.task.call!, looks + 1);
+  return result;
 }
 
 /** Whether a command of fcntl is on record locks. */

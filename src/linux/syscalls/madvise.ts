@@ -5,11 +5,11 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { fallocate, HostFile, O } from "../../devices/mod.ts";
+import { fallocate } from "../../devices/mod.ts";
 import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
-import { isSameFile, sourceOf } from "../area_source.ts";
 import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
+import { openSource, readAgain } from "./file_pages.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned, isBeyond64Bits, pages } from "./ranges.ts";
 
@@ -53,33 +53,6 @@ const FILE_KINDS: ReadonlySet<string> = new Set([
 
 /** FALLOC_FL_PUNCH_HOLE, and FALLOC_FL_KEEP_SIZE with it (linux/falloc.h). */
 const PUNCH_HOLE = 3;
-
-/** Opens the file that an area's pages were read from, if it is there still. */
-function openSource(linux: Linux, { source }: Area): HostFile | undefined {
-  if (!source) return undefined;
-  const { path } = source.file;
-  const fd = linux.paths.open("/", path, O.readOnly, 0, { read: true });
-  if (fd < 0) return undefined;
-  const file = new HostFile(fd, O.readOnly);
-  const found = sourceOf(fd, path);
-  if (found && isSameFile(found, source.file)) return file;
-  file.close();
-  return undefined;
-}
-
-/** Reads pages of a private mapping from their file again. */
-function readAgain(linux: Linux, area: Area, start: number, end: number): void {
-  const file = openSource(linux, area);
-  if (!file) return;
-  const offset = area.source!.offset + (start - area.start);
-  for (let done = 0; done < end - start;) {
-    const io = linux.user.area(start + done, end - start - done);
-    const got = file.pread(io, offset + done);
-    if (got <= 0) break;
-    done += got;
-  }
-  file.close();
-}
 
 /** MADV_POPULATE_*: up to the first page that cannot be used so. */
 function populate(

@@ -6,15 +6,15 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { O, type OpenFile, PluginFile } from "../../devices/mod.ts";
-import { BLOCK_BYTES, PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
-import { movedBy, sourceOf } from "../area_source.ts";
+import { O, PluginFile } from "../../devices/mod.ts";
+import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { LOWEST_VA, pageCeil } from "../space_layout.ts";
+import { mapFile } from "./file_pages.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned } from "./ranges.ts";
 
-/** Flags of mmap (asm-generic/mman-common.h, linux/mman.h). */
+/** Flags of mmap (asm-generic/mman-common.h, linux/mman.h, asm/mman.h). */
 const MAP = {
   shared: 0x01,
   private: 0x02,
@@ -22,9 +22,13 @@ const MAP = {
   type: 0x0f,
   fixed: 0x10,
   anonymous: 0x20,
+  below2GiB: 0x40,
   noReserve: 0x4000,
   fixedNoReplace: 0x10_0000,
 } as const;
+
+/** Where MAP_32BIT has mappings (find_start_end of arch/x86). */
+const BELOW_2GIB = { start: 0x4000_0000, end: 0x8000_0000 } as const;
 
 /** Where a mapping goes: an address, or a negative errno. */
 function place(
@@ -44,64 +48,14 @@ function place(
     // As Linux refuses what is below vm.mmap_min_addr, even to root with it.
     return hint < LOWEST_VA ? -ERRNO.EPERM : hint;
   }
+  const within = flags & MAP.below2GiB ? BELOW_2GIB : undefined;
   const wish = pageCeil(hint);
   if (
-    wish >= LOWEST_VA && wish + lengthBytes <= USER_END_VA &&
+    wish >= LOWEST_VA && wish + lengthBytes <= (within?.end ?? USER_END_VA) &&
     !space.areas.overlaps(wish, wish + lengthBytes)
   ) return wish;
-  const free = space.findFree(lengthBytes);
+  const free = space.findFree(lengthBytes, within);
   return free < 0 ? -ERRNO.ENOMEM : free;
-}
-
-/**
- * Maps a copy of a file's pages; those wholly beyond its end may not be used.
- *
- * @returns `va`, or a negative errno
- */
-function mapFile(
-  linux: Linux,
-  file: OpenFile,
-  offset: number,
-  where: { va: number; bytes: number; prot: number; lazy: boolean },
-): number {
-  const { va, bytes, prot, lazy } = where;
-  const { space } = linux;
-  const stat = new Uint8Array(144);
-  const looked = file.stat(stat);
-  if (looked < 0) return looked;
-  const sizeBytes = Number(new DataView(stat.buffer).getBigInt64(48, true));
-  const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
-  // All that the file holds is brought in now, into blocks of its own.
-  if (held > space.blocks.freeBytes - BLOCK_BYTES) return -ERRNO.ENOMEM;
-  const fd = file.hostFd!; // files of the host alone are mapped
-  const from = sourceOf(fd, linux.paths.nameOf(fd));
-  const source = from && { file: from, offset };
-  const end = movedBy(source, held);
-  const result = space.map(
-    va,
-    bytes,
-    prot,
-    "beyond",
-    true,
-    held ? end : source,
-  );
-  if (result < 0 || held === 0) return result;
-  const inside = space.map(va, held, prot, "file", lazy, source);
-  if (inside < 0) {
-    space.unmap(va, bytes);
-    return inside;
-  }
-  for (let done = 0; done < held;) {
-    const io = linux.user.area(va + done, held - done);
-    const got = file.pread(io, offset + done);
-    if (got < 0) {
-      space.unmap(va, bytes);
-      return got === -ERRNO.EISDIR ? -ERRNO.ENODEV : got;
-    }
-    if (got === 0) break; // what is left of the last page: zero
-    done += got;
-  }
-  return va;
 }
 
 /** Maps addresses of a device, if its file has any. */
@@ -174,5 +128,5 @@ export const mappingCalls: SyscallTable = {
 /** What they lack. */
 export const mappingPartly = {
   mmap:
-    "MAP_32BIT, MAP_GROWSDOWN, MAP_HUGETLB and MAP_SYNC have no effect; /dev/zero (ENODEV)",
+    "MAP_GROWSDOWN, MAP_HUGETLB and MAP_SYNC have no effect; /dev/zero (ENODEV)",
 } as const satisfies PartlyTable;

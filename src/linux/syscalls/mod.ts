@@ -45,6 +45,7 @@ import { spliceCalls, splicePartly } from "./splice.ts";
 import { socketCalls, socketPartly, socketRefused } from "./sockets.ts";
 import { threadCalls, threadPartly, threadRefused } from "./threads.ts";
 import { timeCalls, timePartly } from "./time.ts";
+import { waitCalls } from "./wait.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
 
 /** A system call: its result, a negative errno, or one of `call_results.ts`. */
@@ -143,6 +144,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...signalFileCalls,
     ...timerCalls,
     ...timeCalls,
+    ...waitCalls,
   };
   const table = new Array<SyscallHandler | undefined>(512).fill(undefined);
   for (const [name, handler] of Object.entries(byName)) {

@@ -6,6 +6,7 @@
 
 import {
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   ftruncate,
   HostPaths,
   mkdirat,
@@ -24,6 +25,7 @@ import { resolveVirtual } from "../proc/mod.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import {
   following,
+  followsLast,
   LOOK,
   making,
   mayRead,
@@ -164,13 +166,17 @@ function readlinkAt(
     if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOENT;
     return give(readlinkat(file.hostFd, ""));
   }
-  const found = resolveVirtual(linux, where, false);
+  // With a slash behind it a link is followed, and what it leads to is none.
+  const follows = followsLast(where, AT_SYMLINK_NOFOLLOW);
+  const found = resolveVirtual(linux, where, follows);
   if (typeof found === "number") return found;
   if (found?.kind === "node") {
     if (found.node.kind !== "link") return -ERRNO.EINVAL;
     return give(found.node.target(linux) ?? "");
   }
-  return naming(linux, where, LOOK, (fd, name) => give(readlinkat(fd, name)));
+  return follows
+    ? following(linux, where, LOOK, () => -ERRNO.EINVAL)
+    : naming(linux, where, LOOK, (fd, name) => give(readlinkat(fd, name)));
 }
 
 /** Calls on the names of files. */

@@ -146,7 +146,8 @@ function receive(
     : socket.receive(io, flags);
   const waits = ((socket.flags & O.nonBlock) | (flags & MSG.dontWait)) === 0;
   const waitsFor = [{ descriptor: fd, events: POLL.in }];
-  if (result === -ERRNO.EAGAIN && waits) {
+  const isEnded = doneBytes > 0 && linux.signals.endsPart();
+  if (result === -ERRNO.EAGAIN && waits && !isEnded) {
     return { result: linux.waitFor({ waitsFor, doneBytes }), flags: 0 };
   }
   if (result < 0) {
@@ -155,7 +156,7 @@ function receive(
   const total = doneBytes + result;
   const goesOn = socket.isStream && waits && flags & MSG.waitAll &&
     (flags & MSG.peek) === 0 && result > 0 && result < wanted && !io.isCut;
-  if (goesOn) {
+  if (goesOn && !linux.signals.endsPart()) {
     const result = linux.waitFor({ waitsFor, doneBytes: total });
     return { result, flags: 0 };
   }

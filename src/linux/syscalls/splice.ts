@@ -306,7 +306,8 @@ function sendfile(linux: Linux, args: CallArguments): number {
     const put = to instanceof PipeEnd ? putInto(to, io) : to.write(io);
     if (put === -ERRNO.EAGAIN) {
       // Of a pipe nobody waits for more room when some was filled.
-      const isEnd = !waits || (to instanceof PipeEnd && done > 0);
+      const isEnd = !waits ||
+        (done > 0 && (to instanceof PipeEnd || linux.signals.endsPart()));
       if (isEnd) return ended(put);
       return waitOr(linux, toFd, POLL.out, true, done);
     }
