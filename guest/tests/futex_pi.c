@@ -68,6 +68,7 @@ static void raw(void)
 {
 	pthread_t thread;
 	struct timespec past = { 1, 0 }, soon, wrong = { 0, -1 };
+	sigset_t alarms;
 
 	SHOW(futex((uint32_t *)1, FUTEX_LOCK_PI, 0));
 	SHOW(futex((uint32_t *)0x1000, FUTEX_LOCK_PI, 0));
@@ -107,8 +108,11 @@ static void raw(void)
 	/* A signal does not end it. */
 	SHOW(futex(&word, FUTEX_LOCK_PI2, &soon));
 	SHOW(calls);
+	/* The other takes it, late enough that this one waits by then. */
 	handle(SIGALRM, lets_go, 0);
-	/* Late enough that it waits by then. */
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarms, 0);
 	alarm(3);
 	SHOW(futex(&word, FUTEX_LOCK_PI, 0));
 	SHOW(own());

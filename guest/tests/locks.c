@@ -89,6 +89,20 @@ static void attributes(int fd)
 	char value[32];
 
 	/* Not every file system has them: compared all the same. */
+	/* An access list: the owner reads and writes, its group reads. */
+	static const unsigned char list[] = {
+		2, 0, 0, 0,
+		0x01, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,
+		0x04, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,
+		0x20, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+	};
+	struct stat listed;
+
+	SHOW(setxattr("f", "system.posix_acl_access", list, sizeof list, 0));
+	SHOW(setxattr("f", "system.posix_acl_access", list, 5, 0));
+	SHOW(setxattr("f", "system.posix_acl_default", list, sizeof list, 0));
+	SHOW(stat("f", &listed));
+	SHOW(listed.st_mode);
 	SHOW(setxattr("f", "user.a", "one", 3, 0));
 	SHOW(setxattr("f", "user.a", "two", 3, XATTR_CREATE));
 	SHOW(fsetxattr(fd, "user.b", "three", 5, XATTR_CREATE));

@@ -231,7 +231,7 @@ export const PROGRAMS: readonly Program[] = [
     { name: "cp: tree", package: "coreutils", argv: ["cp", "-a", "tree", "link", "copy-of"], setup: "mkdir copy-of" },
     { name: "mv", package: "coreutils", argv: ["mv", "-v", "lines", "tree/moved"] },
     { name: "rm: tree", package: "coreutils", argv: ["rm", "-rv", "tree", "link", "none"] },
-    { name: "ln", package: "coreutils", argv: ["ln", "-sv", "../lines", "tree/to-lines"] },
+    { name: "ln", package: "coreutils", argv: ["ln", "-sv", "deep", "tree/to-deep"] },
     { name: "mkdir", package: "coreutils", argv: ["mkdir", "-pv", "-m", "750", "x/y/z"] },
     { name: "chmod", package: "coreutils", argv: ["chmod", "-Rv", "u=rwX,g=rX,o=", "tree"] },
     { name: "touch", package: "coreutils", argv: ["touch", "-d", "2021-03-04T05:06:07Z", "lines", "fresh"] },

@@ -79,12 +79,18 @@ function nameAt(linux: Linux, va: number): string | number {
   return bytes.length === 0 ? -ERRNO.ERANGE : String.fromCharCode(...bytes);
 }
 
+/** Who may use a file: no more than chmod(2) can give (linux/xattr.h). */
+const ACCESS_LISTS: ReadonlySet<string> = new Set([
+  "system.posix_acl_access",
+  "system.posix_acl_default",
+]);
+
 /**
- * Whether the program may change an attribute: those of other classes than
- * `user.` give rights on the host.
+ * Whether the program may change an attribute: others than these give rights on
+ * the host.
  */
 function mayChange(name: string): boolean {
-  return name.startsWith("user.");
+  return name.startsWith("user.") || ACCESS_LISTS.has(name);
 }
 
 /** Gives the program what the host gave. */
@@ -192,10 +198,10 @@ export const xattrCalls: SyscallTable = {
 
 /** What they lack. */
 export const xattrPartly = {
-  setxattr: "attributes other than user.* (EPERM)",
-  lsetxattr: "attributes other than user.* (EPERM)",
-  fsetxattr: "attributes other than user.* (EPERM)",
-  removexattr: "attributes other than user.* (EPERM)",
-  lremovexattr: "attributes other than user.* (EPERM)",
-  fremovexattr: "attributes other than user.* (EPERM)",
+  setxattr: "attributes other than user.* and access lists (EPERM)",
+  lsetxattr: "attributes other than user.* and access lists (EPERM)",
+  fsetxattr: "attributes other than user.* and access lists (EPERM)",
+  removexattr: "attributes other than user.* and access lists (EPERM)",
+  lremovexattr: "attributes other than user.* and access lists (EPERM)",
+  fremovexattr: "attributes other than user.* and access lists (EPERM)",
 } as const satisfies PartlyTable;
