@@ -443,7 +443,7 @@ static void advising(void)
 	SHOW(madvise(p, 0, MADV_DONTNEED));
 	SHOW(madvise(p, 0, 99));
 	SHOW(madvise(p, -1, MADV_DONTNEED));
-	SHOW(madvise(p, 1UL << 62, MADV_DONTNEED));
+	SHOW(madvise(p, 1UL << 62, MADV_NORMAL));
 	SHOW(munmap(p + 4 * PAGE, PAGE));
 	memset(p, 1, 4 * PAGE);
 	memset(p + 5 * PAGE, 1, 3 * PAGE);
