@@ -1,169 +1,66 @@
 /*
  * Makes system calls that mean nothing, with arguments at random: by number,
- * pointer, length and flags. `hostile_calls SEED ROUNDS [race]`; with "race" a
- * thread changes what the arguments point to all the time: paths, structures,
- * arrays of buffers, and whether the pages are there at all.
+ * pointer, length and flags. `hostile_calls SEED ROUNDS [race|look]`; with
+ * "race" a thread changes what the arguments point to all the time: paths,
+ * structures, arrays of buffers, and whether the pages are there at all; most
+ * calls then are such as wait. It ends with how often anything outside was
+ * read. With "look" it reads what is outside itself, if it may.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
+#include "hostile_canary.h"
+#include "hostile_tame.h"
+#include "hostile_waits.h"
+
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#define PAGE 4096UL
-#define PAGES 64UL
-
-static char *arena;
 static uint64_t state;
 
-static uint64_t next(uint64_t *s)
+/* No call waits for longer than to the next of these signals. */
+static const struct itimerval often = { { 0, 20000 }, { 0, 20000 } };
+
+/* A page that comes, goes, or may not be used. */
+static void flip(uint64_t *s)
 {
-	*s ^= *s << 13;
-	*s ^= *s >> 7;
-	*s ^= *s << 17;
-	return *s;
-}
+	char *page = arena + (PAGES + next(s) % FLEETING) * PAGE;
 
-/* What ends or stops this program, or would wait for ever. */
-static const int left_out[] = {
-	SYS_exit,	  SYS_exit_group,     SYS_execve,
-	SYS_execveat,	  SYS_pause,	      SYS_rt_sigreturn,
-	SYS_rt_sigsuspend, SYS_kill,	      SYS_tkill,
-	SYS_tgkill,	  SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
-	SYS_alarm,	  SYS_setitimer,      SYS_timer_create,
-	SYS_nanosleep,	  SYS_clock_nanosleep, SYS_poll,
-	SYS_ppoll,	  SYS_select,	      SYS_pselect6,
-	SYS_epoll_wait,	  SYS_epoll_pwait,    SYS_epoll_pwait2,
-	SYS_futex,	  SYS_futex_waitv,    SYS_rt_sigtimedwait,
-	SYS_clone,	  SYS_clone3,	      SYS_fork,
-	SYS_vfork,	  SYS_rt_sigaction,   SYS_rt_sigprocmask,
-	SYS_sigaltstack,  SYS_arch_prctl,     SYS_set_robust_list,
-	SYS_rseq,	  SYS_prlimit64,      SYS_setrlimit,
-	SYS_mprotect,	  SYS_munmap,	      SYS_mremap,
-	SYS_pipe,	  SYS_accept,	      SYS_accept4,
-	SYS_recvfrom,	  SYS_recvmsg,	      SYS_recvmmsg,
-	SYS_flock,	  SYS_wait4,	      SYS_waitid,
-	SYS_ptrace,	  SYS_reboot,	      SYS_seccomp,
-	SYS_chroot,	  SYS_set_tid_address, SYS_brk,
-	SYS_pkey_mprotect, SYS_modify_ldt,
-};
-
-static int is_left_out(int number)
-{
-	for (unsigned i = 0; i < sizeof left_out / sizeof *left_out; i++)
-		if (left_out[i] == number)
-			return 1;
-	return 0;
-}
-
-static void *somewhere(uint64_t *s)
-{
-	return arena + next(s) % (PAGES * PAGE);
-}
-
-static uint64_t pick(uint64_t *s)
-{
-	static const uint64_t edges[] = {
-		0, 1, 2, 3, 4, 5, 7, 8, 16, 255, 4095, 4096, 4097, 65536,
-		0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
-		0x7fffffffffff, 0x800000000000, 0x7fffffffffffffff,
-		0x8000000000000000, -1UL, -2UL, -4096UL, 0x7fffffffe000,
-		0x7ffffffff000, 0xffff800000000000, 0xffff800000002000,
-		0x4000000000, 0x1ff000, 0x20000000000000,
-	};
-
-	switch (next(s) % 8) {
+	switch (next(s) % 4) {
 	case 0:
+		munmap(page, PAGE);
+		break;
 	case 1:
-	case 2:
-		return (uint64_t)somewhere(s);
-	case 3:
-		return edges[next(s) % (sizeof edges / sizeof *edges)];
-	case 4:
-		return next(s) % 64;
-	case 5:
-		return 1UL << next(s) % 64;
-	case 6:
-		return next(s) % (1 << 20);
-	default:
-		return next(s);
-	}
-}
-
-/* A word of what structures, arrays of buffers and paths are made of. */
-static void scribble(uint64_t *s)
-{
-	static const char *const paths[] = {
-		"a", "b", "d", "d/a", "..", "../canary", "/etc/passwd", ".",
-		"/proc/self/mem", "/proc/self/fd/3", "../../canary", "d/../..",
-		"/dev/tty", "/", "link", "d/link/canary", "/proc/self/maps",
-	};
-	uint64_t *word = (uint64_t *)((uint64_t)somewhere(s) & ~7UL);
-	char *at = somewhere(s);
-
-	switch (next(s) % 3) {
-	case 0:
-		*word = pick(s);
+		mprotect(page, PAGE, (int)(next(s) % 4));
 		break;
-	case 1: {
-		const char *path =
-			paths[next(s) % (sizeof paths / sizeof *paths)];
-
-		if (at + 32 < arena + PAGES * PAGE)
-			strcpy(at, path);
-		break;
-	}
 	default:
-		*at = (char)next(s);
+		mmap(page, PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	}
 }
 
 static void *race(void *seed)
 {
 	uint64_t s = (uint64_t)seed;
+	int fds[2];
 
+	/* Where nothing at random finds them. */
+	if (pipe2(fds, O_NONBLOCK) || dup2(fds[0], 900) < 0 ||
+	    dup2(fds[1], 901) < 0)
+		_exit(4);
 	for (;;) {
 		for (int i = 0; i < 200; i++)
 			scribble(&s);
-		/* The last pages come and go. */
-		char *page = arena + (PAGES + next(&s) % 8) * PAGE;
-
-		if (next(&s) % 2)
-			mmap(page, PAGE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-		else
-			munmap(page, PAGE);
+		scribble_masks(&s);
+		scribble_events(&s);
+		flip(&s);
+		for (int i = 0; i < 3; i++)
+			wake(&s);
 		sched_yield();
 	}
-	return 0;
-}
-
-/* A new mapping must not take the place of the program itself. */
-static int harms(int number, const uint64_t *a)
-{
-	uint64_t at = (uint64_t)arena;
-
-	if (number == SYS_mmap)
-		return (a[3] & 0x100010) != 0;
-	if (number == SYS_madvise)
-		return a[0] < at || a[0] + a[1] > at + PAGES * PAGE ||
-		       a[1] > PAGES * PAGE;
-	if (number == SYS_prctl)
-		return 1;
-	/* Standard output says that all is well at the end. */
-	if (number == SYS_close || number == SYS_dup2 || number == SYS_dup3)
-		return (int)a[0] < 3 || (int)a[1] < 3;
-	if (number == SYS_close_range)
-		return (unsigned)a[0] < 3;
 	return 0;
 }
 
@@ -172,32 +69,166 @@ static void ignore(int number)
 	(void)number;
 }
 
-int main(int argc, char **argv)
+/* Everything fresh, at the same descriptors each time. */
+static void open_all(void)
 {
-	if (argc < 3)
-		return 2;
-	state = strtoull(argv[1], 0, 0) * 0x9e3779b97f4a7c15 | 1;
-	long rounds = atol(argv[2]);
-	pthread_t thread;
+	int fds[2];
 
-	arena = mmap((void *)0x200000000000, (PAGES + 8) * PAGE,
+	syscall(SYS_close_range, 3, 800, 0);
+	syscall(SYS_open, "a", O_RDWR | O_CREAT | O_TRUNC, 0644);
+	pipe2(fds, O_NONBLOCK);
+	syscall(SYS_eventfd2, 1, O_NONBLOCK);
+	syscall(SYS_socketpair, 1, 1 | O_NONBLOCK, 0, fds);
+	syscall(SYS_epoll_create1, 0);
+	syscall(SYS_open, ".", O_RDONLY | O_DIRECTORY);
+	syscall(SYS_timerfd_create, 1, O_NONBLOCK);
+	syscall(SYS_memfd_create, "m", 0);
+	syscall(SYS_ftruncate, 3, 100000);
+	open_waiting();
+	for (int timer = 0; timer < 64; timer++)
+		syscall(SYS_timer_delete, timer);
+}
+
+/*
+ * The call itself. A thread that it makes ends at once: it has no stack that
+ * could be used, and takes no signals.
+ */
+static long make(int number, const uint64_t *a)
+{
+	static const uint64_t all = -1UL, none;
+	long result;
+	int makes = number == SYS_clone || number == SYS_clone3 ||
+		    number == SYS_fork || number == SYS_vfork;
+	register long a3 __asm__("r10") = (long)a[3];
+	register long a4 __asm__("r8") = (long)a[4];
+	register long a5 __asm__("r9") = (long)a[5];
+
+	if (!makes) {
+		__asm__ volatile("syscall"
+				 : "=a"(result)
+				 : "a"(number), "D"(a[0]), "S"(a[1]),
+				   "d"(a[2]), "r"(a3), "r"(a4), "r"(a5)
+				 : "rcx", "r11", "memory");
+		return result;
+	}
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
+	a3 = (long)a[3];
+	a4 = (long)a[4];
+	a5 = (long)a[5];
+	/* What ends walks the list of its futexes, which is any memory. */
+	__asm__ volatile("syscall\n"
+			 "test %%rax, %%rax\n"
+			 "jnz 1f\n"
+			 "mov %[list], %%rdi\n"
+			 "mov $24, %%esi\n"
+			 "mov %[set_list], %%eax\n"
+			 "syscall\n"
+			 "mov %[yield], %%eax\n"
+			 "syscall\n"
+			 "xor %%edi, %%edi\n"
+			 "mov %[exit], %%eax\n"
+			 "syscall\n"
+			 "1:"
+			 : "=a"(result)
+			 : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]),
+			   "r"(a3), "r"(a4), "r"(a5),
+			   [list] "b"(anywhere(&state)),
+			   [set_list] "i"(SYS_set_robust_list),
+			   [yield] "i"(SYS_sched_yield), [exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory", "cc");
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+	return result;
+}
+
+/* What a call changed that the next ones need. */
+static void put_back(int number, const uint64_t *a, long r, void *end)
+{
+	static const struct itimerval never;
+	static const uint64_t none;
+
+	switch (number) {
+	case SYS_mmap:
+		/* A mapping that was made is not kept. */
+		if ((a[3] & 0x100010) == 0 && r > 0)
+			munmap((void *)r, a[1]);
+		break;
+	case SYS_mremap:
+		if (r > 0 && ((uint64_t)r < (uint64_t)arena ||
+			      (uint64_t)r >= FLEETING_END))
+			munmap((void *)r, a[2]);
+		break;
+	case SYS_brk:
+		syscall(SYS_brk, end);
+		break;
+	case SYS_rt_sigprocmask:
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+		break;
+	case SYS_alarm:
+	case SYS_setitimer:
+		setitimer(ITIMER_VIRTUAL, &never, 0);
+		setitimer(ITIMER_PROF, &never, 0);
+		setitimer(ITIMER_REAL, &often, 0);
+	}
+}
+
+/* Reads what is outside: in memory, by a descriptor, and below a folder. */
+static int look(void)
+{
+	int fd = open("../canary", O_RDONLY);
+
+	read(fd, arena, 100);
+	if (chdir(".."))
+		return 3;
+	dprintf(1, "%ld outside\n", canaries());
+	return 0;
+}
+
+static void prepare(void)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	size_t length;
+
+	arena = mmap((void *)ARENA, (PAGES + FLEETING) * PAGE,
 		     PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	mkdirat(AT_FDCWD, "d", 0755);
 	symlinkat("a", AT_FDCWD, "link");
-	for (int i = 0; i < 20000; i++)
-		scribble(&state);
-	/* No call waits for longer than to the next of these signals. */
-	struct sigaction action = { .sa_handler = ignore };
-	struct itimerval often = { { 0, 300000 }, { 0, 300000 } };
-	sigset_t all;
-
-	for (int i = 1; i <= 31; i++)
+	if (!getcwd(beside, sizeof beside - 12))
+		*beside = 0;
+	length = strlen(beside);
+	strcpy(beside + length, "/../canary");
+	for (int i = 1; i <= 64; i++)
 		if (i != SIGSEGV && i != SIGBUS && i != SIGILL)
 			sigaction(i, &action, 0);
+}
+
+int main(int argc, char **argv)
+{
+	const char *how = argc > 3 ? argv[3] : "";
+	int races = !strcmp(how, "race");
+	long outside = 0;
+	sigset_t all;
+	pthread_t thread;
+
+	if (argc < 3)
+		return 2;
+	state = strtoull(argv[1], 0, 0) * 0x9e3779b97f4a7c15 | 1;
+	long rounds = atol(argv[2]);
+
+	prepare();
+	if (!strcmp(how, "look"))
+		return look();
+	void *end = sbrk(0);
+
+	for (int i = 0; i < 20000; i++)
+		scribble(&state);
+	for (int i = 0; i < 100; i++) {
+		scribble_masks(&state);
+		scribble_events(&state);
+	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, 0);
-	if (argc > 3)
+	if (races)
 		pthread_create(&thread, 0, race, (void *)next(&state));
 	pthread_sigmask(SIG_UNBLOCK, &all, 0);
 	setitimer(ITIMER_REAL, &often, 0);
@@ -209,41 +240,22 @@ int main(int argc, char **argv)
 			a[i] = pick(&state);
 		/* Often something that is open. */
 		if (next(&state) % 2)
-			a[0] = 3 + next(&state) % 12;
+			a[0] = 3 + next(&state) % 20;
 		if (done % 64 == 0) {
-			int fds[2];
-
-			close_range(3, ~0U, 0);
-			syscall(SYS_open, "a", O_RDWR | O_CREAT | O_TRUNC, 0644);
-			pipe2(fds, O_NONBLOCK);
-			syscall(SYS_eventfd2, 1, O_NONBLOCK);
-			syscall(SYS_socketpair, 1, 1 | O_NONBLOCK, 0, fds);
-			syscall(SYS_epoll_create1, 0);
-			syscall(SYS_open, ".", O_RDONLY | O_DIRECTORY);
-			syscall(SYS_timerfd_create, 1, O_NONBLOCK);
-			syscall(SYS_memfd_create, "m", 0);
-			syscall(SYS_ftruncate, 3, 100000);
+			outside += done > 0 ? canaries() : 0;
+			open_all();
 		}
-		if (is_left_out(number) || harms(number, a))
-			continue;
-		/* No file of any size. */
-		if (number == SYS_lseek)
-			a[1] %= 1 << 20;
-		if (number == SYS_pwrite64 || number == SYS_pwritev ||
-		    number == SYS_pwritev2)
-			a[3] %= 1 << 20;
-		if ((number == SYS_fallocate || number == SYS_ftruncate ||
-		     number == SYS_truncate) && a[1] > 1 << 20)
-			continue;
-		if (number == SYS_fallocate)
+		if (next(&state) % (races ? 2 : 16) == 0)
+			number = waiting_call(&state, a);
+		else if (!tame(&state, number, a))
 			continue;
 		for (int i = 0; i < 20; i++)
 			scribble(&state);
-		long r = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-		/* A mapping that was made is not kept. */
-		if (number == SYS_mmap && r != -1)
-			munmap((void *)r, a[1]);
+		if (next(&state) % 16 == 0)
+			flip(&state);
+		put_back(number, a, make(number, a), end);
 	}
-	dprintf(1, "%ld rounds\n", rounds);
+	outside += canaries();
+	dprintf(1, "%ld rounds, %ld outside\n", rounds, outside);
 	_exit(0);
 }

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include "scratchvm.h"
 #include "signals.h"
@@ -122,6 +123,75 @@ static void attributes(int fd)
 	SHOW(fremovexattr(fd, "user.b"));
 }
 
+/* Those of `user.`, in order: others are the file system's own. */
+static void show_listed(long length, const char *names)
+{
+	char sum = 0;
+	int count = 0;
+
+	for (long at = 0; at < length; at += strlen(names + at) + 1)
+		if (strncmp(names + at, "user.", 5) == 0)
+			sum += names[at + 5], count++;
+	printf("listed %d %d\n", count, sum);
+}
+
+static void attribute_lists(int fd)
+{
+	char names[1000] = "";
+	/* What the compiler may not see through. */
+	char *volatile bad = (char *)8;
+	int folder, path = open("f", O_PATH), pipes[2];
+
+	SHOW(mkdir("attributes", 0755));
+	SHOW(symlink("f", "to-f"));
+	SHOW(pipe(pipes));
+	folder = open("attributes", O_RDONLY);
+	SHOW(lsetxattr("f", "user.l", "one", 3, XATTR_CREATE));
+	SHOW(lsetxattr("f", "user.l", "two", 3, XATTR_CREATE));
+	SHOW(lsetxattr("f", "user.l", "four", 4, XATTR_REPLACE));
+	SHOW(setxattr("to-f", "user.m", "", 0, 0));
+	/* A link has no attributes of its own. */
+	SHOW(lsetxattr("to-f", "user.l", "one", 3, 0));
+	SHOW(lgetxattr("to-f", "user.l", names, sizeof names));
+	SHOW(lremovexattr("to-f", "user.l"));
+	SHOW(lsetxattr("none", "user.l", "one", 3, 0));
+	SHOW(setxattr("attributes", "user.f", "x", 1, 0));
+	SHOW(fsetxattr(folder, "user.g", "x", 1, 0));
+	show_listed(listxattr("f", names, sizeof names), names);
+	show_listed(listxattr("to-f", names, sizeof names), names);
+	show_listed(llistxattr("f", names, sizeof names), names);
+	show_listed(llistxattr("to-f", names, sizeof names), names);
+	show_listed(flistxattr(fd, names, sizeof names), names);
+	show_listed(flistxattr(folder, names, sizeof names), names);
+	show_listed(listxattr("attributes", names, sizeof names), names);
+	/* Without a buffer only the length is told. */
+	SHOW(listxattr("f", 0, 0) == listxattr("f", names, sizeof names));
+	SHOW(flistxattr(fd, 0, 0) == llistxattr("f", 0, 0));
+	SHOW(listxattr("f", names, 1));
+	SHOW(listxattr("f", bad, sizeof names));
+	SHOW(listxattr("none", names, sizeof names));
+	SHOW(listxattr(bad, names, sizeof names));
+	SHOW(llistxattr("", names, sizeof names));
+	SHOW(flistxattr(99, names, sizeof names));
+	SHOW(flistxattr(path, names, sizeof names));
+	SHOW(fsetxattr(path, "user.a", "x", 1, 0));
+	SHOW(flistxattr(pipes[0], names, sizeof names));
+	SHOW(fgetxattr(pipes[0], "user.a", names, sizeof names));
+	SHOW(fsetxattr(pipes[0], "user.a", "x", 1, 0));
+	SHOW(fremovexattr(pipes[0], "user.a"));
+	SHOW(lremovexattr("f", "user.l"));
+	SHOW(lremovexattr("f", "user.l"));
+	SHOW(removexattr("to-f", "user.m"));
+	SHOW(lremovexattr("none", "user.l"));
+	SHOW(lremovexattr("f", bad));
+	show_listed(flistxattr(fd, names, sizeof names), names);
+	SHOW(unlink("to-f"));
+	close(folder);
+	close(path);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 static void space(int fd)
 {
 	struct statfs fs;
@@ -176,6 +246,35 @@ static void space(int fd)
 	times[0].tv_usec = 1000000;
 	SHOW(utimes("file", times));
 	SHOW(futimesat(AT_FDCWD, "none", 0));
+	struct utimbuf seconds = { 7, 8 };
+
+	SHOW(utime("file", &seconds));
+	SHOW((stat("file", &st), st.st_atim.tv_sec * 10 + st.st_mtim.tv_sec));
+	SHOW(st.st_atim.tv_nsec + st.st_mtim.tv_nsec);
+	SHOW(utime("file", 0));
+	SHOW((stat("file", &st), st.st_mtim.tv_sec > 1000000));
+	SHOW(utime("none", &seconds));
+	/* Not by way of the C library, which looks at what it points to. */
+	SHOW(syscall(SYS_utime, "file", 8));
+	SHOW(syscall(SYS_utime, 8, 0));
+	sync();
+	int folder = open(".", O_RDONLY | O_DIRECTORY);
+
+	SHOW(mkdir("made", 0755));
+	SHOW(mknodat(folder, "made/fifo", S_IFIFO | 0640, 0));
+	SHOW((lstat("made/fifo", &st), st.st_mode));
+	SHOW(mknodat(folder, "made/fifo", S_IFREG | 0600, 0));
+	SHOW(mknodat(folder, "made/file", 0604, 0));
+	SHOW((lstat("made/file", &st), st.st_mode));
+	SHOW(mknodat(folder, "made/x", S_IFDIR | 0600, 0));
+	SHOW(mknodat(folder, "made/x", 0110000, 0));
+	SHOW(mknodat(folder, "none/x", 0600, 0));
+	SHOW(mknodat(99, "x", 0600, 0));
+	SHOW(mknodat(fd, "x", 0600, 0));
+	SHOW(mknodat(folder, "", 0600, 0));
+	SHOW(mknodat(folder, (char *)8, 0600, 0));
+	SHOW(unlink("made/fifo"));
+	close(folder);
 }
 
 static void nameless(void)
@@ -304,6 +403,7 @@ int main(int argc, char **argv)
 	flocks(a, b);
 	records(a, b);
 	attributes(a);
+	attribute_lists(a);
 	space(a);
 	nameless();
 	return 0;

@@ -8,8 +8,11 @@
  *   monotone                   no clock goes back
  *   save                       SAVE(), which shows nothing
  *
+ * A sequence begins with two pipes, 40 and 41, 42 and 43, and an epoll set, 44.
+ *
  * Arguments: a number; @N, the arena's byte N; "path (to the line's end or the
- * next blank); {1,@2,3}, the address of these words; S, of a buffer.
+ * next blank); {1,@2,3}, the address of these words; S, of a buffer; C, of one
+ * that is never changed; R, what the call before gave.
  */
 #include "sequence_calls.h"
 
@@ -22,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -46,6 +50,8 @@ static char paths[ARGUMENTS][8192];
 static long literals[ARGUMENTS][LITERAL_WORDS];
 static int literal_words[ARGUMENTS];
 static char scratch[1 << 16] __attribute__((aligned(4096)));
+static char constant[1 << 16] __attribute__((aligned(4096)));
+static long result_before;
 
 static void flush(void)
 {
@@ -153,11 +159,32 @@ static void show_file(const char *name)
 static void show_files(void)
 {
 	static const char *const names[] = {
-		"f0", "f1", "f2", "d0", "d1", "l0", "d0/f0", "d0/f1",
+		"f0", "f1", "f2", "d0", "d1", "l0", "d0/f0", "d0/f1", "p0",
 	};
 
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		show_file(names[i]);
+}
+
+static void move_to(int fd, int wanted)
+{
+	if (dup2(fd, wanted) < 0)
+		exit(6);
+	close(fd);
+}
+
+/* Where no other descriptor comes to be, and none is ever a file. */
+static void open_waiting(void)
+{
+	int ends[2];
+
+	for (int fd = 40; fd < 44; fd += 2) {
+		if (pipe2(ends, O_NONBLOCK) < 0)
+			exit(6);
+		move_to(ends[0], fd);
+		move_to(ends[1], fd + 1);
+	}
+	move_to(epoll_create1(0), 44);
 }
 
 /* Everything as it was before the first call. */
@@ -169,6 +196,7 @@ static void begin(const char *number)
 	say("sequence %s\n", number);
 	flush();
 	close_range(3, ~0U, 0);
+	open_waiting();
 	umask(022);
 	munmap(at - ARENA_ROOM, 2 * ARENA_ROOM);
 	if (mmap(at, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE,
@@ -179,6 +207,7 @@ static void begin(const char *number)
 	brk(first_break);
 	setitimer(ITIMER_REAL, &never, 0);
 	memset(scratch, 0, sizeof scratch);
+	result_before = -1;
 	snprintf(folder, sizeof folder, "s%s", number);
 	if (chdir(home) || (mkdir(folder, 0755) && errno != EEXIST) ||
 	    chdir(folder))
@@ -200,6 +229,10 @@ static long number(const char *text)
 		return ARENA + strtol(text + 1, 0, 0);
 	if (*text == 'S')
 		return (long)scratch;
+	if (*text == 'C')
+		return (long)constant;
+	if (*text == 'R')
+		return result_before;
 	return (long)(*text == '-' ? (unsigned long)strtol(text, 0, 0) :
 				     strtoul(text, 0, 0));
 }
@@ -268,6 +301,19 @@ static void show_names(long length)
 	say(" %lu names, %lx", count, sum);
 }
 
+/* Those of the program's, in whatever order: others are the system's. */
+static void show_attributes(long length)
+{
+	unsigned long sum = 0, count = 0;
+
+	for (long at = 0; at < length; at += (long)strlen(scratch + at) + 1)
+		if (strncmp(scratch + at, "user.", 5) == 0) {
+			sum += digest(1, scratch + at, strlen(scratch + at));
+			count++;
+		}
+	say(" %lu attributes, %lx", count, sum);
+}
+
 /* A mapping that is not where it was asked for is of no use. */
 static void show_address(long at, unsigned long length)
 {
@@ -300,6 +346,9 @@ static void show_result(const struct call *c, long r, const long *a)
 		break;
 	case BREAK:
 		say(" %+ld", r - (long)first_break);
+		break;
+	case HIDDEN:
+		break;
 	}
 	if (c->output == STAT && r == 0)
 		show_stat();
@@ -309,6 +358,8 @@ static void show_result(const struct call *c, long r, const long *a)
 		show_names(r);
 	if (c->output == BYTES)
 		say(" %lx", digest(1, scratch, (size_t)r));
+	if (c->output == ATTRIBUTES)
+		show_attributes(r);
 }
 
 static void make(const struct call *c, const long *a)
@@ -327,6 +378,7 @@ static void make(const struct call *c, const long *a)
 			 : "a"(c->number), "D"(a[0]), "S"(a[1]), "d"(a[2]),
 			   "r"(a3), "r"(a4), "r"(a5)
 			 : "rcx", "r11", "memory");
+	result_before = r;
 	show_result(c, r, a);
 	if (c->output == WORDS)
 		show_words(before);
@@ -406,6 +458,8 @@ int main(int argc, char **argv)
 	sigaction(SIGBUS, &action, 0);
 	signal(SIGPIPE, SIG_IGN);
 	first_break = sbrk(0);
+	for (unsigned i = 0; i < sizeof constant; i++)
+		constant[i] = (char)(i * 13 + (i >> 8));
 	for (char *line = strtok_r(script, "\n", &save); line;
 	     line = strtok_r(0, "\n", &save))
 		step(line);

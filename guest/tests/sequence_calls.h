@@ -16,6 +16,7 @@ enum result {
 	ADDRESS, /* a mapping of argument 1's length, seen from the arena */
 	MOVED, /* as ADDRESS, of argument 2's length */
 	BREAK, /* seen from the first program break */
+	HIDDEN, /* an error, or nothing that may be compared */
 };
 
 /* What a call leaves behind an argument that points to a buffer. */
@@ -26,6 +27,7 @@ enum output {
 	STATX, /* a struct statx behind S */
 	BYTES, /* as many bytes behind S as the result says */
 	NAMES, /* entries of a folder behind S */
+	ATTRIBUTES, /* names of extended attributes behind S */
 };
 
 struct call {
@@ -41,6 +43,7 @@ static const struct call calls[] = {
 	CALL(open, RAW, NOTHING),
 	CALL(openat, RAW, NOTHING),
 	CALL(creat, RAW, NOTHING),
+	CALL(openat2, RAW, NOTHING),
 	CALL(close, RAW, NOTHING),
 	CALL(close_range, RAW, NOTHING),
 	CALL(dup, RAW, NOTHING),
@@ -70,6 +73,9 @@ static const struct call calls[] = {
 	CALL(readahead, RAW, NOTHING),
 	CALL(sendfile, RAW, WORDS),
 	CALL(copy_file_range, RAW, WORDS),
+	CALL(splice, RAW, WORDS),
+	CALL(tee, RAW, NOTHING),
+	CALL(vmsplice, RAW, NOTHING),
 	CALL(stat, RAW, STAT),
 	CALL(lstat, RAW, STAT),
 	CALL(fstat, RAW, STAT),
@@ -95,6 +101,24 @@ static const struct call calls[] = {
 	CALL(chmod, RAW, NOTHING),
 	CALL(fchmod, RAW, NOTHING),
 	CALL(fchmodat, RAW, NOTHING),
+	CALL(chown, RAW, NOTHING),
+	CALL(lchown, RAW, NOTHING),
+	CALL(fchown, RAW, NOTHING),
+	CALL(fchownat, RAW, NOTHING),
+	CALL(mknod, RAW, NOTHING),
+	CALL(mknodat, RAW, NOTHING),
+	CALL(setxattr, RAW, NOTHING),
+	CALL(lsetxattr, RAW, NOTHING),
+	CALL(fsetxattr, RAW, NOTHING),
+	CALL(getxattr, RAW, BYTES),
+	CALL(lgetxattr, RAW, BYTES),
+	CALL(fgetxattr, RAW, BYTES),
+	CALL(listxattr, HIDDEN, ATTRIBUTES),
+	CALL(llistxattr, HIDDEN, ATTRIBUTES),
+	CALL(flistxattr, HIDDEN, ATTRIBUTES),
+	CALL(removexattr, RAW, NOTHING),
+	CALL(lremovexattr, RAW, NOTHING),
+	CALL(fremovexattr, RAW, NOTHING),
 	CALL(umask, RAW, NOTHING),
 	CALL(chdir, RAW, NOTHING),
 	CALL(fchdir, RAW, NOTHING),
@@ -109,9 +133,14 @@ static const struct call calls[] = {
 	CALL(timerfd_settime, RAW, NOTHING),
 	CALL(timerfd_gettime, RAW, NOTHING),
 	CALL(poll, RAW, WORDS),
-	CALL(ppoll, RAW, NOTHING),
+	CALL(ppoll, RAW, WORDS),
+	CALL(select, RAW, WORDS),
+	CALL(pselect6, RAW, WORDS),
 	CALL(epoll_create1, RAW, NOTHING),
 	CALL(epoll_ctl, RAW, NOTHING),
+	CALL(epoll_wait, RAW, WORDS),
+	CALL(epoll_pwait, RAW, WORDS),
+	CALL(epoll_pwait2, RAW, WORDS),
 	CALL(mmap, ADDRESS, NOTHING),
 	CALL(munmap, RAW, NOTHING),
 	CALL(mprotect, RAW, NOTHING),

@@ -44,6 +44,8 @@ static int set_option(int fd, int name, int value)
 
 static void errors(int type)
 {
+	/* What the compiler may not see through. */
+	void *volatile bad = (void *)0x1000;
 	struct sockaddr_un address;
 	socklen_t length = sizeof address;
 	struct stat st;
@@ -88,6 +90,15 @@ static void errors(int type)
 	SHOW(recv(s[1], block, 2, MSG_TRUNC | MSG_PEEK));
 	SHOW(recvfrom(s[1], block, 10, 0, (void *)&address, &length));
 	SHOW(length);
+	SHOW(sendto(s[0], "there", 5, 0, 0, 0));
+	SHOW(sendto(s[0], "there", 5, 0, 0, 99));
+	SHOW(recv(s[1], block, 5, 0));
+	SHOW(recv(s[1], block, 5, 0));
+	SHOW(send(s[0], bad, 5, 0));
+	SHOW(sendto(99, "there", 5, 0, 0, 0));
+	SHOW(send(0, "there", 5, 0));
+	SHOW(send(open(".", O_PATH), "there", 5, 0));
+	SHOW(recv(s[1], block, 5, 0));
 	SHOW(send(s[0], "", 0, 0));
 	SHOW(recv(s[1], block, 10, 0));
 	SHOW(read(s[1], block, 0));

@@ -18,6 +18,9 @@ const PATIENCE_MS = Number(Deno.env.get("SCRATCHVM_PATIENCE_MS") ?? 600_000);
 const MEMORY_BYTES = 64 * 1024 ** 2;
 const GROWTH_BYTES = 400 * 1024 ** 2;
 
+/** What is in the files outside; hostile_canary.h knows it. */
+const CANARY = "Nobody reads this: it is outside.";
+
 /** A folder that the program may use, inside of one that it may not. */
 export class Cage implements AsyncDisposable {
   readonly #scratch = new Scratch();
@@ -30,9 +33,9 @@ export class Cage implements AsyncDisposable {
   /** Makes it. */
   constructor() {
     Deno.mkdirSync(this.inside);
-    Deno.writeTextFileSync(`${this.outside}/canary`, "alive");
+    Deno.writeTextFileSync(`${this.outside}/canary`, CANARY);
     Deno.mkdirSync(`${this.outside}/folder`);
-    Deno.writeTextFileSync(`${this.outside}/folder/canary`, "alive");
+    Deno.writeTextFileSync(`${this.outside}/folder/canary`, CANARY);
     this.#before = this.#look();
   }
 
@@ -63,6 +66,8 @@ export interface Hostile {
   readonly program: readonly [name: string, ...args: string[]];
   /** Runs beside it, until the signal aborts. */
   readonly beside?: (cage: Cage, signal: AbortSignal) => Promise<void>;
+  /** Whether it may read what is outside, but change nothing there. */
+  readonly seesOutside?: boolean;
   /** More about the VM. */
   readonly vm?: Partial<VmOptions>;
   /** Whether it goes on for ever, and how long it may; ms. */
@@ -96,7 +101,10 @@ export async function contain(hostile: Hostile): Promise<Seen> {
       program,
       args,
       cwd: cage.inside,
-      allow: { read: [cage.inside], write: [cage.inside] },
+      allow: {
+        read: [hostile.seesOutside ? cage.outside : cage.inside],
+        write: [cage.inside],
+      },
       memoryBytes: MEMORY_BYTES,
       ...hostile.vm,
     });

@@ -13,6 +13,11 @@ compareTest("process", "ids, limits, signals and its start are as Linux's", {
   args: ["", "two words", "\u00e4\u20ac", "--", "-x"],
 });
 
+compareTest(
+  "scheduling",
+  "policies, CPUs, rights and barriers are as Linux's",
+);
+
 for (const how of ["exit", "exit_group", "return"]) {
   for (const status of ["0", "1", "127", "255", "256", "-1", "300"]) {
     compareTest(

@@ -426,6 +426,237 @@ const time: Words = fc.oneof(
   ),
 );
 
+/** A call that gets what the line before opened, as R. */
+function opened(call: Words): Words {
+  const open = line(
+    "open",
+    path,
+    numbers(0x842, 0x842, 0x800, O_PATH),
+    numbers(0o644),
+  );
+  return fc.tuple(open, call).map((both) => both.join("\n"));
+}
+
+/** Who may be made the owner of what one owns: nobody else. */
+const uid: Words = numbers(-1, Deno.uid() ?? 0);
+const gid: Words = numbers(-1, Deno.gid() ?? 0);
+const R: Words = fc.constant("R");
+
+const owners: Words = fc.oneof(
+  opened(line("fchmod", R, mode)),
+  opened(line("fchown", R, uid, gid)),
+  opened(line("fchownat", R, fc.constant('"'), uid, gid, numbers(AT.empty))),
+  line("chown", path, uid, gid),
+  line("lchown", path, uid, gid),
+  line(
+    "fchownat",
+    folderFd,
+    path,
+    uid,
+    gid,
+    flags(AT.noFollow, AT.removeDir),
+  ),
+);
+
+/** Types of files: none, regular, a FIFO, and those that may not be made. */
+const nodes: Words = fc.oneof(
+  line("mknod", path, numbers(0o600, 0o10_0644, 0o4_0644, 0o11_0000)),
+  line("mknodat", folderFd, path, numbers(0o600, 0o10_0644, 0o4_0644)),
+  // It has a name of its own: what opens it would wait.
+  line("mknod", fc.constant('"p0'), numbers(0o1_0644, 0o1_0600, 0o10_0644)),
+  line("unlink", fc.constant('"p0')),
+  line("lstat", fc.constant('"p0'), dropped),
+);
+
+/** Flags and permissions: right ones, and any. */
+const howOpened: Words = fc.oneof(
+  fc.constantFrom("2048,0", "2050,0", "2114,384", "2112,0", "67584,0"),
+  fc.constantFrom("2097152,0", "2097152,384", "2048,384", "2114,65536"),
+  openFlags.map((flags) => `${flags},0`),
+);
+
+const openat2: Words = line(
+  "openat2",
+  folderFd,
+  path,
+  orBad(
+    words(
+      howOpened,
+      numbers(0, 0, 0, 0, 1, 2, 4, 8, 0x10, 0xc, 0x18, 0x40),
+      numbers(0),
+    ),
+  ),
+  orWrong(numbers(24, 24, 24, 32), 0, 23, 8192),
+);
+
+const ATTRIBUTES = fc.constantFrom('"user.a', '"user.b');
+
+/** A name, a value and flags of which something is wrong. */
+const wrongAttribute: Words = fc.constantFrom(
+  '" C 1 0',
+  '"user. C 1 0',
+  '"long C 1 0',
+  "0 C 1 0",
+  '"user.z C 1 8',
+  '"user.z C 65537 0',
+  '"user.z -1 1 0',
+);
+
+/** Each call by path, by path of a link, and by descriptor. */
+function eachWay(call: string, ...args: Words[]): Words {
+  const descriptor = fc.constantFrom("R", "40", "999");
+  return fc.oneof(
+    line(call, path, ...args),
+    line(`l${call}`, path, ...args),
+    opened(line(`f${call}`, descriptor, ...args)),
+  );
+}
+
+const attributes: Words = fc.oneof(
+  ...[1, 2].map(() =>
+    eachWay(
+      "setxattr",
+      ATTRIBUTES,
+      fc.constant("C"),
+      numbers(0, 1, 10, 100),
+      numbers(0, 0, 1, 2),
+    )
+  ),
+  eachWay("setxattr", wrongAttribute),
+  eachWay("getxattr", ATTRIBUTES, fc.constant("S"), numbers(0, 5, 100, 200)),
+  eachWay("listxattr", fc.constant("S"), numbers(400)),
+  eachWay("removexattr", ATTRIBUTES),
+);
+
+/**
+ * Ends of two pipes that are there from the beginning. No files are spliced
+ * into them: Linux would take the pages, and what the file becomes later.
+ */
+const pipeEnd: Words = numbers(40, 41, 42, 43);
+const small: Words = numbers(0, 1, 10, 100);
+const spliceFlags: Words = orWrong(numbers(2, 2, 3), 0x10);
+
+const pipes: Words = fc.oneof(
+  line("write", numbers(41, 43), buffer, small),
+  line("read", numbers(40, 42), place, small),
+  line(
+    "splice",
+    pipeEnd,
+    orWrong(numbers(0), 1),
+    fc.oneof(pipeEnd, fd),
+    orBad(fc.oneof(numbers(0), numbers(0), words(offset))),
+    small,
+    spliceFlags,
+  ),
+  line("tee", pipeEnd, fc.oneof(pipeEnd, pipeEnd, fd), small, spliceFlags),
+  line(
+    "vmsplice",
+    numbers(41, 43),
+    words(fc.constant("C"), numbers(1, 100, 4097)),
+    numbers(1),
+    spliceFlags,
+  ),
+  line("vmsplice", pipeEnd, words(place, small), numbers(0, 1), spliceFlags),
+  opened(
+    line(
+      "sendfile",
+      R,
+      fc.oneof(fd, pipeEnd),
+      orBad(fc.oneof(words(offset), numbers(0))),
+      numbers(0, 1, 100, 4096, 70_000),
+    ),
+  ),
+);
+
+/** The descriptor of a set that is there from the beginning. */
+const EPOLL = numbers(44, 44, 44, 44, 44, 3, 999);
+const waitedFor: Words = fc.oneof(fd, pipeEnd);
+const noTime: Words = orWrong(
+  words(numbers(0), numbers(0, 0, 0, -1)),
+  8,
+  -1,
+  0x7fff_ffff_f000,
+);
+
+/** Sets of descriptors that may be there: of the first, of the pipes. */
+const descriptorSet: Words = fc.oneof(
+  numbers(0),
+  orBad(
+    words(numbers(0, 8, 0x18, 0x38, 0x30n << 36n, 0xf0n << 36n, 1n << 41n)),
+  ),
+);
+
+/** A mask of signals, and how long it is said to be. */
+const signalMask: Words = fc.constantFrom("0 0", "0 8", "{0} 8", "{512} 4");
+
+const waits: Words = fc.oneof(
+  ...[1, 2].map(() =>
+    line(
+      "epoll_ctl",
+      EPOLL,
+      numbers(1, 1, 1, 2, 3),
+      waitedFor,
+      fc.tuple(
+        // EPOLLIN and EPOLLOUT, also as EPOLLET and EPOLLONESHOT
+        fc.constantFrom(1n, 4n, 5n, 0x8000_0005n, 0x4000_0005n, 0n, 0x2019n),
+        fc.integer({ min: 1, max: 9 }),
+      ).map(([events, data]) => `{${events | BigInt(data) << 32n},7}`),
+    )
+  ),
+  line(
+    "epoll_wait",
+    EPOLL,
+    orBad(words(...Array.from({ length: 6 }, () => numbers(0)))),
+    orWrong(numbers(1, 2, 4), 0, -1),
+    numbers(0),
+  ),
+  line(
+    "epoll_pwait",
+    EPOLL,
+    words(...Array.from({ length: 6 }, () => numbers(0))),
+    numbers(1, 4),
+    numbers(0),
+    signalMask,
+  ),
+  line(
+    "epoll_pwait2",
+    EPOLL,
+    words(...Array.from({ length: 6 }, () => numbers(0))),
+    numbers(1, 4),
+    words(numbers(0), numbers(0)),
+    signalMask,
+  ),
+  line(
+    "select",
+    numbers(64, 64, 44, 9, 0, -1),
+    descriptorSet,
+    descriptorSet,
+    descriptorSet,
+    noTime,
+  ),
+  line(
+    "pselect6",
+    numbers(64, 64, 44, 9, 0, -1),
+    descriptorSet,
+    descriptorSet,
+    descriptorSet,
+    noTime,
+    orBad(fc.constantFrom("0", "{0,0}", "{0,8}", "{@0,8}", "{@0,4}")),
+  ),
+  line(
+    "ppoll",
+    orBad(words(
+      ...[1, 2].map(() =>
+        fc.tuple(pipeEnd, fc.constantFrom(1n, 4n, 5n, 0x2000n))
+          .map(([fd, events]) => String(BigInt(fd) | events << 32n))
+      ),
+    )),
+    numbers(0, 1, 2),
+    words(numbers(0), numbers(0, 0, 1_000_000_000)),
+    signalMask,
+  ),
+);
+
 /** One call. */
 export const call: Words = fc.oneof(
   { arbitrary: opening, weight: 5 },
@@ -436,6 +667,12 @@ export const call: Words = fc.oneof(
   { arbitrary: memory, weight: 5 },
   { arbitrary: files, weight: 2 },
   { arbitrary: time, weight: 1 },
+  { arbitrary: owners, weight: 1 },
+  { arbitrary: nodes, weight: 1 },
+  { arbitrary: openat2, weight: 1 },
+  { arbitrary: attributes, weight: 2 },
+  { arbitrary: pipes, weight: 3 },
+  { arbitrary: waits, weight: 3 },
 );
 
 /** A sequence of calls, shorter and simpler ones when it is shrunk. */

@@ -37,10 +37,10 @@ export const capabilityCalls: SyscallTable = {
       // Without a place for the answer, only the version was asked for.
       return result < 0 || data === 0 ? result : -ERRNO.EINVAL;
     }
+    if (data === 0) return 0;
     const pid = view.getInt32(4, true);
     if (pid < 0) return -ERRNO.EINVAL;
     if (pid !== 0 && !linux.process.tasks.has(pid)) return -ERRNO.ESRCH;
-    if (data === 0) return 0;
     const answer = new DataView(new ArrayBuffer(parts * PART_BYTES));
     for (let part = 0; part < parts && linux.ids.uid === 0; part++) {
       answer.setUint32(part * PART_BYTES, ALL[part], true);

@@ -52,6 +52,9 @@ const CLONE_ARGS = { first: 64, known: 88, most: 4096 } as const;
 /** Scheduling policies (sched(7)). */
 const SCHED = { other: 0, fifo: 1, roundRobin: 2, batch: 3, idle: 5 } as const;
 
+/** Added to a policy: a child begins without it. There are no children. */
+const SCHED_RESET_ON_FORK = 0x4000_0000;
+
 /** What clone is asked to make. */
 interface NewTask {
   readonly flags: number;
@@ -152,6 +155,28 @@ function checkTask(linux: Linux, tid: number): number {
   return taskOf(linux, tid) ? 0 : -ERRNO.ESRCH;
 }
 
+/** Sets a policy with the priority that an argument points to, if it may be. */
+function schedule(
+  linux: Linux,
+  args: Registers,
+  policy: number,
+  argument: number,
+): number {
+  const va = args.u64(argument);
+  if (va === 0 || args.int(0) < 0) return -ERRNO.EINVAL;
+  const priority = linux.user.readStruct(va, 4)?.getInt32(0, true);
+  if (priority === undefined) return -ERRNO.EFAULT;
+  const found = checkTask(linux, args.int(0));
+  if (found < 0) return found;
+  if (policy === SCHED.fifo || policy === SCHED.roundRobin) {
+    // A thread that must run before others could not be kept from it here.
+    return priority >= 1 && priority <= 99 ? -ERRNO.EPERM : -ERRNO.EINVAL;
+  }
+  const isPlain = policy === SCHED.other || policy === SCHED.batch ||
+    policy === SCHED.idle;
+  return isPlain && priority === 0 ? 0 : -ERRNO.EINVAL;
+}
+
 /** Whom getpriority is asked about (linux/resource.h). */
 const PRIO = { process: 0, group: 1, user: 2 } as const;
 
@@ -233,31 +258,15 @@ export const threadCalls: SyscallTable = {
   },
   sched_getscheduler: (linux, args) => checkTask(linux, args.int(0)),
   sched_setscheduler(linux, args) {
-    const priority = linux.user.readStruct(args.u64(2), 4)?.getInt32(0, true);
-    if (args.int(1) < 0 || args.u64(2) === 0) return -ERRNO.EINVAL;
-    if (priority === undefined) return -ERRNO.EFAULT;
-    const found = checkTask(linux, args.int(0));
-    if (found < 0) return found;
-    // A thread that must run before others could not be kept from it here.
-    const isPlain = args.int(1) === SCHED.other ||
-      args.int(1) === SCHED.batch ||
-      args.int(1) === SCHED.idle;
-    if (!isPlain) return -ERRNO.EPERM;
-    return priority === 0 ? 0 : -ERRNO.EINVAL;
+    if (args.int(1) < 0) return -ERRNO.EINVAL;
+    return schedule(linux, args, args.int(1) & ~SCHED_RESET_ON_FORK, 2);
   },
   sched_getparam(linux, args) {
     if (args.u64(1) === 0) return -ERRNO.EINVAL;
     const found = checkTask(linux, args.int(0));
     return found < 0 ? found : linux.user.writeU32(args.u64(1), 0);
   },
-  sched_setparam(linux, args) {
-    if (args.u64(1) === 0) return -ERRNO.EINVAL;
-    const priority = linux.user.readStruct(args.u64(1), 4)?.getInt32(0, true);
-    if (priority === undefined) return -ERRNO.EFAULT;
-    const found = checkTask(linux, args.int(0));
-    if (found < 0) return found;
-    return priority === 0 ? 0 : -ERRNO.EINVAL;
-  },
+  sched_setparam: (linux, args) => schedule(linux, args, SCHED.other, 1),
   sched_get_priority_max: (_linux, args) => priorityLimit(args.int(0), 99),
   sched_get_priority_min: (_linux, args) => priorityLimit(args.int(0), 1),
 };

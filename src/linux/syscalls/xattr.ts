@@ -14,6 +14,7 @@ import {
   O,
   removexattr,
   setxattr,
+  VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -37,8 +38,8 @@ const FLAGS = 3;
 /** How a file is named: by path, by path without following, by descriptor. */
 type Way = "path" | "link" | "descriptor";
 
-/** A call on the host's path of the file. */
-type Act = (path: string, follow: boolean) => number;
+/** A call on the host's path of the file; null: it is none that has any. */
+type Act = (path: string | null, follow: boolean) => number;
 
 function onFile(
   linux: Linux,
@@ -51,7 +52,9 @@ function onFile(
   if (way === "descriptor") {
     const file = linux.fds.file(argument.int);
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
-    if (!(file instanceof HostFile)) return -ERRNO.EOPNOTSUPP;
+    if (file instanceof VirtualFile) return -ERRNO.EOPNOTSUPP;
+    // What is neither a file nor a folder has none, and may get none.
+    if (!(file instanceof HostFile)) return act(null, true);
     if (!access.write || file.isWritable) return act(own(file.hostFd), true);
     const path = linux.paths.nameOf(file.hostFd);
     if (path === undefined) return -ERRNO.ENOENT;
@@ -116,6 +119,7 @@ function get(way: Way): SyscallHandler {
       (path, follow) => {
         const name = nameAt(linux, args.u64(1));
         if (typeof name === "number") return name;
+        if (path === null) return -ERRNO.ENODATA;
         return give(
           linux,
           args.u64(2),
@@ -134,7 +138,7 @@ function list(way: Way): SyscallHandler {
       { int: args.int(0), va: args.u64(0) },
       READ,
       (path, follow) =>
-        give(
+        path === null ? 0 : give(
           linux,
           args.u64(1),
           args.u64(2),
@@ -158,7 +162,7 @@ function set(way: Way): SyscallHandler {
         if (args.u64(3) > VALUE_BYTES) return -ERRNO.E2BIG;
         const value = new Uint8Array(args.u64(3));
         if (!linux.user.read(args.u64(2), value)) return -ERRNO.EFAULT;
-        if (!mayChange(name)) return -ERRNO.EPERM;
+        if (path === null || !mayChange(name)) return -ERRNO.EPERM;
         return setxattr(path, name, value, flags, follow);
       },
     );
@@ -174,7 +178,7 @@ function remove(way: Way): SyscallHandler {
       (path, follow) => {
         const name = nameAt(linux, args.u64(1));
         if (typeof name === "number") return name;
-        if (!mayChange(name)) return -ERRNO.EPERM;
+        if (path === null || !mayChange(name)) return -ERRNO.EPERM;
         return removexattr(path, name, follow);
       },
     );
