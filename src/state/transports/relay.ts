@@ -172,12 +172,12 @@ async function socketPair(): Promise<{ inner: Deno.Conn; socket: Socket }> {
       socket.on("error", reject)
     );
     const accepted = listener.accept();
-    // Whichever comes too late is of no interest.
-    for (const one of [broken, accepted]) one.catch(() => {});
+    broken.catch(() => {}); // what comes too late is of no interest
     try {
       return { inner: await Promise.race([accepted, broken]), socket };
     } catch (error) {
       socket.destroy();
+      accepted.then((inner) => inner.close(), () => {});
       throw error;
     }
   } finally {

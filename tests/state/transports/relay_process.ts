@@ -10,8 +10,17 @@ import { Relay } from "../../../src/state/transports/relay.ts";
 /** More than a relay takes. */
 const MOST_LEFT = 8;
 
-function open(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
+/** What is open, by descriptor; not what it takes to look. */
+function open(): Map<string, string> {
+  const all = new Map<string, string>();
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      all.set(name, Deno.readLinkSync(`/proc/self/fd/${name}`));
+    } catch {
+      // That was the one to look with.
+    }
+  }
+  return all;
 }
 
 using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -53,14 +62,24 @@ async function tryWith(left: number): Promise<string> {
   }
 }
 
-// What is opened once and stays.
+// What is opened once and stays: what Deno listens for signals with, whenever
+// it gets to it, and what a relay takes.
+Deno.addSignalListener("SIGUSR1", () => {});
 await tryWith(MOST_LEFT);
 for (let left = 0; left <= MOST_LEFT; left++) {
   const before = open();
   const result = await tryWith(left);
   // Sockets of Node's close a moment after they were told to.
-  for (let look = 0; open() > before && look < 1000; look++) {
+  for (let look = 0; open().size > before.size && look < 1000; look++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  console.log(`${left}: ${result}, ${open() - before} more are open`);
+  const after = open();
+  const more = [...after].filter(([fd, to]) => before.get(fd) !== to)
+    .map(([fd, to]) => ` (${fd}: ${to})`).join("");
+  const count = after.size - before.size;
+  console.log(
+    `${left}: ${result}, ${count} more are open${count > 0 ? more : ""}`,
+  );
 }
+// The listener would keep it from ending.
+Deno.exit();
