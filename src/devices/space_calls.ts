@@ -6,7 +6,7 @@
  * @module
  */
 
-import { errno } from "../kvm/mod.ts";
+import { ERRNO, errno } from "../kvm/mod.ts";
 import { pathBytes } from "./path_bytes.ts";
 
 /** libc, as these need it; the C prototype's types above each symbol. */
@@ -61,13 +61,27 @@ const result = (value: number | bigint): number =>
 // SAFETY, for all below: paths and names end with zero; buffers are filled no
 // further than the length that the kernel is told, which is theirs.
 
-/** fallocate(2). */
-export const fallocate = (
+/** How often a call is made again that a signal of the VMM's own has ended. */
+const MOST_TRIES = 100;
+
+/**
+ * fallocate(2). Where files are in memory, any signal ends it with nothing done:
+ * those that get a vCPU out of its program are none of the program's.
+ */
+export function fallocate(
   fd: number,
   mode: number,
   offset: number,
   lengthBytes: number,
-): number => result(c.fallocate(fd, mode, BigInt(offset), BigInt(lengthBytes)));
+): number {
+  const [start, bytes] = [BigInt(offset), BigInt(lengthBytes)];
+  let got: number;
+  let tries = 0;
+  do got = result(c.fallocate(fd, mode, start, bytes)); while (
+    got === -ERRNO.EINTR && ++tries < MOST_TRIES
+  );
+  return got;
+}
 
 /**
  * copy_file_range(2).
