@@ -15,11 +15,18 @@ const SMALL = { rows: 12, columns: 80 };
 const LARGER = { rows: 20, columns: 90 };
 const OTHER = { rows: 30, columns: 100 };
 
-/** Has `vm run` or `vm restore` save, and waits for its end. */
-async function saved(pty: Pty, pid: number): Promise<void> {
+/** Has a VM saved, and goes on with it in another terminal. */
+async function inAnother(
+  first: Pty,
+  pid: number,
+  scratch: Scratch,
+): Promise<Pty> {
   Deno.kill(pid, "SIGUSR2");
-  await pty.until(/saved to vm\.img/);
-  assertEquals((await pty.end()).code, 0);
+  await first.until(/saved to vm\.img/);
+  assertEquals((await first.end()).code, 0);
+  const second = new Pty(vmWords("restore", "vm.img"), scratch.path, OTHER);
+  await second.begun();
+  return second;
 }
 
 function programTest(
@@ -67,13 +74,7 @@ programTest(
     await first.type("\x03");
     await first.until(/KeyboardInterrupt/);
     await first.until(/>>> /);
-    await saved(first, pid);
-    await using second = new Pty(
-      vmWords("restore", "vm.img"),
-      scratch.path,
-      OTHER,
-    );
-    await second.begun();
+    await using second = await inAnother(first, pid, scratch);
     await second.type("import os; print(kept, os.get_terminal_size())\r");
     await second.until(/376 os\.terminal_size\(columns=100, lines=30\)/);
     await second.until(/>>> /);
@@ -90,13 +91,7 @@ programTest("less", "less fills windows of any size", async (scratch) => {
   await first.until(/line 19\b/);
   await first.type("/line 100\r");
   await first.until(/line 118\b/);
-  await saved(first, pid);
-  await using second = new Pty(
-    vmWords("restore", "vm.img"),
-    scratch.path,
-    OTHER,
-  );
-  await second.begun();
+  await using second = await inAnother(first, pid, scratch);
   await second.until(/line 100\b[^]*line 128\b/);
   await second.type("q");
   assertEquals((await second.end()).code, 0);
@@ -111,13 +106,7 @@ programTest(
     await first.until(/line 11\b/);
     await first.type("iFIRST \x1b");
     await first.until(/FIRST/);
-    await saved(first, pid);
-    await using second = new Pty(
-      vmWords("restore", "vm.img"),
-      scratch.path,
-      OTHER,
-    );
-    await second.begun();
+    await using second = await inAnother(first, pid, scratch);
     await second.until(/FIRST[^]*line 29\b/);
     await second.type("A LAST\x1b");
     await second.until(/LAST/);
@@ -132,13 +121,7 @@ programTest("busybox", "top draws itself until it is left", async (scratch) => {
   await using first = running(scratch, "busybox", "top", "-d", "1");
   const { pid } = await first.begun();
   await first.until(/Mem: [^]*busybox top/);
-  await saved(first, pid);
-  await using second = new Pty(
-    vmWords("restore", "vm.img"),
-    scratch.path,
-    OTHER,
-  );
-  await second.begun();
+  await using second = await inAnother(first, pid, scratch);
   await second.until(/Mem: [^]*busybox top/);
   await second.type("q");
   assertEquals((await second.end()).code, 0);
