@@ -7,7 +7,6 @@
 
 import {
   type IoVector,
-  MAX_SOCKET_BYTES,
   MSG,
   O,
   POLL,
@@ -21,9 +20,9 @@ import type { CallArguments } from "../trace.ts";
 import { install } from "./limits.ts";
 import { brokenPipe } from "./io.ts";
 import type { PartlyTable, RefusedTable, SyscallTable } from "./mod.ts";
+import { AF_UNIX, option, setOption, SOL_SOCKET } from "./socket_options.ts";
 
-/** AF_UNIX, and the highest family (linux/socket.h). */
-const AF_UNIX = 1;
+/** The highest family of sockets (linux/socket.h). */
 const AF_MAX = 46;
 
 /** Bits of a type that are flags: SOCK_NONBLOCK and SOCK_CLOEXEC. */
@@ -38,33 +37,6 @@ const KINDS: readonly number[] = Object.values(SOCKET_KIND);
 
 /** The lowest inode of a socket; what it is says nothing. */
 const FIRST_SOCKET_INODE = 0x10_0000;
-
-/** Options of SOL_SOCKET (asm-generic/socket.h). */
-const SOL_SOCKET = 1;
-const SO = {
-  debug: 1,
-  reuseAddress: 2,
-  type: 3,
-  error: 4,
-  dontRoute: 5,
-  broadcast: 6,
-  sendBuffer: 7,
-  receiveBuffer: 8,
-  keepAlive: 9,
-  priority: 12,
-  linger: 13,
-  passCredentials: 16,
-  peerCredentials: 17,
-  receiveLow: 18,
-  sendLow: 19,
-  acceptConnections: 30,
-  protocol: 38,
-  domain: 39,
-} as const;
-
-/** The least of SO_SNDBUF and SO_RCVBUF (SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF). */
-const LEAST_SEND_BYTES = 4608;
-const LEAST_RECEIVE_BYTES = 2304;
 
 /** Bytes of a `struct msghdr`, and of a `struct mmsghdr`. */
 const HEADER_BYTES = 56;
@@ -215,68 +187,6 @@ function readMessage(linux: Linux, va: number): Message | number {
     controlVa: Number(view.getBigUint64(32, true)),
     controlBytes: Number(view.getBigUint64(40, true)),
   };
-}
-
-/** What an option holds, in its bytes; or a negative errno. */
-function option(
-  linux: Linux,
-  socket: SocketEnd,
-  name: number,
-): Int32Array<ArrayBuffer> | number {
-  switch (name) {
-    case SO.type:
-      return Int32Array.of(socket.kind);
-    case SO.error:
-      return Int32Array.of(socket.takeError());
-    case SO.sendBuffer:
-      return Int32Array.of(socket.sendBytes);
-    case SO.receiveBuffer:
-      return Int32Array.of(socket.receiveBytes);
-    case SO.domain:
-      return Int32Array.of(AF_UNIX);
-    case SO.receiveLow:
-    case SO.sendLow:
-      return Int32Array.of(1);
-    case SO.peerCredentials: {
-      const { uid, gid } = linux.ids;
-      return Int32Array.of(linux.process.state.pid, uid, gid);
-    }
-    case SO.linger:
-      return Int32Array.of(0, 0);
-    case SO.debug:
-    case SO.reuseAddress:
-    case SO.dontRoute:
-    case SO.broadcast:
-    case SO.keepAlive:
-    case SO.priority:
-    case SO.passCredentials:
-    case SO.acceptConnections:
-    case SO.protocol:
-      return Int32Array.of(0);
-    default:
-      return -ERRNO.ENOPROTOOPT;
-  }
-}
-
-/** Sets an option. */
-function setOption(socket: SocketEnd, name: number, value: number): number {
-  // The kernel doubles what is asked, for what it adds itself (socket(7)).
-  const doubled = Math.min(value >>> 0, MAX_SOCKET_BYTES / 2) * 2;
-  switch (name) {
-    case SO.sendBuffer:
-      socket.sendBytes = Math.max(doubled, LEAST_SEND_BYTES);
-      return 0;
-    case SO.receiveBuffer:
-      socket.receiveBytes = Math.max(doubled, LEAST_RECEIVE_BYTES);
-      return 0;
-    case SO.reuseAddress:
-    case SO.broadcast:
-    case SO.keepAlive:
-    case SO.dontRoute:
-      return 0;
-    default:
-      return -ERRNO.ENOPROTOOPT;
-  }
 }
 
 function name(linux: Linux, args: CallArguments): number {
