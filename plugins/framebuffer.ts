@@ -14,6 +14,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import {
   defineDevice,
@@ -22,6 +23,19 @@ import {
   ERRNO,
   MMIO_GPA,
 } from "../mod.ts";
+
+/** Puts a file in the place of what is there: of a link too, and not where it leads. */
+function replaceFile(path: string, bytes: Uint8Array): void {
+  const temporary = Deno.makeTempFileSync({ dir: dirname(path) });
+  try {
+    Deno.writeFileSync(temporary, bytes);
+    Deno.chmodSync(temporary, 0o666 & ~Deno.umask());
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    Deno.removeSync(temporary);
+    throw error;
+  }
+}
 
 /** What a screen is when the VM is saved; its pixels are the part's data. */
 export interface FramebufferStateV1 {
@@ -102,7 +116,7 @@ export function makeFramebuffer(
       const writePng = () => {
         if (config.png === "") return;
         try {
-          Deno.writeFileSync(config.png, png());
+          replaceFile(config.png, png());
         } catch (error) {
           warn(`cannot write ${config.png}: ${(error as Error).message}`);
         }

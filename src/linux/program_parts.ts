@@ -4,6 +4,7 @@
  * @module
  */
 
+import { normalize } from "node:path";
 import {
   type Allowed,
   type Clock,
@@ -79,8 +80,9 @@ function defaultPaths(root: RootFolder, cwd: string): Allowed {
  *
  * @param root the program's, which is then closed with what this returns
  * @param own files that it may read besides: those of the program itself
- * @throws {FilesError} naming the first path that cannot be allowed; the root is
- * closed then
+ * @throws {FilesError} naming the first path that cannot be allowed, as it is
+ * not there or leads there by a link in a folder that the program may write; the
+ * root is closed then
  */
 export function openPaths(
   allow: Partial<Allowed> = {},
@@ -92,19 +94,70 @@ export function openPaths(
   const cwd = root.currentFolder();
   const { read, write } = { ...defaultPaths(root, cwd), ...allow };
   const named = [...read, ...own].filter((path) => path !== SYSTEM);
-  for (const path of [...named, ...write]) {
-    const found = realPath(root, path, cwd);
-    if (typeof found === "string") continue;
+  const found = [...named, ...write].map((path) => {
+    const real = realPath(root, path, cwd);
+    if (typeof real === "string") {
+      return { path, full: fullOf(path, cwd), real };
+    }
     throw new FilesError(
-      found.isMissing ? "FILES_MISSING" : "FILES_DENIED",
-      `Cannot allow ${path}: ${found.why}`,
+      real.isMissing ? "FILES_MISSING" : "FILES_DENIED",
+      `Cannot allow ${path}: ${real.why}`,
     );
-  }
+  });
+  refuseLinksOfPrograms(found.filter(({ path }) => !own.includes(path)), write);
   const system = read.includes(SYSTEM) ? systemFolders(root) : [];
   const allowed = { read: [...named, ...system], write };
   const paths = new HostPaths(allowed, { root, cwd });
   owned.move();
   return paths;
+}
+
+/** A path that the user allows. */
+interface Named {
+  /** As it was given. */
+  readonly path: string;
+  /** From the root. */
+  readonly full: string;
+  /** Without links. */
+  readonly real: string;
+}
+
+/**
+ * Refuses a path that leads through a folder which a program may write, and out
+ * of it: the link that it takes may be a program's doing, of an earlier run.
+ *
+ * @throws {FilesError} FILES_DENIED
+ */
+function refuseLinksOfPrograms(
+  named: readonly Named[],
+  write: readonly string[],
+): void {
+  const isIn = (path: string, folder: string) =>
+    path.startsWith(folder === "/" ? folder : `${folder}/`);
+  for (const folder of named.filter(({ path }) => write.includes(path))) {
+    const names = [normalize(folder.full), folder.real];
+    const out = named.find(({ full, real }) =>
+      real !== folder.real && !isIn(real, folder.real) &&
+      prefixes(full).some((path) => names.some((name) => isIn(path, name)))
+    );
+    if (!out) continue;
+    throw new FilesError(
+      "FILES_DENIED",
+      `Cannot allow ${out.path}: it is in ${folder.path}, which the program may write, and leads out of it`,
+      { hint: `name what is meant: ${pathText(out.real) ?? "its real path"}` },
+    );
+  }
+}
+
+/** Each folder that a path names on its way, and what it names. */
+function prefixes(path: string): string[] {
+  const names = path.split("/");
+  return names.map((_, i) => normalize(names.slice(0, i + 1).join("/") || "/"));
+}
+
+/** The path from the root, a character a byte. */
+function fullOf(path: string, cwd: string): string {
+  return path.startsWith("/") ? pathOf(path) : `${cwd}/${pathOf(path)}`;
 }
 
 /** Why there is no path. */
@@ -126,8 +179,7 @@ export function realPath(
   path: string,
   cwd: string,
 ): string | NoPath {
-  const full = path.startsWith("/") ? pathOf(path) : `${cwd}/${pathOf(path)}`;
-  const fd = path === "" ? -ERRNO.ENOENT : root.open(full, O.path);
+  const fd = path === "" ? -ERRNO.ENOENT : root.open(fullOf(path, cwd), O.path);
   const found = fd < 0 ? undefined : root.nameOf(fd);
   if (fd >= 0) close(fd);
   if (found !== undefined) return found;
