@@ -53,6 +53,11 @@ export async function isThere(compiler: string): Promise<boolean> {
   }
 }
 
+/** Whether a source says that no other libc has what it uses. */
+function needsGlibc(source: string): boolean {
+  return Deno.readTextFileSync(source).includes("* Needs glibc: ");
+}
+
 /** Source file by program name. */
 function sources(): Map<string, string> {
   const found = new Map<string, string>();
@@ -101,6 +106,7 @@ async function compile(
  * Builds programs that are older than their source.
  *
  * @param names which, as `app`, `hello_pie` or `hello_musl`; none: all
+ * that each compiler can build
  * @returns the path of each, by name; musl ones are left out where there is no
  * musl-gcc
  */
@@ -117,7 +123,11 @@ export async function buildGuest(
   const all = sources();
   const wanted = names.length > 0
     ? names
-    : [...all.keys()].flatMap((name) => VARIANTS.map((v) => name + v.suffix));
+    : [...all].flatMap(([name, source]) =>
+      VARIANTS.filter(({ compiler }) =>
+        compiler !== "musl-gcc" || !needsGlibc(source)
+      ).map(({ suffix }) => name + suffix)
+    );
   const header = headersModified();
   const built = new Map<string, string>();
   for (const name of wanted) {

@@ -9,6 +9,8 @@
  *   save                       SAVE()
  *
  * Shows of a response the first line and the body, or how it failed.
+ *
+ * Needs glibc: strerrorname_np.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

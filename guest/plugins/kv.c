@@ -7,6 +7,8 @@
  *   part N, rest                   reads of the reply
  *   send TEXT                      any request, as it is
  *   save                           SAVE()
+ *
+ * Needs glibc: strerrorname_np.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -2,6 +2,8 @@
  * Draws on /dev/fb0, as on any Linux framebuffer: a gradient, the upper half
  * through a mapping and the lower one by rows, and a square that moves. Calls
  * SAVE() half-way, in the middle of a square. Argument: how often it moves.
+ *
+ * Needs glibc: the headers of Linux.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

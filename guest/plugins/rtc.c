@@ -8,6 +8,8 @@
  *   save         SAVE()
  *
  * Prints nothing that depends on when it runs.
+ *
+ * Needs glibc: the headers of Linux.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

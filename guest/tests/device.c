@@ -8,6 +8,8 @@
  *   map BYTES, peek OFFSET, poke OFFSET VALUE, copy, protect, remap, unmap
  *   fresh                                  plain memory where the mapping was
  *   save                                   SAVE()
+ *
+ * Needs glibc: strerrorname_np.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
-
 /* Turned by a mask, so that it is nowhere in this program itself. */
 #define CANARY_MASK 0x5a
 static const unsigned char hidden_canary[] = {
@@ -48,26 +46,6 @@ static long canaries_at(int fd)
 		return 0;
 	found = canaries_in(bytes, n);
 	memset(bytes, 0, (size_t)n);
-	return found;
-}
-
-/* In memory, in what is open, and below the folders that are open. */
-static long canaries(void)
-{
-	long found = canaries_in(arena, PAGES * PAGE);
-
-	for (int fd = 2; fd < 40; fd++) {
-		/* Below 3: the current folder. */
-		int below = openat(fd < 3 ? AT_FDCWD : fd, "canary",
-				   O_RDONLY | O_NONBLOCK);
-
-		if (fd > 2)
-			found += canaries_at(fd);
-		if (below < 0)
-			continue;
-		found += canaries_at(below);
-		close(below);
-	}
 	return found;
 }
 

@@ -5,10 +5,11 @@
  * how often it was let in, and how often not.
  */
 #define _GNU_SOURCE
+#include "hostile_canary.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -39,17 +40,12 @@ static void swap(void)
 	}
 }
 
-/* What is outside says that it is alive; nothing inside does. */
 static void look(int fd)
 {
-	char text[16] = "";
-
 	count(fd);
 	if (fd < 0)
 		return;
-	read(fd, text, 5);
-	if (memcmp(text, "alive", 5) == 0)
-		left++;
+	left += canaries_at(fd);
 	write(fd, "dead", 4);
 	ftruncate(fd, 1);
 	close(fd);
@@ -72,10 +68,10 @@ static void use(void)
 		look(openat(folder, "../canary", O_RDWR));
 		close(folder);
 	}
-	if (stat("folder/canary", &st) == 0 && st.st_size == 5)
-		left++;
-	if (stat("file", &st) == 0 && st.st_size == 5)
-		left++;
+	if (stat("folder/canary", &st) == 0)
+		left += st.st_size == sizeof hidden_canary;
+	if (stat("file", &st) == 0)
+		left += st.st_size == sizeof hidden_canary;
 	count(truncate("folder/canary", 0));
 	count(truncate("file", 0));
 	count(chmod("folder/canary", 0600));

@@ -13,6 +13,8 @@
  * Arguments: a number; @N, the arena's byte N; "path (to the line's end or the
  * next blank); {1,@2,3}, the address of these words; S, of a buffer; C, of one
  * that is never changed; R, what the call before gave.
+ *
+ * Needs glibc: close_range.
  */
 #include "sequence_calls.h"
 

@@ -9,8 +9,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest, seeded } from "../support.ts";
-import { contain } from "./cage.ts";
+import { guest, native, seeded } from "../support.ts";
+import { Cage, contain } from "./cage.ts";
 
 const isFull = Deno.env.get("SCRATCHVM_FULL") === "1";
 const CALLS = isFull ? 2_000_000 : 4_000;
@@ -102,20 +102,32 @@ kvmTest("hostile: memory that is touched without end ends it", async () => {
   assert(end.kind === "signaled" && end.signal === 9, Deno.inspect(end));
 });
 
+/** Swaps names with links in a folder until `signal` aborts. */
+async function swap(folder: string, signal: AbortSignal): Promise<void> {
+  const [program] = await guest("hostile_swap");
+  const swapper = new Deno.Command(program, { args: ["swap"], cwd: folder })
+    .spawn();
+  signal.addEventListener("abort", () => swapper.kill("SIGKILL"));
+  await swapper.status;
+}
+
+Deno.test("hostile: natively, links that are swapped meanwhile lead outside", async () => {
+  const [program] = await guest("hostile_swap");
+  await using cage = new Cage();
+  const stop = new AbortController();
+  const swapped = swap(cage.inside, stop.signal);
+  const stdout = await native(program, ["use", "500"], cage.inside);
+  stop.abort();
+  await swapped;
+  assertMatch(stdout.stdout, / [1-9]\d* left\n$/);
+});
+
 kvmTest(
   "hostile: links that the host swaps meanwhile lead nowhere else",
   async () => {
-    const [program] = await guest("hostile_swap");
     const { end, stdout } = await contain({
       program: ["hostile_swap", "use", `${SWAPS}`],
-      beside: async (cage, signal) => {
-        const swapper = new Deno.Command(program, {
-          args: ["swap"],
-          cwd: cage.inside,
-        }).spawn();
-        signal.addEventListener("abort", () => swapper.kill("SIGKILL"));
-        await swapper.status;
-      },
+      beside: (cage, signal) => swap(cage.inside, signal),
     });
     assertMatch(stdout, /^[1-9]\d* let in, [1-9]\d* refused, 0 left\n$/);
     assertEquals(end, { kind: "exited", code: 0 });
