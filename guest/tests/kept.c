@@ -185,11 +185,36 @@ static void named(void)
 	SHOW(unlink("file"));
 }
 
+/* Files that no name leads to but that of their descriptor. */
+static void nameless(void)
+{
+	int fds[] = { memfd_create("memory", 0),
+		      open("gone", O_RDWR | O_CREAT, 0600) };
+	struct timespec times[2] = { { 1000, 0 }, { 2000, 0 } };
+	struct stat stat_of;
+	char path[40];
+
+	unlink("gone");
+	for (int i = 0; i < 2; i++) {
+		sprintf(path, "/proc/self/fd/%d", fds[i]);
+		SHOW(truncate(path, 100));
+		SHOW(chmod(path, 0640));
+		SHOW(utimensat(AT_FDCWD, path, times, 0));
+		SHOW(stat(path, &stat_of));
+		SHOW(stat_of.st_size);
+		SHOW(stat_of.st_mode & 07777);
+		SHOW(stat_of.st_mtime);
+		SHOW(access(path, R_OK));
+		SHOW(truncate(path, -1));
+		SHOW(unlink(path));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct part parts[] = {
 		{ "closed", closed }, { "seals", seals }, { "future", future },
-		{ "named", named }, { 0, 0 },
+		{ "named", named }, { "nameless", nameless }, { 0, 0 },
 	};
 
 	return run_parts(parts, argc, argv);

@@ -448,6 +448,8 @@ int main(int argc, char **argv)
 	struct sigaction action = { .sa_sigaction = on_fault,
 				    .sa_flags = SA_SIGINFO };
 	struct rlimit files = { 1024, 1024 };
+	/* A file in memory would take all there is. */
+	struct rlimit length = { 1UL << 40, 1UL << 40 };
 	char *save;
 	int fd;
 
@@ -456,9 +458,11 @@ int main(int argc, char **argv)
 	    !getcwd(home, sizeof home))
 		return 1;
 	setrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_FSIZE, &length);
 	sigaction(SIGSEGV, &action, 0);
 	sigaction(SIGBUS, &action, 0);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	first_break = sbrk(0);
 	for (unsigned i = 0; i < sizeof constant; i++)
 		constant[i] = (char)(i * 13 + (i >> 8));

@@ -18,18 +18,25 @@ import {
   preadByte,
   preadv,
   pwritev,
+  readlinkat,
   readv,
   setFlags,
   statx,
   writev,
 } from "./host_calls.ts";
-import { AT_EMPTY_PATH, O } from "./host_constants.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
 
 /** From where lseek(2) counts: the file's offset, its end. */
 const SEEK_CUR = 1;
 const SEEK_END = 2;
+
+/** Whether a descriptor stands for a file that memfd_create(2) made. */
+export function isInMemory(fd: number): boolean {
+  const name = readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`);
+  return typeof name === "string" && name.startsWith("/memfd:");
+}
 
 /**
  * An open file of the host. The host's descriptor holds the offset, and bytes
@@ -38,6 +45,7 @@ const SEEK_END = 2;
 export class HostFile extends OpenFile {
   readonly type = "host";
   readonly #fd: number;
+  #isInMemory: boolean | undefined;
   /** The name that the file had before a thaw, if it has none any more. */
   readonly formerPath: string | undefined;
 
@@ -50,6 +58,11 @@ export class HostFile extends OpenFile {
 
   override get hostFd(): number {
     return this.#fd;
+  }
+
+  /** Whether it is a file in the host's memory ({@linkcode isInMemory}). */
+  get isInMemory(): boolean {
+    return this.#isInMemory ??= isInMemory(this.#fd);
   }
 
   /** Whether no name leads to it any more, as far as the host knows. */

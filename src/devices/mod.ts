@@ -124,7 +124,7 @@ export {
   S_IF,
 } from "./host_constants.ts";
 export { pathOf, pathText } from "./path_bytes.ts";
-export { HostFile } from "./host_file.ts";
+export { HostFile, isInMemory } from "./host_file.ts";
 export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
 export { type Access, type Allowed, OUTSIDE } from "./allowed_folders.ts";

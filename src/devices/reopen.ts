@@ -38,6 +38,11 @@ export interface RestoreFilesOptions {
   readonly clock?: Clock;
   /** What to do about files that changed. */
   readonly policy: FilesPolicy;
+  /**
+   * The VM's memory, which files without a name may be longer than what the
+   * image has of them, all together; absent: no bound.
+   */
+  readonly memoryBytes?: number;
   /** Opens again a file of a plugin; `undefined` where there is none such. */
   readonly reopen?: (state: PluginFileState) => OpenFile | undefined;
 }

@@ -134,7 +134,7 @@ function* checkInSteps(
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
   const pipes = table.pipes.map(restorePipe);
-  using unlinked = new UnlinkedFiles();
+  using unlinked = new UnlinkedFiles(options.memoryBytes);
   const carried = new CarriedFiles(options.paths);
   const reopening: Reopening = {
     table,

@@ -5,13 +5,14 @@
  */
 
 import { fill } from "./carried_content.ts";
+import { FilesError } from "./errors.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
-import { addSeals, close, memfdCreate, open } from "./host_calls.ts";
+import { addSeals, close, fstat, memfdCreate, open } from "./host_calls.ts";
 import { memfdWithFlags } from "./space_calls.ts";
 import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
-import { cannotOpen } from "./restore_errors.ts";
+import { cannotOpen, nameOf } from "./restore_errors.ts";
 import { flagsAgain, seek } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
 
@@ -46,6 +47,27 @@ function make({ seals }: HostFileState): number {
 /** Files that have no name any more, in memory: one, however often opened. */
 export class UnlinkedFiles implements Disposable {
   readonly #fds = new Map<string, number>();
+  readonly #mostEmptyBytes: number;
+  #emptyBytes = 0;
+
+  /**
+   * @param mostEmptyBytes how much of them may be empty: a program can fill it,
+   * in the host's memory
+   */
+  constructor(mostEmptyBytes = Infinity) {
+    this.#mostEmptyBytes = mostEmptyBytes;
+  }
+
+  /** Counts what is empty of a file. @returns whether it is too much */
+  hasTooMuchEmpty(fd: number): boolean {
+    const bytes = new Uint8Array(144);
+    if (fstat(fd, bytes) < 0) return true;
+    const stat = new DataView(bytes.buffer);
+    const size = Number(stat.getBigInt64(48, true));
+    const held = Number(stat.getBigInt64(64, true)) * 512;
+    this.#emptyBytes += Math.max(size - held, 0);
+    return this.#emptyBytes > this.#mostEmptyBytes;
+  }
 
   /**
    * The host's descriptor of the file with this identity at the save.
@@ -81,6 +103,14 @@ export function* reopenUnlinked(
     if (made < 0) return made;
     try {
       yield* fill(state, fd, content, made);
+      if (unlinked.hasTooMuchEmpty(made)) {
+        throw new FilesError(
+          "FILES_STATE",
+          `${
+            nameOf(state, fd)
+          }: files without a name are longer than the VM's memory has room for`,
+        );
+      }
       // One that was no such file cannot be sealed either.
       const seals = state.seals ?? F_SEAL.seal;
       const sealed = addSeals(made, seals & ~late);

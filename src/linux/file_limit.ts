@@ -1,13 +1,21 @@
 /**
- * The limit on how long files may become (RLIMIT_FSIZE).
+ * How long files may become: the program's own limit (RLIMIT_FSIZE), and, of
+ * files in memory, the VM's: all together have as much as the VM's memory.
  *
  * @module
  */
 
-import { fstat, HostFile, O, type OpenFile } from "../devices/mod.ts";
+import {
+  fstat,
+  HostFile,
+  isInMemory,
+  O,
+  type OpenFile,
+} from "../devices/mod.ts";
 import { ERRNO } from "../kvm/mod.ts";
 import { SIGNAL } from "./faults.ts";
 import type { Linux } from "./linux.ts";
+import { pageCeil } from "./space_layout.ts";
 import { CODE, sentBy } from "./signals/info.ts";
 
 /** Number of the limit (asm-generic/resource.h). */
@@ -24,42 +32,87 @@ function limitOf(linux: Linux): number {
   return soft === RLIM_INFINITY ? Infinity : Number(soft);
 }
 
-/** How long a file is. */
-function sizeOf(hostFd: number): number {
-  const stat = new Uint8Array(144);
-  if (fstat(hostFd, stat) < 0) return 0;
-  return Number(new DataView(stat.buffer).getBigInt64(48, true));
+/** A file's inode, how long it is, and how much of it there is; bytes. */
+function look(hostFd: number) {
+  const bytes = new Uint8Array(144);
+  const isThere = fstat(hostFd, bytes) >= 0;
+  const stat = new DataView(bytes.buffer);
+  const long = (at: number) => isThere ? Number(stat.getBigInt64(at, true)) : 0;
+  return { inode: long(8), sizeBytes: long(48), heldBytes: long(64) * 512 };
+}
+
+/** What a file in memory takes, in whole pages; bytes. */
+function takenBy({ sizeBytes, heldBytes }: ReturnType<typeof look>): number {
+  return Math.max(pageCeil(sizeBytes), heldBytes);
+}
+
+/** What files in memory may still take; those that are mapped count too. */
+function roomInMemory(linux: Linux): number {
+  const taken = new Map<number, number>();
+  for (const file of linux.fds.files()) {
+    if (!(file instanceof HostFile) || !file.isInMemory) continue;
+    const found = look(file.hostFd);
+    taken.set(found.inode, takenBy(found));
+  }
+  const sum = [...taken.values()].reduce((all, one) => all + one, 0);
+  return Math.max(linux.memory.sizeBytes - sum, 0);
+}
+
+/** How long a file in memory may become. */
+function mostInMemory(linux: Linux, hostFd: number): number {
+  return takenBy(look(hostFd)) + roomInMemory(linux);
 }
 
 /** What a call answers that would make a file too long: it sends SIGXFSZ. */
-export function tooLong(linux: Linux): number {
+function tooLong(linux: Linux): number {
   const { process, ids, signals, task } = linux;
   const { pid } = process.state;
   signals.send(sentBy(SIGNAL.SIGXFSZ, CODE.user, pid, ids.uid), task);
   return -ERRNO.EFBIG;
 }
 
+/** Where a write begins. */
+function startOf(file: HostFile, offset?: number, appends = false): number {
+  if (appends || file.flags & O.append) return look(file.hostFd).sizeBytes;
+  return offset ?? Math.max(file.seek(0, SEEK_CUR), 0);
+}
+
 /**
  * How many bytes may be written.
  *
  * @param offset where; absent: where the file's own offset is
+ * @param appends whether it is at the end all the same
  * @returns Infinity where there is no limit
  */
 export function roomToWrite(
   linux: Linux,
   file: OpenFile,
   offset?: number,
+  appends?: boolean,
 ): number {
-  const limit = limitOf(linux);
-  if (limit === Infinity || !(file instanceof HostFile)) return Infinity;
-  const at = file.flags & O.append
-    ? sizeOf(file.hostFd)
-    : offset ?? Math.max(file.seek(0, SEEK_CUR), 0);
-  return Math.max(limit - at, 0);
+  if (!(file instanceof HostFile)) return Infinity;
+  let most = limitOf(linux);
+  if (file.isInMemory) {
+    most = Math.min(most, mostInMemory(linux, file.hostFd));
+  }
+  if (most === Infinity) return Infinity;
+  return Math.max(most - startOf(file, offset, appends), 0);
+}
+
+/** What a write answers for which there is no room; arguments as before. */
+export function noRoom(
+  linux: Linux,
+  file: OpenFile,
+  offset?: number,
+  appends?: boolean,
+): number {
+  const isTooLong = !(file instanceof HostFile) ||
+    startOf(file, offset, appends) >= limitOf(linux);
+  return isTooLong ? tooLong(linux) : -ERRNO.ENOSPC;
 }
 
 /**
- * Whether a file of the host may be made so long: 0 or -EFBIG.
+ * Whether a file of the host may be made so long: 0, -EFBIG or -ENOSPC.
  *
  * @param hostFd the host's descriptor of it
  */
@@ -68,6 +121,26 @@ export function mayBecome(
   hostFd: number,
   lengthBytes: number,
 ): number {
-  if (lengthBytes <= limitOf(linux)) return 0;
-  return lengthBytes > sizeOf(hostFd) ? tooLong(linux) : 0;
+  if (lengthBytes <= look(hostFd).sizeBytes) return 0;
+  if (lengthBytes > limitOf(linux)) return tooLong(linux);
+  return mayHold(linux, hostFd, lengthBytes);
+}
+
+/** Whether a file, if it is one in memory, may have so much: 0 or -ENOSPC. */
+function mayHold(linux: Linux, hostFd: number, lengthBytes: number): number {
+  const isMuch = isInMemory(hostFd) &&
+    lengthBytes > mostInMemory(linux, hostFd);
+  return isMuch ? -ERRNO.ENOSPC : 0;
+}
+
+/**
+ * Whether space may be reserved for a file up to there, though it stays as long
+ * as it is: 0, -EFBIG or -ENOSPC. Only in memory does the limit count.
+ */
+export function mayReserve(
+  linux: Linux,
+  hostFd: number,
+  endBytes: number,
+): number {
+  return isInMemory(hostFd) ? mayBecome(linux, hostFd, endBytes) : 0;
 }

@@ -172,6 +172,7 @@ export async function thaw(
     console: options.console,
     clock: saved.clock,
     policy: options.files ?? "check",
+    memoryBytes: memory.sizeBytes,
     reopen: (state) => devices.reopen(state),
   }, options.signal);
   owned.use(files);

@@ -874,6 +874,29 @@ Deno.test("restore_files: a file is sealed as it was once it is mapped again", a
   assertThrows(() => mapped.check(refused.mapped), VmError);
 });
 
+Deno.test("restore_files: files without a name are no emptier than the VM's memory is large", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const MIB = 1024 ** 2;
+  for (const sizeBytes of [MIB, 2 * MIB]) {
+    const fd = memfdWithFlags("memory", 0);
+    const file = files.fds.install(new HostFile(fd, O.readWrite), false);
+    files.write(file, "content");
+    assertEquals(files.fds.file(file)!.truncate(sizeBytes), 0);
+  }
+  const parts = await files.save();
+  files.close();
+  const { paths, console } = files;
+  const options = { paths, console, policy: "check" } as const;
+  const before = resources();
+  const checked = checkFiles(parts, { ...options, memoryBytes: 2 * MIB });
+  const error = await assertRejects(() => checked, FilesError);
+  assertEquals(error.code, "FILES_STATE");
+  assertEquals(resources(), before);
+  using enough = await checkFiles(parts, { ...options, memoryBytes: 3 * MIB });
+  files.fds = enough.finish();
+});
+
 Deno.test("restore_files: as much input as can be saved can be restored", async () => {
   await using scratch = new Scratch();
   using files = new Files(scratch.path);

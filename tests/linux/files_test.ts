@@ -6,8 +6,9 @@
 
 import { assertEquals } from "@std/assert";
 import { kvmTest } from "../kvm_gate.ts";
-import { guest } from "../support.ts";
-import { compare, compareTest } from "./compare.ts";
+import { ERRNO } from "../../mod.ts";
+import { guest, Scratch } from "../support.ts";
+import { compare, compareTest, runInVm } from "./compare.ts";
 import { prepareFolders } from "./prepare.ts";
 
 compareTest("files", "every call on files answers as Linux's");
@@ -29,6 +30,43 @@ compareTest("kept", "files that are mapped for writing are sealed", {
   args: ["future"],
 });
 compareTest("kept", "files without a name get one", { args: ["named"] });
+compareTest("kept", "files without a name are reached by their descriptor's", {
+  args: ["nameless"],
+});
+
+kvmTest(
+  "memory_files: files in memory have as much as the VM, all together",
+  async () => {
+    const [program] = await guest("memory_files");
+    await using folder = new Scratch();
+    const memoryBytes = 64 * 1024 ** 2;
+    const setting = { args: [`${memoryBytes}`], vm: { memoryBytes } };
+    const { stdout } = await runInVm(program, setting, folder.path);
+    const answers = stdout.trim().split("\n").map((line) =>
+      line.split(/ {2,}/).at(-1)!
+    );
+    const none = `-1 ${ERRNO.ENOSPC}`;
+    const MIB = 1024 ** 2;
+    const full = [none, none, none, none, none, none];
+    const page = ["4096 0", none, "0 0"];
+    const each = [
+      ...full,
+      ...["96 0", "0 0"],
+      ...page,
+      ...["1 0", ...page],
+      ...["1 0", "0 0", ...page],
+      ...page,
+    ];
+    assertEquals(answers, [
+      ...[none, "0 0", none, "0 0", `${MIB} 0`],
+      ...each,
+      ...each,
+      ...[none, "0 0", "0 0", "4096 0", none, "0 0"],
+      ...["0 0", none, "0 0", "0 0"],
+      ...["0 0", `${MIB + 4097} 0`, none, "0 0", "0 0", "0 0"],
+    ]);
+  },
+);
 
 const RESOLVE: Readonly<Record<string, string>> = {
   folder: "among its own files",

@@ -17,7 +17,7 @@ import {
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { SIGNAL } from "../faults.ts";
-import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
+import { mayBecome, noRoom, roomToWrite } from "../file_limit.ts";
 import { CODE } from "../signals/info.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import type { PartlyTable, SyscallHandler, SyscallTable } from "./mod.ts";
@@ -59,8 +59,8 @@ function transfer(
 ): number {
   const doneBytes = linux.resumed?.doneBytes ?? 0;
   if (typeof io === "number") return doneBytes > 0 ? doneBytes : io;
-  const limited = limitToFile(linux, file, io);
-  if (limited < 0) return doneBytes > 0 ? doneBytes : tooLong(linux);
+  const limited = limitToFile(linux, file, io, undefined, flags);
+  if (limited < 0) return doneBytes > 0 ? doneBytes : limited;
   const isStep = limitToStep(io);
   const offered = io.lengthBytes;
   const result = io.isCut && offered === 0
@@ -96,19 +96,21 @@ function transfer(
 }
 
 /**
- * Cuts a write to what the limit on the length of files allows: 0, or less where
- * it allows nothing.
+ * Cuts a write to what the limits on the length of files allow: 0, or an errno
+ * where they allow nothing.
  */
 function limitToFile(
   linux: Linux,
   file: OpenFile,
   io: IoVector,
-  offset?: number,
+  offset: number | undefined,
+  flags: number,
 ): number {
   if (io.into || io.wantedBytes === 0) return 0;
-  const room = roomToWrite(linux, file, offset);
+  const appends = (flags & RWF.append) !== 0;
+  const room = roomToWrite(linux, file, offset, appends);
   if (room < io.lengthBytes) io.limit(room);
-  return room > 0 ? 0 : -1;
+  return room > 0 ? 0 : noRoom(linux, file, offset, appends);
 }
 
 /** A write that nobody will read. */
@@ -175,9 +177,8 @@ function positioned(into: boolean, vector: boolean): FlaggedHandler {
       offset === Number.MAX_SAFE_INTEGER &&
       args.big(3) + BigInt(io.wantedBytes) > MAX_OFFSET
     ) return -ERRNO.EINVAL;
-    if (limitToFile(linux, file, io, offset + done) < 0) {
-      return done > 0 ? done : tooLong(linux);
-    }
+    const limited = limitToFile(linux, file, io, offset + done, flags);
+    if (limited < 0) return done > 0 ? done : limited;
     if (io.isCut && io.lengthBytes === 0) {
       if (done > 0) return done;
       return into ? file.readFault(offset) : file.writeFault(io.wantedBytes);

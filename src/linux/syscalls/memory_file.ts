@@ -56,5 +56,6 @@ export const memoryFileCalls: SyscallTable = {
 
 /** What they lack. */
 export const memoryFilePartly = {
-  memfd_create: "huge pages (EINVAL)",
+  memfd_create:
+    "huge pages (EINVAL); all together are as long as the VM has memory (ENOSPC)",
 } as const satisfies PartlyTable;

@@ -9,8 +9,10 @@ import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   close,
+  HostFile,
   O,
   type OpenFile,
+  openHost,
   OUTSIDE,
   RESOLVE,
   S_IF,
@@ -95,9 +97,8 @@ function hostPath(
   linux: Linux,
   where: UserPath,
   access: Access,
-  follow: boolean,
+  found: ReturnType<typeof resolveVirtual>,
 ): UserPath | number {
-  const found = resolveVirtual(linux, where, follow);
   if (found === undefined || typeof found === "number") return found ?? where;
   if (found.kind === "host") return { cwd: "/", path: found.path };
   if (found.kind === "file" && found.file.type === "host") {
@@ -121,6 +122,23 @@ export function toldOf(result: number, creates = false): number {
   return creates ? -ERRNO.EACCES : -ERRNO.ENOENT;
 }
 
+/**
+ * Opens again a file of the program's that no name leads to, as it is behind a
+ * link of /proc/self/fd: the host's descriptor, a negative errno where it was not
+ * opened for what is wanted; undefined of any other file.
+ */
+function openNameless(
+  file: OpenFile,
+  access: Access,
+  flags: number,
+): number | undefined {
+  if (!(file instanceof HostFile) || !file.hasNoName()) return undefined;
+  const isEnough = (!access.read || file.isReadable) &&
+    (!access.write || file.isWritable);
+  if (!isEnough) return -ERRNO.EACCES;
+  return openHost(`/proc/self/fd/${file.hostFd}`, flags | O.closeOnExec);
+}
+
 /** Opens what the path leads to, links followed; the host's descriptor. */
 export function openFollowing(
   linux: Linux,
@@ -128,7 +146,12 @@ export function openFollowing(
   access: Access,
   flags: number,
 ): number {
-  const host = hostPath(linux, where, access, true);
+  const found = resolveVirtual(linux, where, true);
+  const own = typeof found === "object" && found.kind === "file"
+    ? openNameless(found.file, access, flags)
+    : undefined;
+  if (own !== undefined) return own;
+  const host = hostPath(linux, where, access, found);
   if (typeof host === "number") return host;
   return toldOf(linux.paths.open(host.cwd, host.path, flags, 0, access));
 }
@@ -162,7 +185,8 @@ export function naming(
   call: (fd: number, name: string) => number,
   creates = false,
 ): number {
-  const host = hostPath(linux, where, access, false);
+  const found = resolveVirtual(linux, where, false);
+  const host = hostPath(linux, where, access, found);
   if (typeof host === "number") return host;
   const parent = linux.paths.openParent(host.cwd, host.path, access);
   if (typeof parent === "number") return toldOf(parent, creates);

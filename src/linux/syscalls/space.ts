@@ -18,7 +18,7 @@ import {
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { mayBecome, roomToWrite, tooLong } from "../file_limit.ts";
+import { mayBecome, mayReserve, noRoom, roomToWrite } from "../file_limit.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { Linux } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
@@ -115,9 +115,14 @@ export const spaceCalls: SyscallTable = {
     const length = args.i64(3);
     if (offset < 0 || length <= 0) return -ERRNO.EINVAL;
     if (file instanceof HostFile) {
-      const most = args.int(1) & KEEP_SIZE ? 0 : offset + length;
-      return mayBecome(linux, file.hostFd, most) ||
-        fallocate(file.hostFd, args.int(1), offset, length);
+      const mode = args.int(1);
+      const end = offset + length;
+      const refused = mode === KEEP_SIZE
+        ? mayReserve(linux, file.hostFd, end)
+        : mode & KEEP_SIZE
+        ? 0
+        : mayBecome(linux, file.hostFd, end);
+      return refused || fallocate(file.hostFd, mode, offset, length);
     }
     if (!file.isWritable) return -ERRNO.EBADF;
     return file.type === "pipe" ? -ERRNO.ESPIPE : -ERRNO.ENODEV;
@@ -196,7 +201,9 @@ export const spaceCalls: SyscallTable = {
     }
     // Less than was asked for may be copied; so it is in one step.
     const room = roomToWrite(linux, to, toOffset ?? undefined);
-    if (room === 0 && args.u64(4) > 0) return tooLong(linux);
+    if (room === 0 && args.u64(4) > 0) {
+      return noRoom(linux, to, toOffset ?? undefined);
+    }
     const length = Math.min(args.u64(4), MAX_RW_BYTES, STEP_BYTES, room);
     const done = copyFileRange(
       from.hostFd,

@@ -16,7 +16,7 @@ import {
   S_IF,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { roomToWrite, tooLong } from "../file_limit.ts";
+import { noRoom, roomToWrite } from "../file_limit.ts";
 import type { Linux } from "../linux.ts";
 import type { CallArguments } from "../trace.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
@@ -152,7 +152,7 @@ function fromPipe(
   const ends = awaitContent(linux, args.int(0), from, waits);
   if (ends !== undefined) return ends;
   const room = roomToWrite(linux, to, offset ?? undefined);
-  if (room === 0) return tooLong(linux);
+  if (room === 0) return noRoom(linux, to, offset ?? undefined);
   const most = Math.min(lengthBytes, from.pipe.lengthBytes, room);
   const io = new BufferVector(linux.memory, most, false);
   io.bytes.set(from.pipe.content(most));
@@ -296,7 +296,7 @@ function sendfile(linux: Linux, args: CallArguments): number {
       return linux.waitFor({ deadlineNs: 0, doneBytes: done });
     }
     const room = roomToWrite(linux, to);
-    if (room === 0) return done > 0 ? ended(0) : tooLong(linux);
+    if (room === 0) return done > 0 ? ended(0) : noRoom(linux, to);
     const most = Math.min(length - done, CHUNK_BYTES, room);
     const at = offset === null ? Math.max(from.seek(0, 1), 0) : offset + done;
     const io = new BufferVector(linux.memory, most, true);
