@@ -45,7 +45,8 @@ export function setCallMask(
   va: number,
   lengthBytes: number,
 ): number {
-  if (va === 0) return 0;
+  // One that goes on has it already, whatever is in memory now.
+  if (va === 0 || linux.resumed) return 0;
   if (lengthBytes !== SET_BYTES) return -ERRNO.EINVAL;
   const mask = readSet(linux, va);
   if (mask === undefined) return -ERRNO.EFAULT;
