@@ -264,7 +264,7 @@ export class Dispatcher implements Personality {
   }
 
   /** `in` or `out` on a port that nothing claims: as natively, not allowed. */
-  onUnclaimedPort(_port: number): Outcome {
-    return this.#exceptions.onUnclaimedPort();
+  onUnclaimedPort(isOver: boolean): Outcome {
+    return this.#exceptions.onUnclaimedPort(isOver);
   }
 }

@@ -5,7 +5,10 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
+import { AddressSpace } from "../../src/linux/address_space.ts";
+import { PAGE_FAULT, signalOf } from "../../src/linux/faults.ts";
 import { Process, processState } from "../../src/linux/process.ts";
+import { faultOf } from "../../src/linux/signals/fault_codes.ts";
 import {
   CODE,
   INFO,
@@ -22,6 +25,7 @@ import {
 import { bitOf, setOf } from "../../src/linux/signals/sets.ts";
 import { MAX_QUEUED } from "../../src/linux/signals/state.ts";
 import { decodeState, ImageError, toSection } from "../../src/state/mod.ts";
+import { Memory, writeBootPages } from "../../src/vmm/mod.ts";
 
 const ALL = 0xffff_ffff_ffff_ffffn;
 
@@ -135,4 +139,32 @@ Deno.test("process: signals and timers that make no sense are refused", () => {
       { intervalTimers: [{ which: 3, nextNs: 0, intervalNs: 0 }] },
     ]
   ) assertThrows(() => decodeState(processState, saved(wrong)), ImageError);
+});
+
+Deno.test("signals: a jump into the kernel's half has the error code that Linux gives, whatever KVM says", () => {
+  using memory = new Memory(4 * 1024 * 1024);
+  writeBootPages(memory);
+  const space = new AddressSpace(memory);
+  const faultAddress = 0xffff_8000_0000_3000n;
+  // Present or not, and with the bit of reserved ones: user, fetch.
+  for (const errorCode of [0x14, 0x15, 0x1d]) {
+    const frame = {
+      errorCode,
+      rip: faultAddress,
+      fromUser: true,
+      rflags: 0x202,
+      rsp: 0n,
+    };
+    const signaled = signalOf(PAGE_FAULT, frame, faultAddress);
+    // Only floating-point exceptions ask the vCPU.
+    const vcpu = undefined as never;
+    const exception = { vector: PAGE_FAULT, frame, faultAddress };
+    const { trap, code } = faultOf({ vcpu, space }, signaled, exception);
+    assertEquals(trap, {
+      vector: PAGE_FAULT,
+      errorCode: 0x15,
+      address: faultAddress,
+    });
+    assertEquals(code, 1); // SEGV_MAPERR
+  }
 });
