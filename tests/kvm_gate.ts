@@ -5,6 +5,7 @@
  * @module
  */
 
+import { testUnless } from "./machine.ts";
 import { Kvm } from "../src/kvm/mod.ts";
 
 /** Why /dev/kvm cannot be used; empty when it can. */
@@ -53,16 +54,22 @@ export function kvmTest(
   fn: (t: Deno.TestContext) => void | Promise<void>,
   program = "",
 ): void {
-  const lacks = REASON !== ""
-    ? "/dev/kvm"
-    : program.endsWith("_musl") && !HAS_MUSL
-    ? "musl-gcc"
-    : undefined;
-  Deno.test({
-    name: lacks ? `SKIPPED no ${lacks}: ${name}` : name,
-    ignore: lacks !== undefined,
-    fn,
-  });
+  const lacksMusl = program.endsWith("_musl") && !HAS_MUSL;
+  kvmTestUnless(lacksMusl ? "musl-gcc" : undefined, name, fn);
+}
+
+/**
+ * Registers a test that runs guests and needs something more: as
+ * {@linkcode kvmTest}, and ignored where that is missing.
+ *
+ * @param lacks what is missing (machine.ts)
+ */
+export function kvmTestUnless(
+  lacks: string | undefined,
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
+  testUnless(REASON === "" ? lacks : "/dev/kvm", name, fn);
 }
 
 /**
@@ -73,8 +80,7 @@ export function portTest(
   name: string,
   fn: (t: Deno.TestContext) => void | Promise<void>,
 ): void {
-  if (HAS_PORTS) return kvmTest(name, fn);
-  Deno.test({ name: `SKIPPED no I/O ports: ${name}`, ignore: true, fn });
+  kvmTestUnless(HAS_PORTS ? undefined : "I/O ports", name, fn);
 }
 
 if (!HAS_MUSL) {

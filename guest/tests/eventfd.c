@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +52,12 @@ static void counters(void)
 	uint64_t taken = 0;
 	pthread_t thread;
 
+	SHOW((fd = (int)syscall(SYS_eventfd, 7)) > 0);
+	SHOW(fcntl(fd, F_GETFL));
+	SHOW(fcntl(fd, F_GETFD));
+	SHOW(read(fd, &value, 8));
+	SHOW(value);
+	close(fd);
 	SHOW(eventfd(0, 12345));
 	SHOW((fd = eventfd(3, EFD_NONBLOCK | EFD_CLOEXEC)) > 0);
 	SHOW(fcntl(fd, F_GETFL));

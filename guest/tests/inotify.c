@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../scratchvm.h"
@@ -55,6 +56,10 @@ static void put(const char *path)
 
 static void errors(void)
 {
+	SHOW((fd = (int)syscall(SYS_inotify_init)) > 0);
+	SHOW(fcntl(fd, F_GETFL));
+	SHOW(fcntl(fd, F_GETFD));
+	close(fd);
 	SHOW(inotify_init1(5));
 	SHOW((fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) > 0);
 	SHOW(fcntl(fd, F_GETFL));

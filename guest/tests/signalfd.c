@@ -58,6 +58,11 @@ static void errors(void)
 	sigset_t set = set_of(SIGUSR1);
 
 	block(SIGUSR1);
+	SHOW((fd = (int)syscall(SYS_signalfd, -1, &set, 8)) > 0);
+	SHOW(fcntl(fd, F_GETFL));
+	SHOW(fcntl(fd, F_GETFD));
+	SHOW(syscall(SYS_signalfd, fd, &set, 7));
+	close(fd);
 	SHOW(signalfd4(-1, &set, 7, 0));
 	SHOW(signalfd4(-1, (sigset_t *)0x1000, 8, 0));
 	SHOW(signalfd4(-1, &set, 8, 1));

@@ -45,6 +45,15 @@ static void infos(void) {
   kill(getpid(), SIGUSR1);
   union sigval value = {.sival_int = 42};
   SHOW(sigqueue(getpid(), SIGUSR1, value));
+  siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value.sival_int = 43;
+  long me = syscall(SYS_gettid);
+  SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), me, SIGUSR1, &info));
+  SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), me, 65, &info));
+  SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), 0, SIGUSR1, &info));
+  SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), me, SIGUSR1, (void *)8));
 }
 
 static void nested_two(int signal) {

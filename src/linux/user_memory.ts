@@ -19,6 +19,12 @@ const IOV_MAX = 1024;
 /** Most bytes one read or write moves (fs.h's MAX_RW_COUNT). */
 export const MAX_RW_BYTES = 0x7fff_f000;
 
+/**
+ * Most bytes that a call moves before the event loop has a turn
+ * (syscalls/steps.ts).
+ */
+export const STEP_BYTES = 16 * 1024 * 1024;
+
 const encoder = new TextEncoder();
 
 /** A program's memory, by its own addresses. */
@@ -182,7 +188,8 @@ export class UserMemory {
   /**
    * The memory of one buffer, for I/O. A buffer is cut where the program may
    * not use it; what that means is the file's to say. One that is not where user
-   * memory can be gives EFAULT.
+   * memory can be gives EFAULT. Of what is longer than a step of a call, the
+   * next step looks at the rest.
    *
    * @param into whether the I/O writes to the program's memory
    * @param skipBytes leave out so much of the start: it is done already
@@ -224,6 +231,8 @@ export class UserMemory {
     const io = this.#io;
     const { tables } = this.#space;
     for (let done = 0; done < lengthBytes;) {
+      // So much that it shows that there is more, and that is for later.
+      if (io.lengthBytes > STEP_BYTES) return false;
       const gpa = this.translate(va + done, io.into);
       if (gpa < 0) {
         const found = this.#space.outer.shared(va + done, io.into);

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { kvmTest } from "../kvm_gate.ts";
+import { kvmTestUnless } from "../kvm_gate.ts";
 import { delay, Scratch } from "../support.ts";
 import { vmWords } from "./command.ts";
 import { Pty, resize } from "./pty.ts";
@@ -41,11 +41,8 @@ function programTest(
       return false;
     }
   });
-  if (!isThere) {
-    const name = `SKIPPED no ${program}: ${what}`;
-    return Deno.test({ name, ignore: true, fn() {} });
-  }
-  kvmTest(`terminal: ${what}`, async () => {
+  const lacks = isThere ? undefined : program;
+  kvmTestUnless(lacks, `terminal: ${what}`, async () => {
     await using scratch = new Scratch();
     const lines = Array.from({ length: 200 }, (_, i) => `line ${i + 1}\n`);
     Deno.writeTextFileSync(scratch.file("lines"), lines.join(""));

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
+import { lacksNamespace } from "../machine.ts";
 import type { Outcome } from "../support.ts";
 import { quoted, shell } from "./command.ts";
 
@@ -12,16 +14,16 @@ export const BARE_DEV: string =
   "mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && " +
   "mknod -m 666 /dev/zero c 1 5 && mknod -m 666 /dev/urandom c 1 9";
 
-/** Runs a command after `prepare`, in a mount namespace; undefined if it cannot. */
+/** What a test lacks that runs commands in such a namespace. */
+export const NO_NAMESPACE: string | undefined = lacksNamespace(BARE_DEV);
+
+/** Runs a command after `prepare`, in a mount namespace. */
 export async function inNamespace(
   prepare: string,
   command: string,
-): Promise<Outcome | undefined> {
+): Promise<Outcome> {
   const within = (script: string) => `unshare --mount sh -c ${quoted(script)}`;
   const can = await shell(within(prepare));
-  if (can.status !== 0) {
-    console.log(`SKIPPED: this needs root and unshare: ${can.stderr}`);
-    return undefined;
-  }
+  assertEquals(can.status, 0, can.stderr);
   return await shell(within(`${prepare} && exec ${command}`));
 }

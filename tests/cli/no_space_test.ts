@@ -5,43 +5,29 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { kvmTest } from "../kvm_gate.ts";
+import { kvmTest, kvmTestUnless } from "../kvm_gate.ts";
+import { lacksMount } from "../machine.ts";
+import { onSmallDisk } from "../small_disk.ts";
 import { guest, type Outcome, Scratch, TestVm } from "../support.ts";
 import { ImageError } from "../../mod.ts";
 import { assertTidy, run, shell, vmText, vmWords } from "./command.ts";
 
-/** Mounts a file system of `sizeBytes` at `path`; says why when it cannot. */
-async function mountTiny(path: string, sizeBytes: number): Promise<string> {
-  Deno.mkdirSync(path);
-  const { status, stderr } = await run([
-    "mount",
-    "-t",
-    "tmpfs",
-    "-o",
-    `size=${sizeBytes}`,
-    "tmpfs",
-    path,
-  ]);
-  return status === 0 ? "" : stderr || `mount gave ${status}`;
-}
+/** What tests on a small disk lack. */
+const NO_MOUNT = lacksMount();
 
 const OLD = new TextEncoder().encode("the old image, as far as anyone knows\n");
 
-/** A folder with `old.img`, and room for little more, if it may be mounted. */
-async function withTiny(
-  work: (folder: string) => Promise<void>,
-): Promise<void> {
-  await using scratch = new Scratch();
-  const folder = scratch.file("tiny");
-  const why = await mountTiny(folder, 256 * 1024);
-  if (why) return console.log(`SKIPPED: no file system can be mounted: ${why}`);
-  try {
-    Deno.writeFileSync(`${folder}/old.img`, OLD);
-    await work(folder);
-  } finally {
-    const { status, stderr } = await run(["umount", folder]);
-    assertEquals({ status, stderr }, { status: 0, stderr: "" });
-  }
+/** A test in a folder with `old.img`, and room for little more. */
+function tinyTest(name: string, work: (folder: string) => Promise<void>): void {
+  kvmTestUnless(
+    NO_MOUNT,
+    `no space: ${name}`,
+    () =>
+      onSmallDisk("256k", async (folder) => {
+        Deno.writeFileSync(`${folder}/old.img`, OLD);
+        await work(folder);
+      }),
+  );
 }
 
 function assertOldStays(folder: string): void {
@@ -59,45 +45,39 @@ function assertLearned(outcome: Outcome, errno: number): void {
   assertTidy(outcome.stderr);
 }
 
-kvmTest("no space: SAVE() gives ENOSPC, and the old image stays", async () => {
+tinyTest("SAVE() gives ENOSPC, and the old image stays", async (folder) => {
   const [saves] = await guest("saves");
-  await withTiny(async (folder) => {
-    for (const more of [[], ["--continue"], ["--compress"]]) {
-      const words = vmWords("run", "--on-save=old.img", ...more, saves);
-      const outcome = await run(words, { cwd: folder });
-      assertOldStays(folder);
-      assertLearned(outcome, 28);
-      assertMatch(
-        outcome.stderr,
-        /^hint: make room, or save to another disk$/m,
-      );
-    }
-  });
+  for (const more of [[], ["--continue"], ["--compress"]]) {
+    const words = vmWords("run", "--on-save=old.img", ...more, saves);
+    const outcome = await run(words, { cwd: folder });
+    assertOldStays(folder);
+    assertLearned(outcome, 28);
+    assertMatch(
+      outcome.stderr,
+      /^hint: make room, or save to another disk$/m,
+    );
+  }
 });
 
-kvmTest(
-  "no space: a save from outside fails and the program goes on",
-  async () => {
+tinyTest(
+  "a save from outside fails and the program goes on",
+  async (folder) => {
     const [blocked] = await guest("blocked_read");
-    await withTiny(async (folder) => {
-      await using test = await TestVm.create({ program: blocked, cwd: folder });
-      const running = test.run();
-      await test.until("ready");
-      for (let i = 0; i < 3; i++) {
-        let failure: unknown;
-        await test.vm.save(`${folder}/old.img`).catch((error) =>
-          failure = error
-        );
-        if (!(failure instanceof ImageError)) throw failure;
-        assertEquals(failure.code, "IMAGE_IO");
-        assertOldStays(folder);
-      }
-      assertEquals(test.vm.state, "running");
-      test.console.push("still here\n");
-      test.console.end();
-      assertEquals(await running, { kind: "exited", code: 0 });
-      assertMatch(test.output.stdout, /1: still here/);
-    });
+    await using test = await TestVm.create({ program: blocked, cwd: folder });
+    const running = test.run();
+    await test.until("ready");
+    for (let i = 0; i < 3; i++) {
+      let failure: unknown;
+      await test.vm.save(`${folder}/old.img`).catch((error) => failure = error);
+      if (!(failure instanceof ImageError)) throw failure;
+      assertEquals(failure.code, "IMAGE_IO");
+      assertOldStays(folder);
+    }
+    assertEquals(test.vm.state, "running");
+    test.console.push("still here\n");
+    test.console.end();
+    assertEquals(await running, { kind: "exited", code: 0 });
+    assertMatch(test.output.stdout, /1: still here/);
   },
 );
 

@@ -40,6 +40,8 @@ import {
   PAGE_BYTES,
   VmError,
 } from "../../src/vmm/mod.ts";
+import { lacksMount, testUnless } from "../machine.ts";
+import { onSmallDisk } from "../small_disk.ts";
 import { resources, Scratch } from "../support.ts";
 import { holds } from "../vmm/property.ts";
 
@@ -412,25 +414,8 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
   assertEquals(resources().fds, before);
 });
 
-/** Runs `work` in a folder that is a disk of `size`, if one may be mounted. */
-async function onSmallDisk(
-  size: string,
-  work: (folder: string) => Promise<void>,
-): Promise<void> {
-  await using scratch = new Scratch();
-  const folder = scratch.file("tiny");
-  Deno.mkdirSync(folder);
-  const call = ([command, ...args]: string[]) =>
-    new Deno.Command(command, { args, stderr: "null" }).outputSync().success;
-  if (!call(["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder])) {
-    return console.log("SKIPPED: no file system can be mounted");
-  }
-  try {
-    await work(folder);
-  } finally {
-    assert(call(["umount", folder]));
-  }
-}
+/** What tests on a small disk lack. */
+const NO_MOUNT = lacksMount();
 
 /** Writes until the disk has no room left; returns the file that did it. */
 function fillUp(folder: string): string {
@@ -451,59 +436,70 @@ function listing(folder: string): Record<string, string> {
   );
 }
 
-Deno.test("restore_files: a disk that is full is named, and nothing is left on it", async () => {
-  await onSmallDisk("128k", async (folder) => {
-    using files = new Files(folder);
-    files.write(files.open("a", O.create | O.readWrite), "x".repeat(60_000));
-    files.write(files.open("b", O.create | O.readWrite), "y".repeat(60_000));
-    const parts = await files.save(true);
-    files.close();
-    Deno.removeSync(`${folder}/a`);
-    Deno.removeSync(`${folder}/b`);
-    // Room for one of the two.
-    Deno.writeFileSync(`${folder}/other`, new Uint8Array(16_000));
-    const error = files.refuse(parts, "carry");
-    assertEquals(error.code, "FILES_IO");
-    assertMatch(error.message, /\/b\): what the image carries cannot be .* 28/);
-    assertEquals(Object.keys(listing(folder)), ["other"]);
-  });
-});
-
-Deno.test("restore_files: on a disk that is full a carried file stays as it was, or is replaced whole", async () => {
-  await onSmallDisk("256k", async (folder) => {
-    using files = new Files(folder);
-    const carried = "x".repeat(60_000);
-    const fd = files.open("a", O.create | O.readWrite);
-    files.write(fd, carried);
-    files.open("a", O.readOnly);
-    const parts = await files.save(true);
-    files.close();
-    Deno.writeTextFileSync(`${folder}/a`, "mine now");
-    const filler = fillUp(folder);
-    const full = listing(folder);
-    const error = files.refuse(parts, "carry");
-    assertEquals([error.code, error.hint], [
-      "FILES_IO",
-      "make room on its disk",
-    ]);
-    assertEquals(listing(folder), full);
-    // Room for the content once, although two descriptors are of the file;
-    // and none any more when it is put in place.
-    Deno.truncateSync(filler, full.filler.length - 64 * 1024);
-    const { paths, console } = files;
-    using checked = await checkFiles(parts, {
-      paths,
-      console,
-      policy: "carry",
+testUnless(
+  NO_MOUNT,
+  "restore_files: a disk that is full is named, and nothing is left on it",
+  async () => {
+    await onSmallDisk("128k", async (folder) => {
+      using files = new Files(folder);
+      files.write(files.open("a", O.create | O.readWrite), "x".repeat(60_000));
+      files.write(files.open("b", O.create | O.readWrite), "y".repeat(60_000));
+      const parts = await files.save(true);
+      files.close();
+      Deno.removeSync(`${folder}/a`);
+      Deno.removeSync(`${folder}/b`);
+      // Room for one of the two.
+      Deno.writeFileSync(`${folder}/other`, new Uint8Array(16_000));
+      const error = files.refuse(parts, "carry");
+      assertEquals(error.code, "FILES_IO");
+      assertMatch(
+        error.message,
+        /\/b\): what the image carries cannot be .* 28/,
+      );
+      assertEquals(Object.keys(listing(folder)), ["other"]);
     });
-    Deno.removeSync(filler);
-    fillUp(folder);
-    assertEquals(Deno.readTextFileSync(`${folder}/a`), "mine now");
-    files.fds = checked.finish();
-    assertEquals(Deno.readTextFileSync(`${folder}/a`), carried);
-    assertEquals(Object.keys(listing(folder)), ["a", "filler"]);
-  });
-});
+  },
+);
+
+testUnless(
+  NO_MOUNT,
+  "restore_files: on a disk that is full a carried file stays as it was, or is replaced whole",
+  async () => {
+    await onSmallDisk("256k", async (folder) => {
+      using files = new Files(folder);
+      const carried = "x".repeat(60_000);
+      const fd = files.open("a", O.create | O.readWrite);
+      files.write(fd, carried);
+      files.open("a", O.readOnly);
+      const parts = await files.save(true);
+      files.close();
+      Deno.writeTextFileSync(`${folder}/a`, "mine now");
+      const filler = fillUp(folder);
+      const full = listing(folder);
+      const error = files.refuse(parts, "carry");
+      assertEquals([error.code, error.hint], [
+        "FILES_IO",
+        "make room on its disk",
+      ]);
+      assertEquals(listing(folder), full);
+      // Room for the content once, although two descriptors are of the file;
+      // and none any more when it is put in place.
+      Deno.truncateSync(filler, full.filler.length - 64 * 1024);
+      const { paths, console } = files;
+      using checked = await checkFiles(parts, {
+        paths,
+        console,
+        policy: "carry",
+      });
+      Deno.removeSync(filler);
+      fillUp(folder);
+      assertEquals(Deno.readTextFileSync(`${folder}/a`), "mine now");
+      files.fds = checked.finish();
+      assertEquals(Deno.readTextFileSync(`${folder}/a`), carried);
+      assertEquals(Object.keys(listing(folder)), ["a", "filler"]);
+    });
+  },
+);
 
 Deno.test("restore_files: what replaces a file has its mode, and who reads the old one has it whole", async () => {
   await using scratch = new Scratch();

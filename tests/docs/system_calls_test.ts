@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { systemCallsText } from "../../docs/linux.ts";
 import { SYS, type SyscallName } from "../../src/linux/syscall_numbers.ts";
 import {
@@ -13,6 +13,7 @@ import {
   REFUSED,
   SYSCALLS,
 } from "../../src/linux/syscalls/mod.ts";
+import { comparedCalls } from "./compared_calls.ts";
 import { readText } from "./repository.ts";
 
 Deno.test("linux.md: it is what `deno task syscalls` writes", () => {
@@ -38,6 +39,22 @@ Deno.test("linux.md: a call that is done cannot be said to lack something", () =
   // @ts-expect-error: were it allowed, a table would be typed as one of any call
   const done: LackingCall = "read";
   assertEquals(done in PARTLY || done in REFUSED, false);
+});
+
+/** Calls that no program of the tests names, but each makes. */
+const UNNAMED = [
+  "rt_sigreturn", // every handler that returns
+  "rseq", // glibc, when a program or a thread begins
+];
+
+Deno.test("linux.md: a call that is done is one that a test compares with Linux", () => {
+  const isCompared = comparedCalls();
+  const done = Object.keys(SYS).filter((name) =>
+    SYSCALLS[SYS[name as SyscallName]] && !(name in PARTLY) &&
+    !(name in REFUSED)
+  );
+  assert(done.length > 100);
+  assertEquals(done.filter((name) => !isCompared(name)), UNNAMED);
 });
 
 Deno.test("linux.md: a call that lacks what another does: that is noted", () => {

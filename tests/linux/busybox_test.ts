@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { kvmTest } from "../kvm_gate.ts";
+import { kvmTestUnless } from "../kvm_gate.ts";
 import { Scratch, seeded } from "../support.ts";
 import { runInVm, runNatively, type Setting } from "./compare.ts";
 
@@ -142,12 +142,8 @@ if (!BUSYBOX) {
 
 for (const command of COMMANDS) {
   const name = `busybox: \`${command.join(" ")}\` does what it does natively`;
-  if (!BUSYBOX) {
-    Deno.test({ name: `SKIPPED no busybox: ${name}`, ignore: true, fn() {} });
-    continue;
-  }
-  const busybox = BUSYBOX;
-  kvmTest(name, async () => {
+  kvmTestUnless(BUSYBOX ? undefined : "busybox", name, async () => {
+    const busybox = BUSYBOX!;
     const setting: Setting = {
       args: command,
       stdin: "from standard input\nand more\n",

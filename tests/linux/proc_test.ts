@@ -35,15 +35,9 @@ kvmTest("proc: files of /proc that are open go on after a thaw", async () => {
 });
 
 kvmTest("proc: no process of the host is seen, nor the VMM's own", async () => {
-  const [busybox] = ["/bin/busybox"];
-  try {
-    Deno.statSync(busybox);
-  } catch {
-    return console.error("busybox is missing: nothing was tested");
-  }
   await using test = await TestVm.create({
-    program: busybox,
-    args: ["ls", "/proc", "/proc/1", `/proc/${Deno.pid}`],
+    program: "/bin/ls",
+    args: ["/proc", "/proc/1", `/proc/${Deno.pid}`],
     allow: { read: ["/"], write: [] },
   });
   await test.run();

@@ -2,9 +2,17 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { RootFolder } from "../../src/devices/mod.ts";
 import { readElf } from "../../src/linux/elf.ts";
+import type { AddressSpace } from "../../src/linux/address_space.ts";
+import type { AddressSpaceStateV5 } from "../../src/linux/address_space_state.ts";
 import { ProgramError } from "../../src/linux/errors.ts";
 import { loadProgram } from "../../src/linux/loader.ts";
-import { PAGE_BYTES, PROT, USER_END_VA, VmError } from "../../src/vmm/mod.ts";
+import {
+  BLOCK_BYTES,
+  PAGE_BYTES,
+  PROT,
+  USER_END_VA,
+  VmError,
+} from "../../src/vmm/mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { guest, resources, Scratch, TestVm } from "../support.ts";
 import { holds, holdsAsync } from "../vmm/property.ts";
@@ -35,12 +43,31 @@ function loadInto({ space, user }: Space, path: string) {
   });
 }
 
+/** All memory is free or somebody's, and areas are the program's and apart. */
+function assertAccounted(space: AddressSpace): void {
+  const dump = space.dump();
+  assert(dump.answer === "payload");
+  const { blocks, tables } = dump.value as AddressSpaceStateV5;
+  const taken = blocks.flatMap(([, gpa, count]) =>
+    Array.from({ length: count }, (_, i) => gpa + i * BLOCK_BYTES)
+  ).concat(0, tables.blocks); // the first is the kernel's
+  assertEquals(new Set(taken).size, taken.length);
+  assertEquals(
+    taken.length * BLOCK_BYTES + space.blocks.freeBytes,
+    MEMORY_BYTES,
+  );
+  let before = 0;
+  for (const { start, end } of space.areas.all) {
+    assert(start >= before && end > start && end <= USER_END_VA);
+    before = end;
+  }
+}
+
 /** Loads the program at `path` into an address space of its own. */
 function load(path: string) {
   using space = new Space(MEMORY_BYTES);
   const loaded = loadInto(space, path);
-  // What was loaded is within what there is.
-  assert(space.space.blocks.freeBytes >= 0);
+  assertAccounted(space.space);
   assert(space.space.areas.find(loaded.stackPointer));
   return { ...loaded, areas: [...space.space.areas.all] };
 }

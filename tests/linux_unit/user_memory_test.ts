@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { IoVector } from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
-import { PATH_MAX } from "../../src/linux/user_memory.ts";
+import { limitToStep } from "../../src/linux/syscalls/steps.ts";
+import { PATH_MAX, STEP_BYTES } from "../../src/linux/user_memory.ts";
 import {
   BLOCK_BYTES,
   PAGE_BYTES,
@@ -202,6 +203,37 @@ Deno.test("user_memory: a buffer that ends at the last address is whole, one byt
   assert(io instanceof IoVector);
   assertEquals(io.lengthBytes, PAGE_BYTES);
   assertEquals(guest.user.buffer(va, PAGE_BYTES + 1, false), -ERRNO.EFAULT);
+});
+
+Deno.test("user_memory: I/O looks no further than a step of a call, and goes on from there", () => {
+  using guest = new Space(128 * 1024 * 1024);
+  const lengthBytes = 2.5 * STEP_BYTES;
+  guest.space.map(BASE, lengthBytes, 3, "anonymous", true);
+  const table = 0x2000_0000;
+  guest.space.map(table, PAGE_BYTES, 3, "anonymous");
+  const iovec = new BigUint64Array([BigInt(BASE), BigInt(lengthBytes)]);
+  assert(guest.user.write(table, new Uint8Array(iovec.buffer)));
+  const { freeBytes } = guest.space.blocks;
+  for (const isVector of [false, true]) {
+    const steps: number[] = [];
+    for (let done = 0; done < lengthBytes;) {
+      const io = isVector
+        ? guest.user.vector(table, 1, true, done)
+        : guest.user.buffer(BASE, lengthBytes, true, done);
+      assert(typeof io === "object");
+      assertEquals(io.wantedBytes, lengthBytes - done);
+      assertEquals(io.isCut, false);
+      assert(io.lengthBytes <= STEP_BYTES + BLOCK_BYTES);
+      if (steps.length === 0 && !isVector) {
+        const taken = freeBytes - guest.space.blocks.freeBytes;
+        assertEquals(taken, STEP_BYTES + BLOCK_BYTES);
+      }
+      limitToStep(io);
+      steps.push(io.lengthBytes);
+      done += io.lengthBytes;
+    }
+    assertEquals(steps, [STEP_BYTES, STEP_BYTES, STEP_BYTES / 2]);
+  }
 });
 
 Deno.test("user_memory: a string ends at its zero, at the limit, or where nothing can be read", () => {

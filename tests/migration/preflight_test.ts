@@ -14,11 +14,12 @@ import {
   reasonsAgainst,
 } from "../../mod.ts";
 import { decodePayload, encodePayload } from "../../src/state/mod.ts";
-import { kvmTest } from "../kvm_gate.ts";
+import { kvmTest, kvmTestUnless } from "../kvm_gate.ts";
+import { lacksMount } from "../machine.ts";
+import { onSmallDisk } from "../small_disk.ts";
 import { heldVm, Scratch } from "../support.ts";
 import { FrameProxy } from "./frame_proxy.ts";
 import { tidily } from "./tidy.ts";
-import { inTiny } from "./tiny_disk.ts";
 import { move } from "./two_sides.ts";
 
 const MEMORY_BYTES = 64 * 1024 * 1024;
@@ -126,10 +127,11 @@ kvmTest(
   },
 );
 
-kvmTest(
+kvmTestUnless(
+  lacksMount(),
   "migrate: a destination whose disk is full says so, and the VM goes on here",
-  async () => {
-    await inTiny(async (folder) => {
+  () =>
+    onSmallDisk("256k", async (folder) => {
       await using scratch = new Scratch();
       const home = scratch.path;
       await using receiver = await listenForVms("tcp://127.0.0.1:0");
@@ -174,6 +176,5 @@ kvmTest(
       Deno.mkdirSync(`${folder}${home}`, { recursive: true });
       await fail(home, folder);
       assertEquals([...Deno.readDirSync(`${folder}${home}`)], []);
-    });
-  },
+    }),
 );

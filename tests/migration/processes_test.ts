@@ -7,7 +7,9 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertTidy, run, vmWords } from "../cli/command.ts";
-import { kvmTest } from "../kvm_gate.ts";
+import { kvmTest, kvmTestUnless } from "../kvm_gate.ts";
+import { lacksMount } from "../machine.ts";
+import { onSmallDisk } from "../small_disk.ts";
 import { Scratch } from "../support.ts";
 import { Authority, type Pair } from "../state/transports/certificates.ts";
 import {
@@ -19,7 +21,6 @@ import {
   running,
 } from "./command_sides.ts";
 import { FrameProxy } from "./frame_proxy.ts";
-import { inTiny } from "./tiny_disk.ts";
 
 /** Breaks the connection instead of passing the destination's `prepared` on. */
 const NO_PREPARED = {
@@ -41,10 +42,11 @@ function namesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-kvmTest(
+kvmTestUnless(
+  lacksMount(),
   "vm run: an uncertain program that no disk has room for stays, until there is room",
-  async () => {
-    await inTiny(async (folder) => {
+  () =>
+    onSmallDisk("256k", async (folder) => {
       await using scratch = new Scratch();
       const program = await prepared(scratch);
       Deno.removeSync(scratch.file("here"));
@@ -78,8 +80,7 @@ kvmTest(
       const words = vmWords("restore", "vm.img");
       const again = await run(words, { cwd: folder });
       assertEquals([again.status, again.stdout], [0, "end after 0\n"]);
-    });
-  },
+    }),
 );
 
 kvmTest(

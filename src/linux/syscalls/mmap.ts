@@ -128,5 +128,5 @@ export const mappingCalls: SyscallTable = {
 /** What they lack. */
 export const mappingPartly = {
   mmap:
-    "MAP_GROWSDOWN, MAP_HUGETLB and MAP_SYNC have no effect; /dev/zero (ENODEV)",
+    "MAP_GROWSDOWN, MAP_HUGETLB, MAP_SYNC have no effect; /dev/zero (ENODEV); files mapped privately are read whole, at once (ENOMEM)",
 } as const satisfies PartlyTable;

@@ -7,9 +7,7 @@
 
 import type { IoVector } from "../../devices/mod.ts";
 import type { Linux } from "../linux.ts";
-
-/** Most bytes of one step. */
-const STEP_BYTES = 16 * 1024 * 1024;
+import { STEP_BYTES } from "../user_memory.ts";
 
 /** Cuts I/O to one step; returns whether that left something out. */
 export function limitToStep(io: IoVector): boolean {
