@@ -179,13 +179,16 @@ export const lseek = (fd: number, offset: number, whence: number): number =>
   result(c.lseek(fd, BigInt(offset), whence));
 
 /**
- * Where the offset of `fd` is, all 63 bits: that of a folder is a number of the
- * file system's own. A negative errno when it has none.
+ * lseek(2) with all 63 bits: the offset of a folder is a number of the file
+ * system's own.
  */
-export function offsetOf(fd: number): bigint {
-  const offset = BigInt(c.lseek(fd, 0, 1));
-  return offset === -1n ? BigInt(-errno()) : offset;
+export function lseekFar(fd: number, offset: bigint, whence: number): bigint {
+  const at = BigInt(c.lseek(fd, offset, whence));
+  return at === -1n ? BigInt(-errno()) : at;
 }
+
+/** Where the offset of `fd` is, all 63 bits; a negative errno: it has none. */
+export const offsetOf = (fd: number): bigint => lseekFar(fd, 0n, 1);
 
 /** Moves the offset of `fd` to `offset`; returns whether it is there now. */
 export const seekTo = (fd: number, offset: bigint): boolean =>

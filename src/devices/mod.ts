@@ -105,6 +105,7 @@ export {
   getSeals,
   mkdirat,
   open as openHost,
+  openat2,
   pread,
   preadv,
   readlinkat,
@@ -123,7 +124,7 @@ export {
   POLL,
   S_IF,
 } from "./host_constants.ts";
-export { pathOf, pathText } from "./path_bytes.ts";
+export { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 export { HostFile, isInMemory } from "./host_file.ts";
 export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";

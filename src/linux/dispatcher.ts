@@ -133,7 +133,7 @@ export class Dispatcher implements Personality {
     const handler = SYSCALLS[number];
     const { task } = linux;
     const scheduler = this.#scheduler;
-    let result: number;
+    let result: number | bigint;
     let isInterrupted = false;
     try {
       result = handler === undefined
@@ -154,7 +154,7 @@ export class Dispatcher implements Personality {
     const isYield = result === YIELDED;
     if (isYield) result = 0;
     const hasLeft = result === LEFT || result === GONE || result === KEPT;
-    const shown = hasLeft ? undefined : result;
+    const shown = hasLeft ? undefined : Number(result);
     this.#tracer?.syscall(number, registers, shown, linux);
     if (result === LEFT) return OUTCOME.stop;
     if (result === GONE) return OUTCOME.wait;

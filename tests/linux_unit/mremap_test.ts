@@ -70,7 +70,7 @@ class Mapped implements Disposable {
       big: (i: number) => BigInt(all[i]),
     } as unknown as Registers;
     const handler = { ...mappingCalls, ...remapCalls }[name]!;
-    return handler(this.#linux, args);
+    return Number(handler(this.#linux, args));
   }
 
   /** Maps the first pages of the file. */

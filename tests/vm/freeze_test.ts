@@ -31,6 +31,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["futex_pi", "raw"],
   ["futex_pi", "mutexes"],
   ["futex_waitv", "saved"],
+  ["seekdir"],
 ];
 
 for (const [name, ...args] of SAVERS) {

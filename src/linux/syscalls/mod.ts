@@ -55,8 +55,14 @@ import { timeCalls, timePartly } from "./time.ts";
 import { waitCalls } from "./wait.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
 
-/** A system call: its result, a negative errno, or one of `call_results.ts`. */
-export type SyscallHandler = (linux: Linux, args: Registers) => number;
+/**
+ * A system call: its result, a negative errno, or one of `call_results.ts`. A
+ * result that numbers do not hold is a bigint.
+ */
+export type SyscallHandler = (
+  linux: Linux,
+  args: Registers,
+) => number | bigint;
 
 /** Handlers by name. */
 export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
