@@ -12,6 +12,8 @@ import { delay, guest, Scratch } from "../support.ts";
 import { vmWords } from "./command.ts";
 import { Pty } from "./pty.ts";
 
+const SIZE = { rows: 12, columns: 80 };
+
 /** How long something may take to happen, ms. */
 const PATIENCE_MS = 300_000;
 
@@ -61,15 +63,12 @@ kvmTest(
     const [flood] = await guest("flood");
     await using scratch = new Scratch();
     const words = vmWords("run", "--continue", "--on-save=vm.img", flood);
-    // What the VMM says goes elsewhere: it would wait for a reader.
+    // What the VMM says goes elsewhere: not between the lines.
     const script = 'exec "$@" 2>said';
     await using pty = new Pty(
       ["sh", "-c", script, "sh", ...words],
       scratch.path,
-      {
-        rows: 12,
-        columns: 80,
-      },
+      SIZE,
     );
     const { terminal, pid } = await pty.begun();
     pty.lookAway();
@@ -86,5 +85,27 @@ kvmTest(
     const lines = rest.split("\r\n").slice(0, -1).filter(Boolean);
     assert(lines.length > 100, rest.slice(-500));
     assertEquals(lines, lines.map((_, n) => `line ${n}`));
+  },
+);
+
+kvmTest(
+  "terminal: what the VMM says to nobody keeps it from nothing",
+  async () => {
+    const [flood] = await guest("flood");
+    await using scratch = new Scratch();
+    const words = vmWords("run", "--continue", "--on-save=vm.img", flood);
+    await using pty = new Pty(words, scratch.path, SIZE);
+    const { terminal, pid } = await pty.begun();
+    pty.lookAway();
+    await untilFull(terminal);
+    for (let n = 0; n < 2; n++) {
+      Deno.kill(pid, "SIGUSR2");
+      await until("saved", () => isThere(scratch.file("vm.img")));
+      Deno.removeSync(scratch.file("vm.img"));
+    }
+    Deno.kill(pid, "SIGTERM");
+    await until("over", () => isOver(pid));
+    pty.lookAgain();
+    assertEquals((await pty.end()).code, 143);
   },
 );
