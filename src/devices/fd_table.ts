@@ -165,6 +165,11 @@ export class FdTable {
     }
   }
 
+  /** A task's call was interrupted, or the task has ended: its files know it. */
+  giveUp(tid: number, hasEnded = false): void {
+    for (const file of this.files()) file.giveUp(tid, hasEnded);
+  }
+
   /** Every file that is kept for a call. */
   kept(): { tid: number; fd: number; file: OpenFile }[] {
     return [...this.#kept].flatMap(([tid, own]) =>

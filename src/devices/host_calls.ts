@@ -148,9 +148,17 @@ export const preadv = (fd: number, io: Iovecs, offset: number): number =>
 export const pwritev = (fd: number, io: Iovecs, offset: number): number =>
   result(c.pwritev(fd, io.iovecs, io.count, BigInt(offset)));
 
-/** pwritev2(2) that does not wait; EOPNOTSUPP where the file cannot say. */
-export const writevNoWait = (fd: number, io: Iovecs): number =>
-  result(c.pwritev2(fd, io.iovecs, io.count, -1n, RWF_NOWAIT));
+/** readv(2), or writev(2) where `io` is written from. */
+export const move = (
+  fd: number,
+  io: Iovecs & { readonly into: boolean },
+): number => io.into ? readv(fd, io) : writev(fd, io);
+
+/** The same without waiting; EOPNOTSUPP where the file cannot say. */
+export const moveNoWait = (
+  fd: number,
+  io: Iovecs & { readonly into: boolean },
+): number => moveWith(fd, io, -1, RWF_NOWAIT);
 
 /** preadv2(2), or pwritev2(2) where `io` is written from; offset -1: its own. */
 export const moveWith = (
@@ -333,6 +341,9 @@ export const ioctlNumber = (
   request: number,
   argument: number,
 ): number => result(c.ioctlNumber(fd, request, argument));
+
+/** fcntl(2) with F_GETFL. */
+export const getFlags = (fd: number): number => result(c.fcntl(fd, 3, 0));
 
 /** fcntl(2) with F_SETFL. */
 export const setFlags = (fd: number, flags: number): number =>

@@ -123,6 +123,7 @@ export class Dispatcher implements Personality {
     const result = this.#signals.interrupt(task, call);
     if (result === undefined) return WAITING;
     this.#linux.futexes.remove(call);
+    this.#linux.fds.giveUp(task.tid);
     return result;
   }
 
