@@ -286,14 +286,16 @@ export const renameat2 = (
 ): number =>
   result(c.renameat2(fromFd, pathBytes(from), toFd, pathBytes(to), flags));
 
+/** Where the kernel puts the text of a link, until it has been read. */
+const LINK = new Uint8Array(4096);
+
 /** readlinkat(2); the target, a character a byte, or a negative errno. */
 export function readlinkat(fd: number, name: string): string | number {
-  const buffer = new Uint8Array(4096);
   const length = result(
-    c.readlinkat(fd, pathBytes(name), buffer, buffer.length),
+    c.readlinkat(fd, pathBytes(name), LINK, LINK.length),
   );
   if (length < 0) return length;
-  return String.fromCharCode(...buffer.subarray(0, length));
+  return String.fromCharCode(...LINK.subarray(0, length));
 }
 
 /** openat2(2): `flags`, `mode` and `resolve` are `struct open_how`'s. */
