@@ -9,6 +9,7 @@ import { PAGE_BYTES, USER_END_VA } from "../../vmm/mod.ts";
 import { type Area, type AreaKind, commits, followsIn } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
+import { LOWEST_VA } from "../space_layout.ts";
 import { mapFile, openSource } from "./file_pages.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned, pages } from "./ranges.ts";
@@ -52,7 +53,10 @@ function placeOf({ space }: Linux, args: Registers): number {
   const va = args.u64(0);
   const newBytes = pages(args, 2);
   const flags = args.int(3);
-  if (flags & MREMAP.fixed) return args.u64(4);
+  if (flags & MREMAP.fixed) {
+    const to = args.u64(4);
+    return to < LOWEST_VA ? -ERRNO.EPERM : to;
+  }
   const end = va + newBytes;
   const isFree = end <= USER_END_VA &&
     !space.areas.overlaps(va + pages(args, 1), end);
@@ -150,7 +154,8 @@ export const remapCalls: SyscallTable = {
     if (flags & MREMAP.dontUnmap) {
       return linux.unsupported("mremap", "MREMAP_DONTUNMAP", -ERRNO.EINVAL);
     }
-    if (flags & ~known || !isAligned(args, 0)) return -ERRNO.EINVAL;
+    if (args.big(3) & ~BigInt(known)) return -ERRNO.EINVAL;
+    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
     if ((flags & MREMAP.fixed) && !(flags & MREMAP.mayMove)) {
       return -ERRNO.EINVAL;
     }
