@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AddressSpace } from "../../src/linux/address_space.ts";
 import { PAGE_FAULT, signalOf } from "../../src/linux/faults.ts";
 import { Process, processState } from "../../src/linux/process.ts";
@@ -62,10 +62,27 @@ Deno.test("signals: one that does not queue waits once, as it was sent first", (
 
 Deno.test("signals: no more wait than there is room for", () => {
   const queue: SignalQueue = [];
-  for (let i = 0; i < MAX_QUEUED; i++) enqueue(queue, one(40));
-  assertEquals(enqueue(queue, one(40)), false);
-  discard(queue, bitOf(40));
+  const queued = sentBy(40, CODE.queue, 0, 0);
+  while (enqueue(queue, queued));
+  const full = queue.length;
+  assertEquals(enqueue(queue, sentBy(41, CODE.tkill, 0, 0)), false);
+  // Those that do not queue wait all the same, as do kill's: once.
+  for (let i = 0; i < 2; i++) {
+    for (let signal = 1; signal <= 64; signal++) {
+      assertEquals(enqueue(queue, one(signal)), true);
+    }
+  }
+  assertEquals(queue.length, full + 63); // 40 was there
+  assert(queue.length <= MAX_QUEUED);
+  discard(queue, ~0n);
   assertEquals(queue, []);
+});
+
+Deno.test("signals: a queue of an image's is never more than full", () => {
+  const queue: SignalQueue = Array(MAX_QUEUED).fill(one(40));
+  assertEquals(enqueue(queue, one(41)), false);
+  assertEquals(enqueue(queue, one(2)), false);
+  assertEquals(queue.length, MAX_QUEUED);
 });
 
 /** A process's state, and a section of it. */

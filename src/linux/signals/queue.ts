@@ -18,14 +18,24 @@ export function pendingSet(queue: SignalQueue): bigint {
   return set;
 }
 
+/** Room that is left for signals that wait once, however many others do. */
+const ROOM_FOR_ONCE = 64;
+
 /**
  * Adds a signal; one that does not queue waits once, however often it is sent.
+ * So does one of kill's where there are as many that queue as there may be.
  *
  * @returns false where there are as many as there may be
  */
 export function enqueue(queue: SignalQueue, added: PendingSignal): boolean {
   const { signal } = added;
-  const isThere = signal < FIRST_REALTIME &&
+  const queues = signal >= FIRST_REALTIME;
+  const isFull = queue.length >= MAX_QUEUED - ROOM_FOR_ONCE;
+  if (queues && isFull) {
+    const code = viewOfInfo(added).getInt32(INFO.code, true);
+    if (code !== CODE.user) return false;
+  }
+  const isThere = (!queues || isFull) &&
     queue.some((one) => one.signal === signal);
   if (isThere) return true;
   if (queue.length >= MAX_QUEUED) return false;

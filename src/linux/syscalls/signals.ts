@@ -17,7 +17,7 @@ import {
   writeStack,
 } from "../signals/alternate_stack.ts";
 import { CODE } from "../signals/info.ts";
-import { bitOf, isSignal, UNBLOCKABLE } from "../signals/sets.ts";
+import { bitOf, isSignal, KNOWN_FLAGS, UNBLOCKABLE } from "../signals/sets.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** How to change the mask (asm-generic/signal-defs.h). */
@@ -80,7 +80,8 @@ export const signalCalls: SyscallTable = {
       const action = {
         signal,
         handler: given.getBigUint64(0, true),
-        flags: given.getBigUint64(8, true),
+        // As programs find out which flags there are.
+        flags: given.getBigUint64(8, true) & KNOWN_FLAGS,
         restorer: given.getBigUint64(16, true),
         mask: given.getBigUint64(24, true) & ~UNBLOCKABLE,
       };
