@@ -41,7 +41,7 @@ function shared(tid: number): Record<string, VirtualNode> {
     comm: text((linux) => commOf(linux, tid)),
     cwd: magic((linux) => linux.process.state.cwd),
     environ: text(environmentOf, 0o400),
-    exe: magic(executableOf),
+    exe: { ...magic(executableOf), isOfFile: true },
     fd: descriptorFolder,
     fdinfo: descriptorInfoFolder,
     limits: text(limitsOf),

@@ -6,6 +6,7 @@
 
 import { type OpenFile, RESOLVE } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { isFolder } from "../file_type.ts";
 import type { Linux } from "../linux.ts";
 import { mayFollow, mountOf } from "./limits.ts";
 import type { VirtualNode } from "./node.ts";
@@ -103,8 +104,12 @@ export function resolveVirtual(
     if (++links > MAX_LINKS) return -ERRNO.ELOOP;
     const refused = mayFollow(linux, node, resolve, from);
     if (refused < 0) return refused;
+    if (node.isOfFile && (!isLast || wantsFolder)) return -ERRNO.ENOTDIR;
     const file = node.file?.(linux);
-    if (file && isLast) return { kind: "file", file };
+    if (file && isLast) {
+      const fits = !wantsFolder || isFolder(file);
+      return fits ? { kind: "file", file } : -ERRNO.ENOTDIR;
+    }
     const target = targetOf(linux, node, file);
     if (target === undefined) return file ? -ERRNO.ENOTDIR : -ERRNO.ENOENT;
     rest.unshift(...split(target));

@@ -15,10 +15,10 @@ import {
   openHost,
   OUTSIDE,
   RESOLVE,
-  S_IF,
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { isFolder } from "../file_type.ts";
 import type { Linux } from "../linux.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 
@@ -33,14 +33,6 @@ export const LOOK: Access = {};
 export interface UserPath {
   readonly cwd: string;
   readonly path: string;
-}
-
-/** Whether a file is a folder. */
-function isFolder(file: OpenFile): boolean {
-  const bytes = new Uint8Array(144); // a struct stat
-  if (file.stat(bytes) < 0) return false;
-  const mode = new DataView(bytes.buffer).getUint32(24, true);
-  return (mode & S_IF.mask) === S_IF.directory;
 }
 
 /** The folder that `dirfd` stands for, a character a byte; or an errno. */
