@@ -16,6 +16,7 @@ import { execCalls, execPartly } from "./exec.ts";
 import { futexCalls, futexPartly } from "./futex.ts";
 import { futexWaitvCalls } from "./futex_waitv.ts";
 import { folderCalls } from "./folder.ts";
+import { identityCalls, identityPartly } from "./identity.ts";
 import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
@@ -28,6 +29,7 @@ import { remapCalls, remapPartly } from "./mremap.ts";
 import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
+import { prctlCalls, prctlPartly } from "./prctl.ts";
 import { processCalls, processPartly } from "./process.ts";
 import {
   protectionCalls,
@@ -35,6 +37,11 @@ import {
   protectionRefused,
 } from "./protection.ts";
 import { residencyCalls, residencyPartly } from "./residency.ts";
+import {
+  scheduleAttributeCalls,
+  scheduleAttributePartly,
+} from "./schedule_attributes.ts";
+import { schedulingCalls, schedulingPartly } from "./scheduling.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
 import { signalFileCalls } from "./signal_file.ts";
@@ -75,7 +82,11 @@ export const PARTLY = {
   ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
+  ...prctlPartly,
+  ...identityPartly,
   ...threadPartly,
+  ...schedulingPartly,
+  ...scheduleAttributePartly,
   ...socketPartly,
   ...execPartly,
   ...splicePartly,
@@ -134,7 +145,11 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...residencyCalls,
     ...protectionCalls,
     ...processCalls,
+    ...prctlCalls,
+    ...identityCalls,
     ...threadCalls,
+    ...schedulingCalls,
+    ...scheduleAttributeCalls,
     ...execCalls,
     ...futexCalls,
     ...futexWaitvCalls,
