@@ -24,7 +24,6 @@
 #define TRYLOCK_PI 8
 #define WAIT_BITSET 9
 #define WAKE_BITSET 10
-#define WAIT_REQUEUE_PI 11
 #define LOCK_PI2 13
 #define PRIVATE 128
 #define REALTIME 256
@@ -87,7 +86,6 @@ static void futexes(void)
 	SHOW(FUTEX(&word, WAKE | REALTIME, 1, 8));
 	SHOW(FUTEX(&word, LOCK_PI | REALTIME, 0, soon));
 	SHOW(FUTEX(&word, LOCK_PI | REALTIME, 0, 8));
-	SHOW(FUTEX(&word, WAIT_REQUEUE_PI | REALTIME, 0, 8));
 	SHOW(FUTEX(&word, LOCK_PI2 | REALTIME, 0, soon));
 	SHOW(FUTEX(&word, UNLOCK_PI, 0));
 }
@@ -126,7 +124,6 @@ static void mappings(void)
 	}
 	SHOW(map(PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd));
 	SHOW(map(PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, pipes[0]));
-	SHOW(map(PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, reads));
 	SHOW(map(PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC | MAP_ANONYMOUS, -1));
 	SHOW(syscall(SYS_mremap, at, 4096, 4096, 0x100000001));
 	SHOW(syscall(SYS_mremap, at, 4096, 8192, 1L << 32));
@@ -137,7 +134,7 @@ static void mappings(void)
 static void links(void)
 {
 	char to[300], name[64];
-	int fds[2], folder = open("/", O_RDONLY);
+	int fds[2], folder = open(".", O_RDONLY);
 
 	SHOW(readlink("/proc/self/exe/", to, sizeof to));
 	SHOW(readlink("/proc/self/exe/.", to, sizeof to));
@@ -219,30 +216,26 @@ static void actions(void)
 
 static void full_queue(void)
 {
-	static const int sent[] = { 12, 14, 41, 42, 43 };
+	static const int sent[] = { 12, 41, 43 };
 	struct rlimit few = { 100, 100 };
-	union sigval value = { 0 };
 	sigset_t set;
 	long result = 0;
+	int error;
 
 	sigfillset(&set);
 	SHOW(sigprocmask(SIG_BLOCK, &set, 0));
 	SHOW(setrlimit(RLIMIT_SIGPENDING, &few));
 	for (int i = 0; i < 100000 && result == 0; i++)
 		result = syscall(SYS_tkill, getpid(), 40);
-	SHOW(errno == EAGAIN ? result : 99);
+	error = errno;
+	SHOW(result);
+	printf("%d\n", error);
 	SHOW(syscall(SYS_tgkill, getpid(), getpid(), 43));
 	SHOW(syscall(SYS_tkill, getpid(), 12));
-	/* Those to the process wait elsewhere, but count as well. */
-	for (int i = 0; i < 100000; i++)
-		if (sigqueue(getpid(), 40, value) != 0)
-			break;
 	SHOW(kill(getpid(), 41));
 	SHOW(kill(getpid(), 41));
-	SHOW(sigqueue(getpid(), 42, value));
-	SHOW(sigqueue(getpid(), 14, value));
 	sigpending(&set);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 3; i++)
 		printf("%d: %d\n", sent[i], sigismember(&set, sent[i]));
 }
 

@@ -13,9 +13,13 @@ export type SignalQueue = PendingSignal[];
 
 /** Which signals wait. */
 export function pendingSet(queue: SignalQueue): bigint {
-  let set = 0n;
-  for (const { signal } of queue) set |= bitOf(signal);
-  return set;
+  // After each call this is asked of each that waits.
+  let [low, high] = [0, 0];
+  for (const { signal } of queue) {
+    if (signal <= 32) low |= 1 << (signal - 1);
+    else high |= 1 << (signal - 33);
+  }
+  return BigInt(high >>> 0) << 32n | BigInt(low >>> 0);
 }
 
 /** Room that is left for signals that wait once, however many others do. */

@@ -31,15 +31,6 @@ const FUTEX = {
 const PRIVATE_FLAG = 128;
 const CLOCK_REALTIME = 256;
 
-/** Operations that may be given a time: it is read first. */
-const TIMED: ReadonlySet<number> = new Set([
-  FUTEX.wait,
-  FUTEX.lockPi,
-  FUTEX.lockPi2,
-  FUTEX.waitBitset,
-  FUTEX.waitRequeuePi,
-]);
-
 /** Operations whose time may be one of CLOCK_REALTIME. */
 const REALTIME: ReadonlySet<number> = new Set([
   FUTEX.waitBitset,
@@ -139,9 +130,9 @@ export const futexCalls: SyscallTable = {
     const count = args.int(2);
     const { futexes } = linux;
     if (args.int(1) & CLOCK_REALTIME && !REALTIME.has(operation)) {
-      const end = TIMED.has(operation)
-        ? deadlineOf(linux, args.u64(3), true, true)
-        : 0;
+      // A time is read before it is said that it may not be of that clock.
+      const isTimed = operation === FUTEX.wait || operation === FUTEX.lockPi;
+      const end = isTimed ? deadlineOf(linux, args.u64(3), true, true) : 0;
       return typeof end === "number" && end < 0 ? end : -ERRNO.ENOSYS;
     }
     switch (operation) {
