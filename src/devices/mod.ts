@@ -179,6 +179,7 @@ export {
   SocketEnd,
   type SocketKind,
 } from "./socket_end.ts";
+export { MAX_ALL_SOCKETS_BYTES, SocketSpace } from "./socket_space.ts";
 export { TimerFile, type TimerSetting } from "./timer_file.ts";
 export { Waits } from "./waits.ts";
 export { Waiters } from "./waiters.ts";
