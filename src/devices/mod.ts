@@ -90,7 +90,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV5,
+  type FilesStateV6,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -148,6 +148,7 @@ export {
 } from "./pending.ts";
 export {
   folderContent,
+  MAX_ALL_VIRTUAL_BYTES,
   MAX_VIRTUAL_BYTES,
   type VirtualEntry,
   VirtualFile,
