@@ -90,7 +90,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV5,
+  type FilesStateV6,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -149,6 +149,7 @@ export {
 } from "./pending.ts";
 export {
   folderContent,
+  MAX_ALL_VIRTUAL_BYTES,
   MAX_VIRTUAL_BYTES,
   type VirtualEntry,
   VirtualFile,
@@ -180,6 +181,7 @@ export {
   SocketEnd,
   type SocketKind,
 } from "./socket_end.ts";
+export { MAX_ALL_SOCKETS_BYTES, SocketSpace } from "./socket_space.ts";
 export { TimerFile, type TimerSetting } from "./timer_file.ts";
 export { Waits } from "./waits.ts";
 export { Waiters } from "./waiters.ts";

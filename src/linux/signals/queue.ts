@@ -29,12 +29,20 @@ const ROOM_FOR_ONCE = 64;
  * Adds a signal; one that does not queue waits once, however often it is sent.
  * So does one of kill's where there are as many that queue as there may be.
  *
+ * @param all every queue of the process: what queues is bound in all of them
+ * together
  * @returns false where there are as many as there may be
  */
-export function enqueue(queue: SignalQueue, added: PendingSignal): boolean {
+export function enqueue(
+  queue: SignalQueue,
+  added: PendingSignal,
+  all: Iterable<SignalQueue>,
+): boolean {
   const { signal } = added;
   const queues = signal >= FIRST_REALTIME;
-  const isFull = queue.length >= MAX_QUEUED - ROOM_FOR_ONCE;
+  let waiting = 0;
+  for (const { length } of all) waiting += length;
+  const isFull = waiting >= MAX_QUEUED - ROOM_FOR_ONCE;
   if (queues && isFull) {
     const code = viewOfInfo(added).getInt32(INFO.code, true);
     if (code !== CODE.user) return false;
@@ -42,7 +50,8 @@ export function enqueue(queue: SignalQueue, added: PendingSignal): boolean {
   const isThere = (!queues || isFull) &&
     queue.some((one) => one.signal === signal);
   if (isThere) return true;
-  if (queue.length >= MAX_QUEUED) return false;
+  // Of those that do not queue there is one of each in a queue at most.
+  if ((queues ? waiting : queue.length) >= MAX_QUEUED) return false;
   queue.push(added);
   return true;
 }
