@@ -319,9 +319,12 @@ function describeHostFile(
   { root, carry, digests }: How,
 ): FileState | string {
   const fd = file.hostFd;
-  const name = root.nameOf(fd);
-  if (name === undefined) return `${HostPaths.pathOfFd(fd)} is not in the root`;
-  const path = file.formerPath ?? pathText(name);
+  const shown = HostPaths.pathOfFd(fd);
+  // A file in memory is in no root.
+  const own = file.formerPath ?? (file.isInMemory ? shown : undefined);
+  const name = own === undefined ? root.nameOf(fd) : pathOf(own);
+  if (name === undefined) return `${shown} is not in the root`;
+  const path = own ?? pathText(name);
   if (path === undefined) return `the path ${pathShown(name)} is not UTF-8`;
   const found = identityOf(fd, undefined, digests);
   if (typeof found === "number") {
@@ -335,7 +338,6 @@ function describeHostFile(
   if (offset < 0n) {
     return `${path} has no offset (${errnoName(-Number(offset))})`;
   }
-  if (isUnlinked && isFolder) return `the folder ${path} was removed`;
   return {
     type: "host",
     flags: file.flags,

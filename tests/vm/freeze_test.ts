@@ -26,6 +26,7 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["kept", "closed"],
   ["kept", "seals"],
   ["kept", "future"],
+  ["kept", "removed"],
   ["sources"],
   ["inotify", "saved"],
   ["futex_pi", "raw"],
