@@ -52,6 +52,8 @@ static const long action[4] = { 1, 0, 0, 0 };
 static const unsigned long mask;
 static const struct { void *sp; int flags; size_t n; } no_stack = { 0, 2, 0 };
 static const int number = 1;
+/* A struct sched_attr that keeps policy and nice value. */
+static const long attributes[6] = { 48, 0x18 };
 
 #define FD3 { PLAIN, 3, 0 }
 #define HERE { PLAIN, AT_FDCWD, 0 }
@@ -137,6 +139,11 @@ static const struct call calls[] = {
 	{ "getrandom", 318, { TO(64), LEN(64), N(0) } },
 	{ "getcpu", SYS_getcpu, { TO(4), TO(4), N(0) } },
 	{ "sched_getaffinity", SYS_sched_getaffinity, { N(0), N(128), TO(1024) } },
+	{ "sched_rr_get_interval", SYS_sched_rr_get_interval, { N(0), TO(16) } },
+	{ "sched_getattr", SYS_sched_getattr, { N(0), TO(48), N(48), N(0) } },
+	{ "sched_setattr", SYS_sched_setattr, { N(0), FROM(48, attributes),
+						N(0) } },
+	{ "prctl PR_GET_PDEATHSIG", SYS_prctl, { N(2), TO(4) } },
 	{ "prctl PR_SET_NAME", SYS_prctl, { N(15), FROM(16, "a name") } },
 	{ "prctl PR_GET_NAME", SYS_prctl, { N(16), TO(16) } },
 	{ "arch_prctl ARCH_GET_FS", SYS_arch_prctl, { N(0x1003), TO(8) } },

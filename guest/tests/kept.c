@@ -210,11 +210,42 @@ static void nameless(void)
 	}
 }
 
+/* A folder that is removed while it is open. */
+static void removed(void)
+{
+	struct stat stat;
+	char bytes[200];
+	int fd, path;
+
+	mkdir("gone", 0755);
+	fd = open("gone", O_RDONLY | O_DIRECTORY);
+	path = open("gone", O_PATH);
+	rmdir("gone");
+	mkdir("gone", 0755);
+	close(creat("gone/other", 0600));
+	SAVE();
+	SHOW(fstat(fd, &stat));
+	SHOW(stat.st_nlink);
+	SHOW(S_ISDIR(stat.st_mode));
+	SHOW(fstat(path, &stat));
+	SHOW(stat.st_nlink);
+	SHOW(syscall(SYS_getdents64, fd, bytes, sizeof bytes));
+	SHOW(openat(fd, "other", O_RDONLY));
+	SHOW(openat(path, "new", O_RDWR | O_CREAT, 0600));
+	SHOW(mkdirat(fd, "new", 0755));
+	SHOW(fchdir(fd));
+	SHOW(syscall(SYS_getcwd, bytes, sizeof bytes));
+	SHOW(open("other", O_RDONLY));
+	SHOW(close(fd));
+	SHOW(close(path));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct part parts[] = {
 		{ "closed", closed }, { "seals", seals }, { "future", future },
-		{ "named", named }, { "nameless", nameless }, { 0, 0 },
+		{ "named", named }, { "nameless", nameless },
+		{ "removed", removed }, { 0, 0 },
 	};
 
 	return run_parts(parts, argc, argv);

@@ -97,6 +97,138 @@ static void policies(void)
 	SHOW(syscall(SYS_sched_get_priority_min, 99));
 }
 
+/* struct sched_attr of linux/sched/types.h, which not every C library has. */
+struct attributes {
+	unsigned size, policy;
+	unsigned long flags;
+	int nice;
+	unsigned priority;
+	unsigned long times[3];
+	unsigned least, most;
+	char more[5000];
+};
+
+static long get_attributes(long pid, void *a, unsigned size, unsigned flags)
+{
+	return syscall(SYS_sched_getattr, pid, a, size, flags);
+}
+
+static long set_attributes(long pid, void *a, unsigned flags)
+{
+	return syscall(SYS_sched_setattr, pid, a, flags);
+}
+
+static void attributes(void)
+{
+	static const unsigned sizes[] = {
+		0, 1, 47, 48, 49, 55, 56, 57, 64, 4096, 4097, 5000, -1,
+	};
+	static struct attributes a;
+	int nice;
+
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		memset(&a, 0x55, sizeof a);
+		printf("%u bytes\n", sizes[i]);
+		SHOW(get_attributes(0, &a, sizes[i], 0));
+		printf("%u %x %lx %x\n", a.size, a.policy, a.flags, a.priority);
+	}
+	SHOW(get_attributes(getpid(), &a, 48, 0));
+	nice = a.nice;
+	SHOW(get_attributes(0, &a, 48, 1));
+	SHOW(get_attributes(-1, &a, 48, 0));
+	SHOW(get_attributes(NOBODY, &a, 48, 0));
+	SHOW(get_attributes(NOBODY, (void *)8, 48, 0));
+	SHOW(get_attributes(0, 0, 48, 0));
+	SHOW(get_attributes(0, (void *)8, 48, 0));
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		for (int more = 0; more < 2; more++) {
+			memset(&a, 0, sizeof a);
+			a.nice = nice;
+			a.size = sizes[i];
+			a.more[0] = (char)more;
+			printf("%u bytes, then %d\n", sizes[i], more);
+			SHOW(set_attributes(0, &a, 0));
+			SHOW(a.size);
+		}
+	}
+	memset(&a, 0, sizeof a);
+	a.size = 48;
+	a.nice = nice;
+	SHOW(set_attributes(0, &a, 1));
+	SHOW(set_attributes(-1, &a, 0));
+	SHOW(set_attributes(NOBODY, &a, 0));
+	SHOW(set_attributes(0, 0, 0));
+	SHOW(set_attributes(0, (void *)8, 0));
+	SHOW(set_attributes(-1, (void *)8, 0));
+	for (int policy = -2; policy < 9; policy++) {
+		a.policy = (unsigned)policy;
+		printf("policy %d\n", policy);
+		/* Without a priority, or times, where there must be one. */
+		if (policy != SCHED_IDLE)
+			SHOW(set_attributes(0, &a, 0));
+		a.priority = 100;
+		SHOW(set_attributes(0, &a, 0));
+		a.priority = policy == SCHED_FIFO || policy == SCHED_RR ? 0 : 1;
+		SHOW(set_attributes(0, &a, 0));
+		a.priority = 0;
+	}
+	a.policy = SCHED_OTHER;
+	SHOW(set_attributes(0, &a, 0));
+	/* The first last: to take it back is not for everybody. */
+	for (int bit = 1; bit <= 12; bit++) {
+		a.flags = 1UL << bit % 12;
+		printf("flag %lx\n", a.flags);
+		SHOW(set_attributes(0, &a, 0));
+	}
+}
+
+static void turns(void)
+{
+	long time[2];
+
+	SHOW(syscall(SYS_sched_rr_get_interval, 0, time));
+	SHOW(time[0]);
+	SHOW(syscall(SYS_sched_rr_get_interval, getpid(), time));
+	SHOW(syscall(SYS_sched_rr_get_interval, -1, time));
+	SHOW(syscall(SYS_sched_rr_get_interval, NOBODY, time));
+	SHOW(syscall(SYS_sched_rr_get_interval, 0, 0));
+	SHOW(syscall(SYS_sched_rr_get_interval, 0, 8));
+	SHOW(syscall(SYS_sched_rr_get_interval, NOBODY, 8));
+}
+
+static long set_disk(long which, long who, long value)
+{
+	return syscall(SYS_ioprio_set, which, who, value);
+}
+
+static void disks(void)
+{
+	SHOW_OK(syscall(SYS_ioprio_get, 1, 0));
+	SHOW_OK(syscall(SYS_ioprio_get, 1, getpid()));
+	SHOW_OK(syscall(SYS_ioprio_get, 2, 0));
+	SHOW_OK(syscall(SYS_ioprio_get, 3, 0));
+	SHOW_OK(syscall(SYS_ioprio_get, 3, getuid()));
+	SHOW(syscall(SYS_ioprio_get, 1, NOBODY));
+	SHOW(syscall(SYS_ioprio_get, 1, -1));
+	SHOW(syscall(SYS_ioprio_get, 2, NOBODY));
+	SHOW(syscall(SYS_ioprio_get, 0, 0));
+	SHOW(syscall(SYS_ioprio_get, 4, 0));
+	SHOW(syscall(SYS_ioprio_get, -1, 0));
+	SHOW(set_disk(1, 0, 0));
+	SHOW(set_disk(1, 0, 4));
+	SHOW(set_disk(1, 0, 2 << 13));
+	SHOW(set_disk(1, 0, 2 << 13 | 7));
+	SHOW(set_disk(1, getpid(), 3 << 13));
+	for (long kind = 4; kind < 8; kind++)
+		SHOW(set_disk(1, 0, kind << 13));
+	SHOW(set_disk(1, 0, -1));
+	SHOW(set_disk(1, NOBODY, 2 << 13));
+	SHOW(set_disk(1, NOBODY, 7 << 13));
+	SHOW(set_disk(1, -1, 2 << 13));
+	SHOW(set_disk(0, 0, 2 << 13));
+	SHOW(set_disk(4, 0, 2 << 13));
+}
+
 static long affinity(long pid, long length, void *set)
 {
 	return syscall(SYS_sched_setaffinity, pid, length, set);
@@ -211,10 +343,13 @@ int main(void)
 {
 	setvbuf(stdout, 0, _IOLBF, 0);
 	policies();
+	turns();
+	disks();
 	cpus();
 	groups();
 	rights();
 	barriers();
 	robust_list();
+	attributes();
 	return 0;
 }

@@ -162,6 +162,22 @@ static void blocked_fault(void) {
   *(volatile char *)page = 1;
 }
 
+static void past_port(int signal, siginfo_t *info, void *context) {
+  greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+  printf("signal %d code %d trap %lld err %lld rax %llx\n", signal, info->si_code,
+         (long long)regs[REG_TRAPNO], (long long)regs[REG_ERR],
+         (unsigned long long)regs[REG_RAX]);
+  regs[REG_RIP] += 2;
+}
+
+static void ports(void) {
+  uint64_t rax = 0x1122334455667788, rbx = 5;
+  handle_info(SIGSEGV, past_port, 0);
+  asm volatile("in $0x60, %%al\n in $0x61, %%eax\n mov $7, %%ebx"
+               : "+a"(rax), "+b"(rbx));
+  printf("rax %lx rbx %lx\n", rax, rbx);
+}
+
 // The frame is the program's: what it makes of it must not hurt anybody else.
 static int spoil;
 
@@ -217,6 +233,7 @@ static const struct part PARTS[] = {
     {"registers", registers_kept},
     {"stacks", stacks},
     {"faults", faults},
+    {"ports", ports},
     {"hostile", hostile},
     {"blocked_fault", blocked_fault},
     {NULL, NULL},

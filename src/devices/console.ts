@@ -5,16 +5,10 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import {
-  fstat,
-  lseek,
-  pollNow,
-  readv,
-  writev,
-  writevNoWait,
-} from "./host_calls.ts";
+import { fstat, lseek, move, moveNoWait, pollNow } from "./host_calls.ts";
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
+import { giveBackNonBlocking, takeNonBlocking } from "./non_blocking.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
 import {
   hostTerminal,
@@ -38,7 +32,10 @@ export class HostStream extends OpenFile {
   /** 0, 1 or 2. */
   readonly stream: number;
   readonly #canWait: boolean;
+  readonly #isDevice: boolean;
   readonly #polls: SharedPolls;
+  /** A descriptor of its own that does not wait; -1: there can be none. */
+  #nonBlocking: number | undefined;
   #moves = 0;
 
   /** @param stream 0, 1 or 2 @param flags O_* flags the program sees */
@@ -48,8 +45,9 @@ export class HostStream extends OpenFile {
     this.#polls = new SharedPolls(stream);
     const stat = new Uint8Array(144);
     const known = fstat(stream, stat) >= 0;
-    const mode = new DataView(stat.buffer).getUint32(24, true);
-    this.#canWait = known && (mode & S_IF.mask) !== S_IF.regular;
+    const kind = new DataView(stat.buffer).getUint32(24, true) & S_IF.mask;
+    this.#canWait = known && kind !== S_IF.regular;
+    this.#isDevice = kind === S_IF.character;
   }
 
   override get hostFd(): number {
@@ -70,17 +68,31 @@ export class HostStream extends OpenFile {
     if (this.#canWait && pollNow(this.stream, POLL.in) === 0) {
       return -ERRNO.EAGAIN;
     }
-    return readv(this.stream, io);
+    return this.#move(io);
   }
 
   override write(io: IoVector): number {
     this.#moves++;
-    if (!this.#canWait) return writev(this.stream, io);
-    const done = writevNoWait(this.stream, io);
-    if (done !== -ERRNO.EOPNOTSUPP) return done;
-    if (pollNow(this.stream, POLL.out) === 0) return -ERRNO.EAGAIN;
-    io.limit(SAFE_WRITE_BYTES);
-    return writev(this.stream, io);
+    return this.#move(io);
+  }
+
+  /** Moves what can be moved without waiting. */
+  #move(io: IoVector): number {
+    if (!this.#canWait) return move(this.stream, io);
+    if (this.#nonBlocking === undefined || this.#nonBlocking < 0) {
+      // Of a device it may read less than there is (/dev/zero).
+      const asks = !io.into || !this.#isDevice;
+      const done = asks ? moveNoWait(this.stream, io) : -ERRNO.EOPNOTSUPP;
+      if (done !== -ERRNO.EOPNOTSUPP) return done;
+      this.#nonBlocking ??= takeNonBlocking(this.stream);
+    }
+    if (this.#nonBlocking >= 0) return move(this.#nonBlocking, io);
+    // Somebody else's terminal, or another device.
+    if (pollNow(this.stream, io.into ? POLL.in : POLL.out) === 0) {
+      return -ERRNO.EAGAIN;
+    }
+    if (!io.into) io.limit(SAFE_WRITE_BYTES);
+    return move(this.stream, io);
   }
 
   override seek(offset: number, whence: number): number {
@@ -107,6 +119,12 @@ export class HostStream extends OpenFile {
 
   override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
     return hostTerminal.ioctl(this.stream, request, argument);
+  }
+
+  /** The stream itself is the VMM's. */
+  override close(): void {
+    if ((this.#nonBlocking ?? -1) >= 0) giveBackNonBlocking(this.stream);
+    this.#nonBlocking = undefined;
   }
 
   /** Device control with a number: of a terminal. */

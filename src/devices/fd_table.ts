@@ -7,6 +7,7 @@
 import { ERRNO } from "../kvm/mod.ts";
 import { ProcessLocks } from "./file_locks.ts";
 import type { OpenFile } from "./open_file.ts";
+import { SocketSpace } from "./socket_space.ts";
 
 /** Most descriptors a program may have (RLIMIT_NOFILE). */
 export const MAX_DESCRIPTORS = 1024;
@@ -23,6 +24,8 @@ export interface Descriptor {
 export class FdTable {
   /** The process's record locks. */
   readonly locks = new ProcessLocks();
+  /** What the process's sockets share. */
+  readonly sockets: SocketSpace;
   readonly #slots: (Descriptor | undefined)[] = [];
   readonly #held = new Map<number, OpenFile>();
   /** Files that calls go on with, by task, then by descriptor. */
@@ -31,6 +34,11 @@ export class FdTable {
   #seen: Map<number, OpenFile> | undefined;
   /** Told of a descriptor before it is closed. */
   onClose: ((fd: number) => void) | undefined;
+
+  /** @param sockets what sockets share that are to be in it */
+  constructor(sockets: SocketSpace = new SocketSpace()) {
+    this.sockets = sockets;
+  }
 
   /** The descriptor numbered `fd`. */
   get(fd: number): Descriptor | undefined {
@@ -163,6 +171,11 @@ export class FdTable {
     for (const file of own.values()) {
       if (--file.references === 0) file.release();
     }
+  }
+
+  /** A task's call was interrupted, or the task has ended: its files know it. */
+  giveUp(tid: number, hasEnded = false): void {
+    for (const file of this.files()) file.giveUp(tid, hasEnded);
   }
 
   /** Every file that is kept for a call. */

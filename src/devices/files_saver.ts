@@ -6,6 +6,7 @@
 
 import { errnoName } from "../kvm/mod.ts";
 import type { Component, Dump, Part } from "../state/mod.ts";
+import { bufferedParts } from "./buffered_bytes.ts";
 import {
   HostStream,
   type ScriptConsole,
@@ -99,7 +100,7 @@ export class FilesSaver implements Component {
       };
     }
     const files = this.#fds.files();
-    const pipes: PipeBuffer[] = [];
+    const held: Held = { pipes: [], messages: [], texts: [] };
     const states: FileState[] = [];
     using own = this.#root ? undefined : new RootFolder();
     const root = this.#root ?? own!;
@@ -110,7 +111,7 @@ export class FilesSaver implements Component {
       }
       const state = file instanceof PluginFile
         ? this.#plugins.get(file) ?? file.snapshot()
-        : describe(file, pipes, {
+        : describe(file, held, {
           root,
           carry: this.#carry,
           digests,
@@ -143,28 +144,48 @@ export class FilesSaver implements Component {
         fd,
         file: files.indexOf(file),
       })),
-      pipes: pipes.map((pipe) => ({
+      pipes: held.pipes.map((pipe) => ({
         inode: pipe.inode,
         readEndOpen: pipe.open.read,
         writeEndOpen: pipe.open.write,
         capacityBytes: pipe.capacityBytes,
-        content: pipe.content(),
+        lengthBytes: pipe.lengthBytes,
         segments: pipe.segments.map((one) => ({ ...one })),
       })),
+      texts: held.texts.map(({ length }) => length),
+      buffered: new Uint8Array(),
       locks,
       consoleInput,
       consoleEnded: this.#console?.ended ?? false,
       terminal: terminalOf(this.#console)?.attributes ?? null,
     };
-    return { answer: "many", parts: parts(table, files) };
+    return { answer: "many", parts: parts(table, held, files) };
   }
+}
+
+/** What holds bytes that are in no file, in the order of the table. */
+interface Held {
+  readonly pipes: PipeBuffer[];
+  /** Of all sockets, one after the other. */
+  readonly messages: Uint8Array[];
+  /** Of files of /proc; two that were opened as one have the same. */
+  readonly texts: Uint8Array[];
+}
+
+/** The place of `one` in a list; it is added where it is not there. */
+function placeOf<T>(one: T, list: T[]): number {
+  const at = list.indexOf(one);
+  return at < 0 ? list.push(one) - 1 : at;
 }
 
 function* parts(
   table: FilesTable,
+  { pipes, messages, texts }: Held,
   files: readonly OpenFile[],
 ): Generator<Part> {
   yield { value: table };
+  const ofPipes = pipes.flatMap((pipe) => pipe.pieces());
+  yield* bufferedParts([...ofPipes, ...messages, ...texts]);
   for (const [index, state] of table.files.entries()) {
     if (state.type !== "host" || !state.isCarried) continue;
     const pieces = content(files[index].hostFd!, state.identity.sizeBytes);
@@ -229,13 +250,12 @@ interface How {
 /** What an image says of an open file; a text when it cannot be saved. */
 function describe(
   file: OpenFile,
-  pipes: PipeBuffer[],
+  held: Held,
   how: How,
 ): FileState | string {
   const { flags } = file;
   if (file instanceof PipeEnd) {
-    if (!pipes.includes(file.pipe)) pipes.push(file.pipe);
-    return { type: "pipe", flags, pipe: pipes.indexOf(file.pipe) };
+    return { type: "pipe", flags, pipe: placeOf(file.pipe, held.pipes) };
   }
   if (file instanceof HostStream || file instanceof ScriptStream) {
     return { type: "console", flags, stream: file.stream };
@@ -244,8 +264,9 @@ function describe(
     return { type: "device", flags, path: file.path };
   }
   if (file instanceof VirtualFile) {
-    const { path, mode, content, sizeBytes, offset: position } = file;
-    return { type: "virtual", flags, path, mode, content, sizeBytes, position };
+    const { path, mode, sizeBytes, offset: position } = file;
+    const text = placeOf(file.content, held.texts);
+    return { type: "virtual", flags, path, mode, text, sizeBytes, position };
   }
   if (file instanceof HostFile) return describeHostFile(file, how);
   if (file instanceof EventFile) {
@@ -272,6 +293,7 @@ function describe(
   }
   if (file instanceof SocketEnd) {
     const { messages, ...state } = file.state();
+    held.messages.push(...messages);
     return {
       type: "socket",
       flags,
@@ -279,7 +301,7 @@ function describe(
       peer: file.peer ? how.files.indexOf(file.peer) : null,
       wasConnected: file.hasPeer,
       ...state,
-      messages: [...messages],
+      messageBytes: messages.map(({ length }) => length),
     };
   }
   if (file instanceof EpollFile) {
@@ -297,9 +319,12 @@ function describeHostFile(
   { root, carry, digests }: How,
 ): FileState | string {
   const fd = file.hostFd;
-  const name = root.nameOf(fd);
-  if (name === undefined) return `${HostPaths.pathOfFd(fd)} is not in the root`;
-  const path = file.formerPath ?? pathText(name);
+  const shown = HostPaths.pathOfFd(fd);
+  // A file in memory is in no root.
+  const own = file.formerPath ?? (file.isInMemory ? shown : undefined);
+  const name = own === undefined ? root.nameOf(fd) : pathOf(own);
+  if (name === undefined) return `${shown} is not in the root`;
+  const path = own ?? pathText(name);
   if (path === undefined) return `the path ${pathShown(name)} is not UTF-8`;
   const found = identityOf(fd, undefined, digests);
   if (typeof found === "number") {
@@ -313,7 +338,6 @@ function describeHostFile(
   if (offset < 0n) {
     return `${path} has no offset (${errnoName(-Number(offset))})`;
   }
-  if (isUnlinked && isFolder) return `the folder ${path} was removed`;
   return {
     type: "host",
     flags: file.flags,

@@ -11,6 +11,7 @@ import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { lockState, MAX_LOCKS } from "./file_locks.ts";
 import { fileIdentity } from "./file_identity.ts";
+import { filesUpgrades } from "./files_upgrades.ts";
 import { MAX_INOTIFY_BYTES, MAX_WATCHES } from "./inotify_file.ts";
 import {
   MAX_ALL_PIPES_BYTES,
@@ -20,8 +21,9 @@ import {
 } from "./pipe.ts";
 import { pluginFile } from "./plugin_file_state.ts";
 import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
+import { MAX_ALL_SOCKETS_BYTES } from "./socket_space.ts";
 import { TERMIOS_BYTES } from "./terminal.ts";
-import { MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
+import { MAX_ALL_VIRTUAL_BYTES, MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
 
 /** How much console input that was not read yet an image may hold. */
 export const MAX_CONSOLE_INPUT_BYTES = 8 * 1024 * 1024;
@@ -32,7 +34,14 @@ const MAX_HELD = 400;
 /** How many files are kept at most for calls whose descriptors were closed. */
 const MAX_KEPT = 4096;
 
+/** How many of the bytes of pipes and their like are in the table at most. */
+const MAX_INLINE_BYTES = 16 * 1024 * 1024;
+
 const flags = v.pipe(v.number(), v.integer());
+
+function sumOf(lengths: readonly number[]): number {
+  return lengths.reduce((sum, one) => sum + one, 0);
+}
 
 const hostFile = v.object({
   type: v.literal("host"),
@@ -57,20 +66,13 @@ const virtualFile = v.object({
   path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
   /** Type and permissions, as st_mode has them. */
   mode: v.pipe(count, v.maxValue(0o177777)),
-  /** What it held when it was opened. */
-  content: bytes(MAX_VIRTUAL_BYTES),
+  /** What it held when it was opened: index into `texts`. */
+  text: count,
   sizeBytes: count,
   position: count,
 });
 /** What an image knows of an open host file. */
 export type HostFileState = v.InferOutput<typeof hostFile>;
-
-/** What the upgrade from version 3 looks at. */
-interface OldTable {
-  readonly part?: unknown;
-  readonly pipes?: object[];
-  readonly files?: { readonly type?: unknown }[];
-}
 
 const eventFile = v.object({
   type: v.literal("eventfd"),
@@ -144,8 +146,11 @@ const socketEnd = v.object({
   sendBytes: v.pipe(count, v.maxValue(MAX_SOCKET_BYTES)),
   /** SO_RCVBUF. */
   receiveBytes: v.pipe(count, v.maxValue(MAX_SOCKET_BYTES)),
-  /** What was sent to it and not received, the oldest first. */
-  messages: v.pipe(v.array(bytes(MAX_SOCKET_BYTES)), v.maxLength(1024)),
+  /** What was sent to it and not received, the oldest first: how many bytes. */
+  messageBytes: v.pipe(
+    v.array(v.pipe(count, v.maxValue(MAX_SOCKET_BYTES))),
+    v.maxLength(1024),
+  ),
 });
 
 const epollFile = v.object({
@@ -174,7 +179,7 @@ const epollFile = v.object({
 /** How descriptors travel. */
 export const filesState = {
   kind: "fd-table",
-  version: 5,
+  version: 6,
   schema: v.variant("part", [
     v.object({
       part: v.literal("table"),
@@ -212,6 +217,16 @@ export const filesState = {
           epollFile,
         ])),
         v.maxLength(MAX_DESCRIPTORS + MAX_HELD + MAX_KEPT),
+        v.check(
+          (files) =>
+            files.reduce(
+              (sum, file) =>
+                file.type === "socket" ? sum + sumOf(file.messageBytes) : sum,
+              0,
+              // One message may go beyond what there was room for.
+            ) <= MAX_ALL_SOCKETS_BYTES + MAX_SOCKET_BYTES,
+          "sockets hold more than all may together",
+        ),
       ),
       /** Files that are mapped, and open for that alone it may be. */
       held: v.pipe(
@@ -245,8 +260,8 @@ export const filesState = {
             v.minValue(MIN_PIPE_BYTES),
             v.maxValue(MAX_PIPE_BYTES),
           ),
-          /** Bytes written and not yet read. */
-          content: bytes(MAX_PIPE_BYTES),
+          /** How many bytes were written and not yet read. */
+          lengthBytes: v.pipe(count, v.maxValue(MAX_PIPE_BYTES)),
           /** The oldest of them, packet by packet: how many bytes, and which is one. */
           segments: v.pipe(
             v.array(v.object({
@@ -264,13 +279,28 @@ export const filesState = {
         v.check(
           (pipes) =>
             pipes.reduce(
-              (sum, { capacityBytes }) =>
-                sum + Math.max(capacityBytes - PIPE_BYTES, 0),
+              (sum, { capacityBytes, lengthBytes }) =>
+                sum + Math.max(capacityBytes - PIPE_BYTES, 0) +
+                Math.max(lengthBytes - capacityBytes, 0),
               0,
             ) <= MAX_ALL_PIPES_BYTES,
           "pipes hold more than all may together",
         ),
       ),
+      /** What files of /proc and /sys hold: how many bytes. */
+      texts: v.pipe(
+        v.array(v.pipe(count, v.maxValue(MAX_VIRTUAL_BYTES))),
+        v.maxLength(MAX_DESCRIPTORS + MAX_HELD + MAX_KEPT),
+        v.check(
+          (texts) => sumOf(texts) <= MAX_ALL_VIRTUAL_BYTES,
+          "files of /proc hold more than all may together",
+        ),
+      ),
+      /**
+       * The bytes of pipes, then of messages, then of texts, each in the order
+       * of the table; those that are not here are in the parts that follow.
+       */
+      buffered: bytes(MAX_INLINE_BYTES),
       /** Locks on host files. */
       locks: v.pipe(v.array(lockState), v.maxLength(MAX_LOCKS)),
       /** Input that a script gave and the program has not read. */
@@ -281,6 +311,7 @@ export const filesState = {
         v.pipe(bytes(TERMIOS_BYTES), v.length(TERMIOS_BYTES)),
       ),
     }),
+    v.object({ part: v.literal("buffered") }),
     v.object({
       part: v.literal("content"),
       /** Index into `files`. */
@@ -294,54 +325,22 @@ export const filesState = {
   // Version 2 added open files of devices that are plugins, version 3 files that
   // are mapped, those of /proc and /sys, and locks, version 4 the terminal, what
   // can be waited for, and how much a pipe holds, version 5 files of signals and of inotify,
-  // packets in pipes, seals, and files that calls go on with.
-  upgrades: {
-    1: (old: unknown) => old,
-    2: (old: unknown) => withField(old, { held: [], locks: [] }),
-    3: upgrade3,
-    4: upgrade4,
-  },
+  // packets in pipes, seals, and files that calls go on with, version 6 parts with
+  // the bytes of pipes, sockets and files of /proc, which were in the table.
+  upgrades: filesUpgrades,
 } satisfies StateSchema<unknown>;
 
-/** The table of an older version with what it had not. */
-function withField(old: unknown, added: object): unknown {
-  return (old as { part?: unknown })?.part === "table"
-    ? { ...old as object, ...added }
-    : old;
-}
-
-function upgrade3(old: unknown): unknown {
-  const { part, pipes } = (old ?? {}) as OldTable;
-  if (part !== "table" || !Array.isArray(pipes)) return old;
-  const grown = pipes.map((pipe) => ({ ...pipe, capacityBytes: PIPE_BYTES }));
-  return withField(old, { pipes: grown, terminal: null });
-}
-
-function upgrade4(old: unknown): unknown {
-  const { part, pipes, files } = (old ?? {}) as OldTable;
-  if (part !== "table" || !Array.isArray(pipes) || !Array.isArray(files)) {
-    return old;
-  }
-  return withField(old, {
-    kept: [],
-    files: files.map((file) =>
-      file?.type === "host" ? { ...file, seals: null } : file
-    ),
-    pipes: pipes.map((pipe) => ({ ...pipe, segments: [] })),
-  });
-}
-
-/** A part of the state of the descriptors, version 5. */
-export type FilesStateV5 = v.InferOutput<typeof filesState.schema>;
+/** A part of the state of the descriptors, version 6. */
+export type FilesStateV6 = v.InferOutput<typeof filesState.schema>;
 /** The table itself. */
-export type FilesTable = Extract<FilesStateV5, { part: "table" }>;
+export type FilesTable = Extract<FilesStateV6, { part: "table" }>;
 /** What an image says of an open file. */
 export type FileState = FilesTable["files"][number];
 
 /** A part as it was read: what it says, and its bytes. */
 export interface FilesPart {
   /** What it says. */
-  readonly state: FilesStateV5;
+  readonly state: FilesStateV6;
   /** Its bulk data. */
   readonly data: () => Uint8Array;
 }

@@ -22,8 +22,15 @@ export interface Call {
   readonly argument: Uint8Array;
 }
 
+/** The caller of a call whose answer is for whoever makes it. */
+const ANYBODY = 0;
+
+/** The caller of a call whose answer is for nobody. */
+const NOBODY = -1;
+
 /** A call that is under way, or was answered and not taken. */
 interface HeldCall extends Call {
+  caller: number;
   answer?: CallAnswer;
   /** How much of what the device may keep it takes. */
   heldBytes: number;
@@ -40,11 +47,15 @@ export interface CallBudget {
 /** What of the calls travels. */
 type Saved = Pick<PluginFileState, "answers" | "underWay">;
 
-/** The calls on one open file: at most one of each kind for each task. */
+/**
+ * The calls on one open file, at most one of each kind for each task, and what
+ * is for whoever asks first: no more, as nobody calls a handler as long as there
+ * is any.
+ */
 export class HeldCalls {
   readonly #budget: CallBudget;
-  /** By operation and caller, see {@linkcode keyOf}. */
-  readonly #calls = new Map<string, HeldCall>();
+  /** What is for anybody in the order in which it is to be taken. */
+  readonly #calls: HeldCall[] = [];
   /** Handlers that were called before the save, and not since. */
   readonly #again: Set<Operation>;
 
@@ -62,7 +73,7 @@ export class HeldCalls {
   snapshot(): Saved {
     const answers: PluginFileState["answers"] = [];
     const underWay: Operation[] = [...this.#again];
-    for (const { answer, heldBytes: _, ...call } of this.#calls.values()) {
+    for (const { answer, heldBytes: _, ...call } of this.#calls) {
       if (answer) answers.push({ ...call, ...answer });
       else underWay.push(call.operation);
     }
@@ -76,17 +87,49 @@ export class HeldCalls {
    * call; `undefined`: it is to be called
    */
   take(call: Call): CallAnswer | "under way" | undefined {
+    const { operation, caller } = call;
+    const own = this.#calls.find((one) =>
+      one.operation === operation && one.caller === caller
+    );
     // What nobody has for his own is for whoever asks first.
-    const before = this.#calls.get(keyOf(call)) ??
-      this.#calls.get(keyOf({ ...call, caller: 0 }));
-    // A handler is called again once it has answered, whoever asked.
-    if (!before?.answer && this.isUnderWay(call.operation)) return "under way";
-    if (before?.answer) {
-      this.#drop(keyOf(before));
-      // One that was given up (it was not to wait) is no answer to another.
-      if (isSame(before, call)) return before.answer;
+    const isSettled = own && (own.answer || operation !== "read");
+    const before = isSettled ? own : this.#anybodys(operation) ?? own;
+    if (!before?.answer) {
+      // A handler is called again once it has answered, whoever asked.
+      return this.isUnderWay(operation) ? "under way" : undefined;
     }
-    return undefined;
+    this.#drop(before);
+    // One that was given up (it was not to wait) is no answer to another.
+    if (!isSame(before, call)) return this.take(call);
+    // Another's answer was enough: its own is for whoever asks next.
+    if (own && own !== before) own.caller = ANYBODY;
+    return before.answer;
+  }
+
+  /** The first answer to such a call that is for anybody. */
+  #anybodys(operation: Operation): HeldCall | undefined {
+    return this.#calls.find((one) =>
+      one.operation === operation && one.caller === ANYBODY && one.answer
+    );
+  }
+
+  /**
+   * A task's call was interrupted, or the task has ended. What a stream gave it
+   * is for whoever reads next; what else it asked for concerns nobody but the
+   * task, if it asks again.
+   *
+   * @returns whether there is something now for another
+   */
+  giveUp(caller: number, hasEnded: boolean): boolean {
+    let isForOthers = false;
+    for (const call of this.#calls.filter((one) => one.caller === caller)) {
+      if (call.operation === "read" && call.offset === null) {
+        call.caller = ANYBODY;
+        isForOthers = true;
+      } else if (hasEnded && call.answer) this.#drop(call);
+      else if (hasEnded) call.caller = NOBODY;
+    }
+    return isForOthers;
   }
 
   /** Whether a call of this kind was under way at the save; told once. */
@@ -107,11 +150,14 @@ export class HeldCalls {
     answer: Promise<CallAnswer>,
     changed: () => void,
   ): void {
-    const key = keyOf(call);
     const own = this.#hold(call, mostBytes);
     answer.then((value) => {
       // Of a file that was closed nobody takes it.
-      if (this.#calls.get(key) !== own) return;
+      if (!this.#calls.includes(own)) return;
+      if (own.caller === NOBODY) {
+        this.#drop(own);
+        return changed();
+      }
       own.answer = value;
       const spare = mostBytes - value.bytes.length;
       own.heldBytes -= spare;
@@ -122,12 +168,13 @@ export class HeldCalls {
 
   /** Keeps what of an answer a call had no room for, for whoever asks next. */
   keepRest(call: Call, rest: Uint8Array): void {
-    this.#hold({ ...call, caller: 0 }, 0, { result: 0, bytes: rest });
+    const answer = { result: 0, bytes: rest };
+    this.#calls.unshift(this.#held({ ...call, caller: ANYBODY }, 0, answer));
   }
 
   /** Whether a handler was called that has not answered. */
   isUnderWay(operation: Operation): boolean {
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls) {
       if (call.operation === operation && !call.answer) return true;
     }
     return false;
@@ -135,7 +182,7 @@ export class HeldCalls {
 
   /** Whether what a read gave was not taken. */
   get hasReadAnswer(): boolean {
-    for (const { operation, answer } of this.#calls.values()) {
+    for (const { operation, answer } of this.#calls) {
       if (operation === "read" && answer) return true;
     }
     return false;
@@ -143,29 +190,29 @@ export class HeldCalls {
 
   /** Keeps none any longer. */
   clear(): void {
-    for (const key of [...this.#calls.keys()]) this.#drop(key);
+    for (const call of [...this.#calls]) this.#drop(call);
   }
 
-  /** Keeps a call, with its answer or room for one. */
+  /** Keeps a call behind the others, with its answer or room for one. */
   #hold(call: Call, mostBytes: number, answer?: CallAnswer): HeldCall {
-    const heldBytes = call.argument.length +
-      (answer?.bytes.length ?? mostBytes);
-    const own: HeldCall = { ...call, answer, heldBytes };
-    this.#calls.set(keyOf(call), own);
-    this.#budget.held(heldBytes);
+    const own = this.#held(call, mostBytes, answer);
+    this.#calls.push(own);
     return own;
   }
 
-  /** Keeps a call no longer. */
-  #drop(key: string): void {
-    this.#budget.held(-(this.#calls.get(key)?.heldBytes ?? 0));
-    this.#calls.delete(key);
+  /** A call that is to be kept: it takes of what may be. */
+  #held(call: Call, mostBytes: number, answer?: CallAnswer): HeldCall {
+    const heldBytes = call.argument.length +
+      (answer?.bytes.length ?? mostBytes);
+    this.#budget.held(heldBytes);
+    return { ...call, answer, heldBytes };
   }
-}
 
-/** What a call is kept by: one of each kind for each task. */
-function keyOf({ operation, caller }: Call): string {
-  return `${operation} ${caller}`;
+  /** Keeps a call no longer. */
+  #drop(call: HeldCall): void {
+    this.#budget.held(-call.heldBytes);
+    this.#calls.splice(this.#calls.indexOf(call), 1);
+  }
 }
 
 /** Whether a call is the one that was made before. */

@@ -148,9 +148,17 @@ export const preadv = (fd: number, io: Iovecs, offset: number): number =>
 export const pwritev = (fd: number, io: Iovecs, offset: number): number =>
   result(c.pwritev(fd, io.iovecs, io.count, BigInt(offset)));
 
-/** pwritev2(2) that does not wait; EOPNOTSUPP where the file cannot say. */
-export const writevNoWait = (fd: number, io: Iovecs): number =>
-  result(c.pwritev2(fd, io.iovecs, io.count, -1n, RWF_NOWAIT));
+/** readv(2), or writev(2) where `io` is written from. */
+export const move = (
+  fd: number,
+  io: Iovecs & { readonly into: boolean },
+): number => io.into ? readv(fd, io) : writev(fd, io);
+
+/** The same without waiting; EOPNOTSUPP where the file cannot say. */
+export const moveNoWait = (
+  fd: number,
+  io: Iovecs & { readonly into: boolean },
+): number => moveWith(fd, io, -1, RWF_NOWAIT);
 
 /** preadv2(2), or pwritev2(2) where `io` is written from; offset -1: its own. */
 export const moveWith = (
@@ -179,13 +187,16 @@ export const lseek = (fd: number, offset: number, whence: number): number =>
   result(c.lseek(fd, BigInt(offset), whence));
 
 /**
- * Where the offset of `fd` is, all 63 bits: that of a folder is a number of the
- * file system's own. A negative errno when it has none.
+ * lseek(2) with all 63 bits: the offset of a folder is a number of the file
+ * system's own.
  */
-export function offsetOf(fd: number): bigint {
-  const offset = BigInt(c.lseek(fd, 0, 1));
-  return offset === -1n ? BigInt(-errno()) : offset;
+export function lseekFar(fd: number, offset: bigint, whence: number): bigint {
+  const at = BigInt(c.lseek(fd, offset, whence));
+  return at === -1n ? BigInt(-errno()) : at;
 }
+
+/** Where the offset of `fd` is, all 63 bits; a negative errno: it has none. */
+export const offsetOf = (fd: number): bigint => lseekFar(fd, 0n, 1);
 
 /** Moves the offset of `fd` to `offset`; returns whether it is there now. */
 export const seekTo = (fd: number, offset: bigint): boolean =>
@@ -275,14 +286,16 @@ export const renameat2 = (
 ): number =>
   result(c.renameat2(fromFd, pathBytes(from), toFd, pathBytes(to), flags));
 
+/** Where the kernel puts the text of a link, until it has been read. */
+const LINK = new Uint8Array(4096);
+
 /** readlinkat(2); the target, a character a byte, or a negative errno. */
 export function readlinkat(fd: number, name: string): string | number {
-  const buffer = new Uint8Array(4096);
   const length = result(
-    c.readlinkat(fd, pathBytes(name), buffer, buffer.length),
+    c.readlinkat(fd, pathBytes(name), LINK, LINK.length),
   );
   if (length < 0) return length;
-  return String.fromCharCode(...buffer.subarray(0, length));
+  return String.fromCharCode(...LINK.subarray(0, length));
 }
 
 /** openat2(2): `flags`, `mode` and `resolve` are `struct open_how`'s. */
@@ -330,6 +343,9 @@ export const ioctlNumber = (
   request: number,
   argument: number,
 ): number => result(c.ioctlNumber(fd, request, argument));
+
+/** fcntl(2) with F_GETFL. */
+export const getFlags = (fd: number): number => result(c.fcntl(fd, 3, 0));
 
 /** fcntl(2) with F_SETFL. */
 export const setFlags = (fd: number, flags: number): number =>

@@ -14,6 +14,7 @@ import {
   getdents64,
   getSeals,
   lseek,
+  lseekFar,
   moveWith,
   preadByte,
   preadv,
@@ -24,7 +25,7 @@ import {
   statx,
   writev,
 } from "./host_calls.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, O } from "./host_constants.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O, S_IF } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile } from "./open_file.ts";
 
@@ -46,6 +47,7 @@ export class HostFile extends OpenFile {
   readonly type = "host";
   readonly #fd: number;
   #isInMemory: boolean | undefined;
+  #isFolder: boolean | undefined;
   /** The name that the file had before a thaw, if it has none any more. */
   readonly formerPath: string | undefined;
 
@@ -63,6 +65,15 @@ export class HostFile extends OpenFile {
   /** Whether it is a file in the host's memory ({@linkcode isInMemory}). */
   get isInMemory(): boolean {
     return this.#isInMemory ??= isInMemory(this.#fd);
+  }
+
+  /** Whether it is a folder. */
+  get isFolder(): boolean {
+    if (this.#isFolder !== undefined) return this.#isFolder;
+    const stat = new DataView(new ArrayBuffer(144));
+    const isKnown = fstat(this.#fd, new Uint8Array(stat.buffer)) >= 0;
+    const type = stat.getUint32(24, true) & S_IF.mask;
+    return this.#isFolder = isKnown && type === S_IF.directory;
   }
 
   /** Whether no name leads to it any more, as far as the host knows. */
@@ -107,6 +118,11 @@ export class HostFile extends OpenFile {
       return at < 0 ? at : -ERRNO.EINVAL;
     }
     return lseek(this.#fd, offset, whence);
+  }
+
+  /** Moves the offset of a folder, which may have all 63 bits. */
+  seekFolder(offset: bigint, whence: number): bigint {
+    return lseekFar(this.#fd, offset, whence);
   }
 
   override stat(stat: Uint8Array<ArrayBuffer>): number {

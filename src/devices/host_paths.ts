@@ -316,6 +316,18 @@ export class HostPaths {
     return this.root.nameOf(fd);
   }
 
+  /**
+   * The program's path of an open descriptor, as long as it leads there:
+   * `undefined` of what was removed.
+   */
+  placeOf(fd: number): string | undefined {
+    const name = this.root.nameOf(fd);
+    if (!name?.endsWith(" (deleted)")) return name;
+    const stat = new DataView(new ArrayBuffer(144));
+    const isKnown = fstat(fd, new Uint8Array(stat.buffer)) >= 0;
+    return isKnown && stat.getBigUint64(16, true) > 0n ? name : undefined;
+  }
+
   /** The host's path of an open descriptor, as text; undefined if it has none. */
   static pathOfFd(fd: number): string | undefined {
     try {

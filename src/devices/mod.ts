@@ -90,7 +90,7 @@ export { FilesSaver } from "./files_saver.ts";
 export {
   type FilesPart,
   filesState,
-  type FilesStateV5,
+  type FilesStateV6,
   type FilesTable,
 } from "./files_state.ts";
 export {
@@ -105,6 +105,7 @@ export {
   getSeals,
   mkdirat,
   open as openHost,
+  openat2,
   pread,
   preadv,
   readlinkat,
@@ -123,7 +124,7 @@ export {
   POLL,
   S_IF,
 } from "./host_constants.ts";
-export { pathOf, pathText } from "./path_bytes.ts";
+export { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 export { HostFile, isInMemory } from "./host_file.ts";
 export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
@@ -148,6 +149,7 @@ export {
 } from "./pending.ts";
 export {
   folderContent,
+  MAX_ALL_VIRTUAL_BYTES,
   MAX_VIRTUAL_BYTES,
   type VirtualEntry,
   VirtualFile,
@@ -179,6 +181,7 @@ export {
   SocketEnd,
   type SocketKind,
 } from "./socket_end.ts";
+export { MAX_ALL_SOCKETS_BYTES, SocketSpace } from "./socket_space.ts";
 export { TimerFile, type TimerSetting } from "./timer_file.ts";
 export { Waits } from "./waits.ts";
 export { Waiters } from "./waiters.ts";

@@ -174,6 +174,9 @@ export abstract class OpenFile {
     return 0;
   }
 
+  /** A task's call was interrupted, or the task has ended. */
+  giveUp(_caller: number, _hasEnded: boolean): void {}
+
   /** The host's descriptor, where there is one: for calls on a folder. */
   get hostFd(): number | undefined {
     return undefined;

@@ -104,6 +104,15 @@ export class PipeBuffer {
     return bytes;
   }
 
+  /** The bytes that wait, where they are, the oldest first. */
+  pieces(): Uint8Array[] {
+    const end = this.#start + this.lengthBytes;
+    return [
+      this.#ring.subarray(this.#start, end),
+      this.#ring.subarray(0, Math.max(end - this.#ring.length, 0)),
+    ];
+  }
+
   /** Moves the oldest bytes into `io`, of a packet at most one; how many. */
   take(io: IoVector): number {
     const { given, dropped } = this.#nextRead(io.lengthBytes);

@@ -310,6 +310,10 @@ export class PluginFile extends OpenFile {
     });
   }
 
+  override giveUp(caller: number, hasEnded: boolean): void {
+    if (this.#calls.giveUp(caller, hasEnded)) this.wake();
+  }
+
   override close(): void {
     this.#closing.abort();
     this.#owner.forget(this);

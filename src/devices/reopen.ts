@@ -18,6 +18,7 @@ import { pathOf } from "./path_bytes.ts";
 import type { PluginFileState } from "./plugin_file_state.ts";
 import { isDenial, nameOf, whyOf } from "./restore_errors.ts";
 import { hostFile, hostFileAgain, openAgain } from "./restored_file.ts";
+import type { SocketSpace } from "./socket_space.ts";
 import type { Steps } from "./steps.ts";
 import { reopenUnlinked, type UnlinkedFiles } from "./unlinked_files.ts";
 
@@ -72,6 +73,8 @@ export interface SharedFiles {
   readonly unlinked: UnlinkedFiles;
   /** Those whose content the image carries. */
   readonly carried: CarriedFiles;
+  /** The room that sockets have together. */
+  readonly sockets: SocketSpace;
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 
 import { errnoName } from "../kvm/mod.ts";
+import type { Buffered } from "./buffered_bytes.ts";
 import { HostStream, ScriptStream } from "./console.ts";
 import { DeviceFile, isDeviceFile } from "./device_files.ts";
 import { EpollFile } from "./epoll_file.ts";
@@ -14,7 +15,7 @@ import type { FilesPart, FilesTable } from "./files_state.ts";
 import { descriptorOf } from "./files_table_check.ts";
 import { O } from "./host_constants.ts";
 import { areEvents, InotifyFile } from "./inotify_file.ts";
-import { PipeBuffer, PipeEnd } from "./pipe.ts";
+import { PipeEnd } from "./pipe.ts";
 import {
   asItIs,
   type Checked,
@@ -33,31 +34,14 @@ import { VirtualFile } from "./virtual_file.ts";
 export interface Reopening {
   /** The table in the image. */
   readonly table: FilesTable;
-  /** Each of the table's pipes, made again. */
-  readonly pipes: readonly PipeBuffer[];
+  /** The pipes, and what sockets and files of /proc hold. */
+  readonly buffered: Buffered;
   /** The parts with the content of files. */
   readonly content: readonly FilesPart[];
   /** What the restore works with. */
   readonly options: RestoreFilesOptions;
   /** What the files have in common. */
   readonly shared: SharedFiles;
-}
-
-/** Makes a pipe again, with what was in it. @throws {FilesError} */
-export function restorePipe(p: FilesTable["pipes"][number]): PipeBuffer {
-  const inSegments = p.segments.reduce((n, one) => n + one.lengthBytes, 0);
-  if (inSegments > p.content.length) {
-    throw malformed(`the packets of pipe ${p.inode} are more than is in it`);
-  }
-  const pipe = new PipeBuffer(
-    p.inode,
-    p.content,
-    p.capacityBytes,
-    p.segments,
-  );
-  pipe.open.read = p.readEndOpen;
-  pipe.open.write = p.writeEndOpen;
-  return pipe;
 }
 
 /**
@@ -68,14 +52,16 @@ export function restorePipe(p: FilesTable["pipes"][number]): PipeBuffer {
  */
 export function* reopenFile(
   index: number,
-  { table, pipes, content, options, shared }: Reopening,
+  { table, buffered, content, options, shared }: Reopening,
 ): Steps<Checked> {
   const state = table.files[index];
   const fd = descriptorOf(table, index);
   switch (state.type) {
-    case "pipe":
-      if (!pipes[state.pipe]) throw malformed(`pipe ${state.pipe} is missing`);
-      return asItIs(new PipeEnd(pipes[state.pipe], state.flags));
+    case "pipe": {
+      const pipe = buffered.pipes[state.pipe];
+      if (!pipe) throw malformed(`pipe ${state.pipe} is missing`);
+      return asItIs(new PipeEnd(pipe, state.flags));
+    }
     case "console": {
       if (!options.console) {
         return asItIs(new HostStream(state.stream, state.flags));
@@ -90,8 +76,12 @@ export function* reopenFile(
         throw malformed(`${state.path} is no device file`);
       }
       return asItIs(new DeviceFile(state.path, state.flags));
-    case "virtual":
-      return asItIs(new VirtualFile(state, state.flags, state.position));
+    case "virtual": {
+      const content = buffered.texts[state.text];
+      if (!content) throw malformed(`text ${state.text} is missing`);
+      const { flags, position } = state;
+      return asItIs(new VirtualFile({ ...state, content }, flags, position));
+    }
     case "plugin": {
       const file = options.reopen?.(state);
       if (file) return asItIs(file);
@@ -130,14 +120,18 @@ export function* reopenFile(
         }),
       );
     }
-    case "socket":
+    case "socket": {
+      const flags = state.flags & O.nonBlock;
+      const messages = buffered.messages.get(index)!;
       return asItIs(
         new SocketEnd(
           state.kind as SocketKind,
-          state.flags & O.nonBlock,
-          state,
+          flags,
+          { ...state, messages },
+          shared.sockets,
         ),
       );
+    }
     case "epoll":
       return asItIs(new EpollFile());
     case "host": {

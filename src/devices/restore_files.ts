@@ -4,6 +4,7 @@
  * @module
  */
 
+import { restoreBuffered } from "./buffered_bytes.ts";
 import { CarriedFiles } from "./carried_files.ts";
 import { type ScriptConsole, terminalOf } from "./console.ts";
 import { EpollFile } from "./epoll_file.ts";
@@ -19,9 +20,10 @@ import {
   checkReopenable,
   type RestoreFilesOptions,
 } from "./reopen.ts";
-import { reopenFile, type Reopening, restorePipe } from "./reopen_kinds.ts";
+import { reopenFile, type Reopening } from "./reopen_kinds.ts";
 import { malformed } from "./restore_errors.ts";
 import { SocketEnd } from "./socket_end.ts";
+import { SocketSpace } from "./socket_space.ts";
 import { atOnce, inTurns, type Steps } from "./steps.ts";
 import { isSealed, UnlinkedFiles } from "./unlinked_files.ts";
 
@@ -31,20 +33,20 @@ import { isSealed, UnlinkedFiles } from "./unlinked_files.ts";
 export class CheckedFiles implements Disposable {
   readonly #table: FilesTable;
   readonly #carried: CarriedFiles;
+  readonly #sockets: SocketSpace;
   readonly #script: ScriptConsole | undefined;
   #checked: readonly Checked[];
 
   /** @internal: {@linkcode checkFiles} makes it. */
   constructor(
-    table: FilesTable,
+    { table, options, shared }: Reopening,
     checked: readonly Checked[],
-    carried: CarriedFiles,
-    script?: ScriptConsole,
   ) {
     this.#table = table;
     this.#checked = checked;
-    this.#carried = carried;
-    this.#script = script;
+    this.#carried = shared.carried;
+    this.#sockets = shared.sockets;
+    this.#script = options.console;
   }
 
   /**
@@ -57,7 +59,7 @@ export class CheckedFiles implements Disposable {
     const files: OpenFile[] = [];
     const checked = this.#checked;
     this.#checked = [];
-    const fds = new FdTable();
+    const fds = new FdTable(this.#sockets);
     const { locks } = this.#table;
     const open = checked.map(({ file }) => file);
     const isToCome = ({ file }: LockState) => checked[file] && !open[file];
@@ -133,15 +135,15 @@ function* checkInSteps(
   const [first, ...content] = parts;
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
-  const pipes = table.pipes.map(restorePipe);
+  const buffered = yield* restoreBuffered(table, content);
   using unlinked = new UnlinkedFiles(options.memoryBytes);
   const carried = new CarriedFiles(options.paths);
   const reopening: Reopening = {
     table,
-    pipes,
+    buffered,
     content,
     options,
-    shared: { unlinked, carried },
+    shared: { unlinked, carried, sockets: new SocketSpace() },
   };
   const checked: Checked[] = [];
   try {
@@ -155,7 +157,7 @@ function* checkInSteps(
     carried[Symbol.dispose]();
     throw error;
   }
-  return new CheckedFiles(table, checked, carried, options.console);
+  return new CheckedFiles(reopening, checked);
 }
 
 /** Opens again what was open, in one go. @throws {FilesError} */
@@ -186,12 +188,17 @@ function* misfitsInSteps(
   const found: FilesError[] = [];
   using unlinked = new UnlinkedFiles();
   using carried = new CarriedFiles(options.paths);
+  const sockets = new SocketSpace();
   for (const [index, state] of table.files.entries()) {
     // A file without a name comes in the image.
     if (state.type !== "host" || state.isUnlinked) continue;
     try {
       const fd = descriptorOf(table, index);
-      yield* checkReopenable(state, fd, options, { unlinked, carried });
+      yield* checkReopenable(state, fd, options, {
+        unlinked,
+        carried,
+        sockets,
+      });
     } catch (error) {
       if (!(error instanceof FilesError)) throw error;
       found.push(error);

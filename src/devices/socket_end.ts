@@ -9,6 +9,7 @@ import { ERRNO } from "../kvm/mod.ts";
 import { O, POLL, READABLE, S_IF, WRITABLE } from "./host_constants.ts";
 import type { IoVector } from "./io_vector.ts";
 import { gather, OpenFile, writeSpecialStat } from "./open_file.ts";
+import { SocketSpace } from "./socket_space.ts";
 import { Waiters, type Watcher } from "./waiters.ts";
 
 /** Kinds of socket (linux/net.h). */
@@ -85,11 +86,21 @@ export class SocketEnd extends OpenFile {
   #shut: number;
   #error: number;
   readonly #messages: Uint8Array[];
-  #charged: number;
+  #charged = 0;
+  readonly #space: SocketSpace;
   readonly #waiters = new Waiters();
+  readonly #onRoom = () => this.#tell();
 
-  /** @param flags O_NONBLOCK or 0 @param state as it was saved */
-  constructor(kind: SocketKind, flags: number, state: SocketState) {
+  /**
+   * @param flags O_NONBLOCK or 0 @param state as it was saved; its messages are
+   * the socket's from now on @param space what the program's sockets share
+   */
+  constructor(
+    kind: SocketKind,
+    flags: number,
+    state: SocketState,
+    space: SocketSpace = new SocketSpace(),
+  ) {
     super(O.readWrite | flags);
     this.kind = kind;
     this.inode = state.inode;
@@ -97,15 +108,18 @@ export class SocketEnd extends OpenFile {
     this.receiveBytes = state.receiveBytes;
     this.#shut = state.shut;
     this.#error = state.error;
-    this.#messages = state.messages.map((message) => message.slice());
-    this.#charged = this.#messages.reduce((n, m) => n + chargeOf(m), 0);
+    this.#messages = [...state.messages];
+    this.#space = space;
+    space.join(this.#onRoom);
+    this.#charge(this.#messages.reduce((n, m) => n + chargeOf(m), 0));
   }
 
-  /** Two sockets that are connected. */
+  /** Two sockets that are connected. @param space what all sockets share */
   static pair(
     kind: SocketKind,
     flags: number,
     inode: number,
+    space: SocketSpace = new SocketSpace(),
   ): [SocketEnd, SocketEnd] {
     const state = {
       shut: 0,
@@ -115,8 +129,8 @@ export class SocketEnd extends OpenFile {
       messages: [],
     };
     const ends: [SocketEnd, SocketEnd] = [
-      new SocketEnd(kind, flags, { ...state, inode }),
-      new SocketEnd(kind, flags, { ...state, inode: inode + 1 }),
+      new SocketEnd(kind, flags, { ...state, inode }, space),
+      new SocketEnd(kind, flags, { ...state, inode: inode + 1 }, space),
     ];
     ends[0].connect(ends[1]);
     return ends;
@@ -210,7 +224,7 @@ export class SocketEnd extends OpenFile {
     const peer = this.peer!;
     if (!this.isStream) {
       if (io.wantedBytes > this.sendBytes - 32) return -ERRNO.EMSGSIZE;
-      if (peer.#charged >= this.sendBytes) return -ERRNO.EAGAIN;
+      if (!this.#hasRoom(peer)) return -ERRNO.EAGAIN;
       if (io.isCut) return -ERRNO.EFAULT;
       peer.#take(gather(io, io.lengthBytes));
       return io.lengthBytes;
@@ -218,7 +232,7 @@ export class SocketEnd extends OpenFile {
     const bytes = gather(io, MAX_SOCKET_BYTES);
     const chunkBytes = Math.min(CHUNK_BYTES, (this.sendBytes >> 1) - 64);
     let done = 0;
-    while (done < bytes.length && peer.#charged < this.sendBytes) {
+    while (done < bytes.length && this.#hasRoom(peer)) {
       const chunk = bytes.slice(done, done + chunkBytes);
       peer.#take(chunk);
       done += chunk.length;
@@ -226,9 +240,13 @@ export class SocketEnd extends OpenFile {
     return done > 0 || bytes.length === 0 ? done : -ERRNO.EAGAIN;
   }
 
+  #hasRoom(peer: SocketEnd): boolean {
+    return peer.#charged < this.sendBytes && !this.#space.isFull;
+  }
+
   #take(message: Uint8Array): void {
     this.#messages.push(message);
-    this.#charged += chargeOf(message);
+    this.#charge(chargeOf(message));
     this.#waiters.wake(READABLE);
   }
 
@@ -290,9 +308,9 @@ export class SocketEnd extends OpenFile {
     for (let left = done; left > 0;) {
       const head = this.#messages[0];
       if (head.length > left) {
-        this.#charged -= chargeOf(head);
-        this.#messages[0] = head.subarray(left);
-        this.#charged += chargeOf(this.#messages[0]);
+        const rest = head.subarray(left);
+        this.#messages[0] = rest;
+        this.#charge(chargeOf(rest) - chargeOf(head));
         left = 0;
       } else {
         left -= head.length;
@@ -322,20 +340,30 @@ export class SocketEnd extends OpenFile {
   }
 
   #drop(): void {
-    this.#charged -= chargeOf(this.#messages.shift()!);
+    this.#charge(-chargeOf(this.#messages.shift()!));
+  }
+
+  #charge(bytes: number): void {
+    this.#charged += bytes;
+    this.#space.charge(bytes);
   }
 
   #tellSender(): void {
     const { peer } = this;
-    if (!peer) return;
-    if (peer.isRoomy) peer.#waiters.wake(WRITABLE);
-    else peer.#waiters.wakeWaiting();
+    if (peer) peer.#tell();
+  }
+
+  /** Tells those who would send that there is more room. */
+  #tell(): void {
+    if (this.isRoomy) this.#waiters.wake(WRITABLE);
+    else this.#waiters.wakeWaiting();
   }
 
   /** Whether poll says that it can send: at most a quarter waits. */
   get isRoomy(): boolean {
     const { peer } = this;
-    return !peer || peer.#charged * 4 <= this.sendBytes;
+    return !peer ||
+      peer.#charged * 4 <= this.sendBytes && !this.#space.isFull;
   }
 
   // --- the rest ---
@@ -383,12 +411,14 @@ export class SocketEnd extends OpenFile {
   override close(): void {
     this.#isClosed = true;
     const { peer } = this;
-    if (!peer) return;
-    if (this.kind !== SOCKET_KIND.datagram) {
+    if (peer && this.kind !== SOCKET_KIND.datagram) {
       peer.#shut = SHUT.both;
       // What it has sent nobody will receive.
       if (this.#messages.length > 0) peer.#error = ERRNO.ECONNRESET;
     }
-    peer.#waiters.wake();
+    this.#space.leave(this.#onRoom);
+    this.#messages.length = 0;
+    this.#charge(-this.#charged);
+    if (peer) peer.#waiters.wake();
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Files that had no name at the save: their content comes back in memory.
+ * Files that had no name at the save: their content comes back in memory. And
+ * folders that were removed.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { addSeals, close, fstat, memfdCreate, open } from "./host_calls.ts";
 import { memfdWithFlags } from "./space_calls.ts";
 import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
+import { pathOf } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 import { flagsAgain, seek } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
@@ -42,6 +44,16 @@ function make({ seals }: HostFileState): number {
   return (seals ?? 0) & F_SEAL.exec
     ? memfdWithFlags("scratchvm", MFD_NO_EXEC_SEAL)
     : memfdCreate("scratchvm");
+}
+
+/** Makes a folder that has no name any more: nothing can ever be in it. */
+function makeRemovedFolder(): number {
+  const path = Deno.makeTempDirSync();
+  try {
+    return open(pathOf(path), O.directory | O.closeOnExec);
+  } finally {
+    Deno.removeSync(path);
+  }
 }
 
 /** Files that have no name any more, in memory: one, however often opened. */
@@ -90,7 +102,10 @@ export class UnlinkedFiles implements Disposable {
   }
 }
 
-/** A file that had no name: its content comes back in memory. */
+/**
+ * A file that had no name: its content comes back in memory. A folder that was
+ * removed is one again.
+ */
 export function* reopenUnlinked(
   state: HostFileState,
   fd: number,
@@ -99,6 +114,7 @@ export function* reopenUnlinked(
 ): Steps<HostFile> {
   const late = lateSeals(state);
   const memory = yield* unlinked.get(state.identity, function* () {
+    if (state.isFolder) return makeRemovedFolder();
     const made = make(state);
     if (made < 0) return made;
     try {
@@ -127,7 +143,8 @@ export function* reopenUnlinked(
   const hostFd = open(`/proc/self/fd/${memory}`, flags);
   if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
   try {
-    if (!(state.flags & O.path)) seek(state, fd, hostFd);
+    const hasOffset = !(state.flags & O.path) && !state.isFolder;
+    if (hasOffset) seek(state, fd, hostFd);
     const file = new HostFile(hostFd, state.flags, state.path);
     file.lateSeals = late;
     return file;

@@ -13,6 +13,9 @@ import { OpenFile, writeSpecialStat } from "./open_file.ts";
 /** Most bytes of content. */
 export const MAX_VIRTUAL_BYTES = 16 * 1024 * 1024;
 
+/** Most bytes of content that all open files have together. */
+export const MAX_ALL_VIRTUAL_BYTES = 4 * MAX_VIRTUAL_BYTES;
+
 /** Bytes of a `struct linux_dirent64` before the name (linux/dirent.h). */
 const ENTRY_HEAD_BYTES = 19;
 

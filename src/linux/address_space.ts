@@ -35,6 +35,7 @@ import {
   AreaList,
   commits,
   MAX_AREAS,
+  MOVE_AREAS,
 } from "./areas.ts";
 import { MappedFiles } from "./mapped_files.ts";
 import { OuterAreas } from "./outer_areas.ts";
@@ -137,20 +138,21 @@ export class AddressSpace implements Component {
   }
 
   /**
-   * Bytes that the program may write and that memory must be there for, those
-   * in some ranges left out.
+   * Whether memory is there for so many bytes more that the program may write,
+   * where what is in some ranges goes away.
    */
-  #committedBytes(
+  hasRoom(
+    lengthBytes: number,
     ...except: (readonly [start: number, end: number])[]
-  ): number {
-    let total = this.areas.committedBytes;
+  ): boolean {
+    let total = this.areas.committedBytes + lengthBytes;
     for (const [start, end] of except) {
       for (const area of this.areas.within(start, end)) {
         if (!commits(area)) continue;
         total -= Math.min(area.end, end) - Math.max(area.start, start);
       }
     }
-    return total;
+    return total <= this.#memoryBytes;
   }
 
   /**
@@ -174,8 +176,7 @@ export class AddressSpace implements Component {
     const area: Area = { start: va, end, prot, kind };
     if (lazy) area.lazy = true;
     if (source) area.source = source;
-    const others = this.#committedBytes([va, end]);
-    if (commits(area) && others + lengthBytes > this.#memoryBytes) {
+    if (commits(area) && !this.hasRoom(lengthBytes, [va, end])) {
       return -ERRNO.ENOMEM;
     }
     this.unmap(va, lengthBytes);
@@ -323,6 +324,11 @@ export class AddressSpace implements Component {
     return end < wanted ? -ERRNO.ENOMEM : 0;
   }
 
+  /** Whether as many areas may be added as moving `parts` of some may add. */
+  mayMove(parts = 1): boolean {
+    return this.areas.all.length + MOVE_AREAS * parts < MAX_AREAS;
+  }
+
   /**
    * Moves pages of one area to `to`, where they become `newBytes`. Whole blocks
    * keep their memory and get another address; the rest is copied.
@@ -337,9 +343,10 @@ export class AddressSpace implements Component {
     if (source) target.source = source;
     if (lazy) target.lazy = true;
     if (to < LOWEST_VA || target.end > USER_END_VA) return -ERRNO.ENOMEM;
-    if (this.areas.all.length >= MAX_AREAS) return -ERRNO.ENOMEM;
-    const others = this.#committedBytes([to, target.end], [va, va + oldBytes]);
-    if (commits(target) && others + newBytes > this.#memoryBytes) {
+    // What was there, and what it comes from, may each be cut in two.
+    if (!this.mayMove()) return -ERRNO.ENOMEM;
+    const both = [[to, target.end], [va, va + oldBytes]] as const;
+    if (commits(target) && !this.hasRoom(newBytes, ...both)) {
       return -ERRNO.ENOMEM;
     }
     this.unmap(to, newBytes);

@@ -10,6 +10,9 @@ import { type AreaSource, isSameFile, movedBy } from "./area_source.ts";
 /** Most areas that a program may have (Linux: vm.max_map_count). */
 export const MAX_AREAS = 65530;
 
+/** Most areas that moving one adds: as Linux, what it asks to be free. */
+export const MOVE_AREAS = 3;
+
 /** What an area is for. */
 export type AreaKind =
   | "program"

@@ -123,6 +123,7 @@ export class Dispatcher implements Personality {
     const result = this.#signals.interrupt(task, call);
     if (result === undefined) return WAITING;
     this.#linux.futexes.remove(call);
+    this.#linux.fds.giveUp(task.tid);
     return result;
   }
 
@@ -133,7 +134,7 @@ export class Dispatcher implements Personality {
     const handler = SYSCALLS[number];
     const { task } = linux;
     const scheduler = this.#scheduler;
-    let result: number;
+    let result: number | bigint;
     let isInterrupted = false;
     try {
       result = handler === undefined
@@ -154,7 +155,7 @@ export class Dispatcher implements Personality {
     const isYield = result === YIELDED;
     if (isYield) result = 0;
     const hasLeft = result === LEFT || result === GONE || result === KEPT;
-    const shown = hasLeft ? undefined : result;
+    const shown = hasLeft ? undefined : Number(result);
     this.#tracer?.syscall(number, registers, shown, linux);
     if (result === LEFT) return OUTCOME.stop;
     if (result === GONE) return OUTCOME.wait;
@@ -264,7 +265,7 @@ export class Dispatcher implements Personality {
   }
 
   /** `in` or `out` on a port that nothing claims: as natively, not allowed. */
-  onUnclaimedPort(_port: number): Outcome {
-    return this.#exceptions.onUnclaimedPort();
+  onUnclaimedPort(isOver: boolean): Outcome {
+    return this.#exceptions.onUnclaimedPort(isOver);
   }
 }

@@ -20,6 +20,9 @@ import type { ExceptionFrame } from "./registers.ts";
 import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
 import { CODE } from "./signals/info.ts";
 
+/** The vector of a general protection fault. */
+const GENERAL_PROTECTION = 13;
+
 /** How often the same address may fault in a row before it is given up. */
 const MAX_EQUAL_FAULTS = 16;
 
@@ -128,12 +131,18 @@ export class Exceptions {
   }
 
   /** `in` or `out` on a port that nothing claims: as natively, not allowed. */
-  onUnclaimedPort(): Outcome {
-    return this.fault({
+  onUnclaimedPort(isOver: boolean): Outcome {
+    const signaled = {
       signal: SIGNAL.SIGSEGV,
       what: "general protection fault",
       address: 0n,
       rip: this.#linux.registers.rip,
-    });
+    };
+    if (!isOver) {
+      this.#linux.kill(signaled);
+      return OUTCOME.stop;
+    }
+    const trap = { vector: GENERAL_PROTECTION, errorCode: 0, address: 0n };
+    return this.#linux.signals.force({ signaled, code: CODE.kernel, trap });
   }
 }

@@ -116,7 +116,7 @@ export class Execution implements AsyncDisposable {
     // Others may wait for its files: for a lock, or for the end of a pipe. A save
     // that is given up for a kill may read them still.
     const isRead = this.#isHeld && this.end.kind !== "saved";
-    if (!isRead) this.#linux.fds.closeAll();
+    if (!isRead) this.#linux.closeFiles();
     void this.#resolveEnded(this.end);
   }
 

@@ -49,7 +49,12 @@ const WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21, 29, 30]);
 export const PAGE_FAULT = 14;
 
 /** Bits of a page fault's error code (Intel SDM volume 3, figure 4-12). */
-export const PAGE_FAULT_ERROR = { present: 1, write: 2, fetch: 16 } as const;
+export const PAGE_FAULT_ERROR = {
+  present: 1,
+  write: 2,
+  reserved: 8,
+  fetch: 16,
+} as const;
 
 /** Each vector's signal and what happened, as Linux's traps.c has it. */
 const SIGNALS: Record<number, readonly [number: number, what: string]> = {

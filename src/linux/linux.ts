@@ -137,6 +137,7 @@ export class Linux {
       parts.nominalTscRate,
     );
     this.paths = parts.paths;
+    this.process.folder.attach(parts.paths);
     this.devices = parts.devices;
     this.ids = parts.ids;
     this.cpuid = parts.cpuid;
@@ -210,6 +211,12 @@ export class Linux {
   /** Whether the program has a terminal. */
   get hasTerminal(): boolean {
     return typeof this.openTerminal(0) !== "number";
+  }
+
+  /** Closes what the program has open. */
+  closeFiles(): void {
+    this.fds.closeAll();
+    this.process.folder.close();
   }
 
   // --- how it ends and stops ---

@@ -126,11 +126,7 @@ function withoutContent(value: unknown): unknown {
   const table = value as Partial<FilesTable>;
   if (table.part !== "table") return value;
   const none = new Uint8Array();
-  return {
-    ...table,
-    consoleInput: none,
-    pipes: table.pipes?.map((pipe) => ({ ...pipe, content: none })),
-  };
+  return { ...table, consoleInput: none, buffered: none };
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   type StateSchema,
   u64,
 } from "../state/mod.ts";
+import { CurrentFolder } from "./current_folder.ts";
 import { bitOf } from "./signals/sets.ts";
 import { CODE, type PendingSignal, sentBy } from "./signals/info.ts";
 import {
@@ -192,7 +193,7 @@ export type ProcessStateV4 = v.InferOutput<typeof processState.schema>;
 export type SignalAction = v.InferOutput<typeof actionState>;
 
 /** What of a process's state stands apart in {@linkcode Process}. */
-type Apart = "signalActions" | "limits" | "tasks" | "current";
+type Apart = "cwd" | "signalActions" | "limits" | "tasks" | "current";
 
 /** A process. */
 export class Process implements Component {
@@ -201,6 +202,8 @@ export class Process implements Component {
   readonly version: number = processState.version;
   /** What its threads share, but signal actions and limits. */
   readonly state: Omit<ProcessStateV4, Apart>;
+  /** Where its relative paths begin. */
+  readonly folder: CurrentFolder;
   /** By signal; those at their default are left out. */
   readonly signalActions = new Map<number, SignalAction>();
   /** Soft and hard limit by number; those at their default are left out. */
@@ -212,7 +215,8 @@ export class Process implements Component {
 
   /** @param state a new process's, or one that was saved */
   constructor(state: ProcessStateV4) {
-    const { signalActions, limits, tasks, current, ...rest } = state;
+    const { cwd, signalActions, limits, tasks, current, ...rest } = state;
+    this.folder = new CurrentFolder(cwd);
     this.state = structuredClone(rest);
     for (const action of signalActions) {
       this.signalActions.set(action.signal, action);
@@ -275,6 +279,7 @@ export class Process implements Component {
     const tasks = [...this.tasks.values()];
     const state: ProcessStateV4 = {
       ...this.state,
+      cwd: this.folder.path,
       signalActions: [...this.signalActions.values()]
         .sort((a, b) => a.signal - b.signal),
       limits: [...this.limits]

@@ -65,8 +65,9 @@ export class Registers {
     );
   }
 
-  /** Sets the result of a system call, -2^53 to 2^53. */
-  setResult(value: number): void {
+  /** Sets the result of a system call; a number is -2^53 to 2^53. */
+  setResult(value: number | bigint): void {
+    if (typeof value === "bigint") return this.set("rax", value);
     this.#u32[REG.rax] = value; // modulo 2^32, for negative ones too
     this.#i32[REG.rax + 1] = Math.floor(value / TWO_32);
     this.#run.syncDirty |= KVM_SYNC.REGS;

@@ -132,6 +132,7 @@ export class Scheduler {
   remove(task: Task): void {
     task.hasEnded = true;
     this.unblock(task);
+    this.#fds.giveUp(task.tid, true);
     this.#process.tasks.delete(task.tid);
     if (!task.isReady) return;
     task.isReady = false;

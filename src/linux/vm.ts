@@ -131,6 +131,7 @@ export class Vm {
       owned.defer(() => void devices[Symbol.asyncDispose]());
       const parts = loadFresh(hardware, options, devices);
       owned.use(parts.paths);
+      owned.defer(() => parts.process.folder.close());
       const created = new Vm(hardware, parts, options);
       owned.move();
       return created;
@@ -177,6 +178,7 @@ export class Vm {
         using making = new DisposableStack();
         const fds = files.finish();
         making.defer(() => fds.closeAll());
+        making.defer(() => parts.process.folder.close());
         parts.space.files.attach(fds);
         const vm = new Vm(hardware, { ...parts, fds }, options);
         making.use(vm.#machine);
@@ -379,7 +381,7 @@ export class Vm {
   /** Ends the program if it runs, and gives everything back. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#execution[Symbol.asyncDispose]();
-    this.#linux.fds.closeAll();
+    this.#linux.closeFiles();
     await this.#linux.devices[Symbol.asyncDispose]();
     this.#linux.paths[Symbol.dispose]();
     this.#machine[Symbol.dispose]();

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { decodeExit, KVM_EXIT, type KvmRun, REG } from "../kvm/mod.ts";
+import {
+  decodeExit,
+  KVM_EXIT,
+  KVM_SYNC,
+  type KvmRun,
+  REG,
+} from "../kvm/mod.ts";
 import type { Bus } from "./bus.ts";
 import { GuestError, VmError } from "./errors.ts";
 import {
@@ -53,16 +59,24 @@ export class ExitHandler {
   readonly #run: KvmRun;
   readonly #bus: Bus;
   readonly #personality: Personality;
+  readonly #complete: () => number;
 
   /**
    * @param run the page shared with the kernel
    * @param bus who answers ports and MMIO
    * @param personality who answers all else
+   * @param complete has KVM complete the last exit: 0 when that is another one
    */
-  constructor(run: KvmRun, bus: Bus, personality: Personality) {
+  constructor(
+    run: KvmRun,
+    bus: Bus,
+    personality: Personality,
+    complete: () => number,
+  ) {
     this.#run = run;
     this.#bus = bus;
     this.#personality = personality;
+    this.#complete = complete;
   }
 
   /**
@@ -109,7 +123,7 @@ export class ExitHandler {
       }
     }
     const claim = this.#bus.port(port);
-    if (!claim) return this.#personality.onUnclaimedPort(port);
+    if (!claim) return this.#refuse();
     this.isDeviceAccess = true;
     const isWrite = run.ioDirection === 1;
     const sizeBytes = run.ioSizeBytes;
@@ -142,6 +156,25 @@ export class ExitHandler {
       throw failed(cause);
     }
     return this.#await(this.#bus.portOwner(port), work, failed);
+  }
+
+  /**
+   * Refuses an access that no device answers. A KVM that emulates it goes on
+   * behind it when it runs next, wherever RIP was set to meanwhile: it does so
+   * now, and the registers are as they were before.
+   */
+  #refuse(): Outcome {
+    const run = this.#run;
+    const before = run.syncRegsU32.slice();
+    if (run.ioDirection === 0) {
+      // Where a long one puts it in memory, it finds what nothing answers.
+      const { ioDataOffset: from, ioSizeBytes, ioCount } = run;
+      run.u8.fill(0xff, from, from + ioSizeBytes * ioCount);
+    }
+    const isOver = this.#complete() !== 0;
+    run.syncRegsU32.set(before);
+    run.syncDirty |= KVM_SYNC.REGS;
+    return this.#personality.onUnclaimedPort(isOver);
   }
 
   #onMmio(): Outcome {

@@ -75,7 +75,12 @@ export class Machine {
     this.memory = memory;
     this.#run = vcpu.run;
     this.#personality = personality;
-    this.#exits = new ExitHandler(this.#run, this.bus, personality);
+    this.#exits = new ExitHandler(
+      this.#run,
+      this.bus,
+      personality,
+      () => this.#complete(),
+    );
     this.#run.syncValid = KVM_SYNC.REGS | KVM_SYNC.SREGS;
   }
 
@@ -153,15 +158,25 @@ export class Machine {
    * read. Only while paused.
    */
   settle(): void {
-    this.#run.immediateExit = 1;
-    const result = this.vcpu.runSync();
-    this.#run.immediateExit = 0;
+    const result = this.#complete();
     if (result !== -ERRNO.EINTR) {
       throw new VmError(
         "VM_EXIT",
         `Cannot settle the vCPU: KVM_RUN answered ${result}`,
       );
     }
+  }
+
+  /**
+   * Has KVM complete the last exit and run no instruction.
+   *
+   * @returns -EINTR; 0 when that is another exit
+   */
+  #complete(): number {
+    this.#run.immediateExit = 1;
+    const result = this.vcpu.runSync();
+    this.#run.immediateExit = 0;
+    return result;
   }
 
   /** Takes over a vCPU that holds a saved state: the machine is paused. */
@@ -252,9 +267,7 @@ export class Machine {
    */
   #completeAccess(): Outcome | undefined {
     if (!this.#exits.isDeviceAccess) return undefined;
-    this.#run.immediateExit = 1;
-    const result = this.vcpu.runSync();
-    this.#run.immediateExit = 0;
+    const result = this.#complete();
     this.#exits.isDeviceAccess = false;
     return result === 0 ? this.#exits.handle() : undefined;
   }

@@ -27,6 +27,10 @@ export const PTE = {
   write: 0x2,
   /** CPL3 may use it. */
   user: 0x4,
+  /** It was used. */
+  accessed: 0x20,
+  /** It was written. */
+  dirty: 0x40,
   /** In a page directory: a 2 MiB page, not a table. */
   large: 0x80,
   /**
@@ -44,11 +48,16 @@ export const PTE_HIGH_NO_EXECUTE = 0x8000_0000;
 /** What a program may do with a page: a sum of these (mman.h's PROT_*). */
 export const PROT = { none: 0, read: 1, write: 2, exec: 4 } as const;
 
-/** The low half of an entry for a program's page with protection `prot`. */
+/**
+ * The low half of an entry for a program's page with protection `prot`. Nobody
+ * asks here whether a page was used or written: that it was is said at once. A
+ * KVM that shadows these tables lets a page be only read until it has noted
+ * that it is written, which takes another fault.
+ */
 function lowBits(prot: number): number {
   if (prot === PROT.none) return PTE.populated | PTE.user;
-  return PTE.populated | PTE.user | PTE.present |
-    (prot & PROT.write ? PTE.write : 0);
+  return PTE.populated | PTE.user | PTE.present | PTE.accessed |
+    (prot & PROT.write ? PTE.write | PTE.dirty : 0);
 }
 
 /** The high half of an entry for a program's page with protection `prot`. */

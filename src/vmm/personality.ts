@@ -31,8 +31,13 @@ export interface Personality {
   onSyscall(): Outcome;
   /** An exception; its frame is on the exception stack. */
   onException(vector: number): Outcome;
-  /** `in` or `out` on a port that no device claims. */
-  onUnclaimedPort(port: number): Outcome;
+  /**
+   * `in` or `out` on a port that no device claims.
+   *
+   * @param isOver whether KVM is done with it; if not, it cannot be gone on
+   * from: what is left of a long one would be done first
+   */
+  onUnclaimedPort(isOver: boolean): Outcome;
   /**
    * The program touched a page of a file that the file does not have: what to do
    * then; `undefined` when it cannot be that.

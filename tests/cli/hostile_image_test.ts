@@ -213,8 +213,14 @@ const REFUSED: [what: string, message: RegExp, (pieces: Pieces[]) => void][] = [
   ["an end of a pipe there is not", /pipe 7 is missing/, (p) => {
     fileOf(p, "pipe").pipe = 7;
   }],
-  ["a pipe of more than it holds", /pipes\.0\.content/, (p) => {
-    valueOf(p, "fd-table").pipes[0].content = new Uint8Array(65537);
+  ["a pipe of more than any holds", /pipes\.0\.lengthBytes/, (p) => {
+    valueOf(p, "fd-table").pipes[0].lengthBytes = 2 ** 20 + 1;
+  }],
+  ["a pipe of bytes that there are not", /are missing/, (p) => {
+    valueOf(p, "fd-table").pipes[0].lengthBytes++;
+  }],
+  ["bytes that nothing holds", /there are more bytes/, (p) => {
+    valueOf(p, "fd-table").buffered = new Uint8Array(1);
   }],
   ["a device file that is a disk", /\/dev\/sda is no device file/, (p) => {
     fileOf(p, "device").path = "/dev/sda";

@@ -83,6 +83,16 @@ export class Pty implements AsyncDisposable {
     await this.#writer.write(new TextEncoder().encode(keys));
   }
 
+  /** Nobody reads what is written, until {@linkcode lookAgain}. */
+  lookAway(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  /** What was written meanwhile is read. */
+  lookAgain(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   /** The exit status, and all that is left to see. */
   async end(): Promise<{ code: number; rest: string }> {
     const { code } = await this.#child.status;

@@ -28,6 +28,7 @@ import {
 } from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { decodeState, toSection } from "../../src/state/mod.ts";
+import { concat } from "../cli/bytes.ts";
 import { Memory } from "../../src/vmm/mod.ts";
 import type { OpenFile } from "../../src/devices/mod.ts";
 
@@ -77,9 +78,9 @@ class Files implements Disposable {
     const saver = new FilesSaver(this.fds);
     const dump = await saver.dump();
     assert(dump.answer === "many");
-    return [...dump.parts].map(({ value }, i) => ({
+    return [...dump.parts].map(({ value, data = [] }, i) => ({
       state: decodeState(filesState, toSection(saver, value, i)),
-      data: () => new Uint8Array(),
+      data: () => concat(...data),
     }));
   }
 

@@ -18,6 +18,7 @@ import {
   O,
   PluginFile,
   type PluginFileState,
+  POLL,
 } from "../../src/devices/mod.ts";
 import { pluginFile } from "../../src/devices/plugin_file_state.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
@@ -144,6 +145,98 @@ Deno.test("plugin_file: two tasks that read at once get an answer each", async (
   answers[1](bytes("efgh"));
   await turn();
   assertEquals(read(2, 8), "efgh");
+});
+
+/** A file whose reads are answered by hand. */
+function readByHand(setup: Setup) {
+  const file = setup.open();
+  const read = (caller: number, lengthBytes: number) => {
+    file.caller = caller;
+    return setup.read(file, lengthBytes);
+  };
+  return { file, read };
+}
+
+for (const hasEnded of [false, true]) {
+  const why = hasEnded ? "ended" : "was interrupted";
+  Deno.test(`plugin_file: what was read for a task that ${why} is read by another`, async () => {
+    const answers: ((given: Uint8Array) => void)[] = [];
+    using setup = new Setup(() => ({
+      read: () => new Promise<Uint8Array>((resolve) => answers.push(resolve)),
+      poll: () => 0,
+    }));
+    const { file, read } = readByHand(setup);
+    // Answered before it is given up.
+    assertEquals(read(1, 4), -ERRNO.EAGAIN);
+    answers[0](bytes("abcd"));
+    await turn();
+    const waited = file.wait(POLL.in, new AbortController().signal);
+    file.giveUp(1, hasEnded);
+    await waited;
+    assertEquals(file.poll(POLL.in), POLL.in);
+    const again = setup.open(O.readWrite, travel(file));
+    for (const one of [file, again]) {
+      one.caller = 2;
+      assertEquals(setup.read(one, 3), "abc");
+      one.caller = 3;
+      assertEquals(setup.read(one, 3), "d");
+      assertEquals(one.poll(POLL.in), 0);
+    }
+    // Answered afterwards.
+    assertEquals(read(1, 4), -ERRNO.EAGAIN);
+    file.giveUp(1, hasEnded);
+    assertEquals(read(2, 4), -ERRNO.EAGAIN);
+    assertEquals(answers.length, 2);
+    answers[1](bytes("efgh"));
+    await turn();
+    assertEquals(read(2, 4), "efgh");
+    assertEquals(file.poll(POLL.in), 0);
+  });
+}
+
+Deno.test("plugin_file: who waits for an answer gets what another gave up, and his own is for whoever reads next", async () => {
+  const answers: ((given: Uint8Array) => void)[] = [];
+  using setup = new Setup(() => ({
+    read: () => new Promise<Uint8Array>((resolve) => answers.push(resolve)),
+  }));
+  const { file, read } = readByHand(setup);
+  assertEquals(read(1, 4), -ERRNO.EAGAIN);
+  answers[0](bytes("abcd"));
+  await turn();
+  assertEquals(read(2, 4), -ERRNO.EAGAIN);
+  file.giveUp(1, true);
+  assertEquals(read(2, 4), "abcd");
+  assertEquals(read(3, 4), -ERRNO.EAGAIN);
+  answers[1](bytes("efgh"));
+  await turn();
+  assertEquals(read(3, 4), "efgh");
+  assertEquals(answers.length, 2);
+});
+
+Deno.test("plugin_file: what a task wrote that has ended counts no longer, and is no other's", async () => {
+  const written: string[] = [];
+  const taken: ((count: number) => void)[] = [];
+  using setup = new Setup(() => ({
+    write(data) {
+      written.push(text(data.slice(0, 4)));
+      return new Promise<number>((resolve) => taken.push(resolve));
+    },
+  }));
+  const file = setup.open();
+  const content = "x".repeat(256 * 1024);
+  const calls = 2 * MAX_HELD_BYTES / content.length;
+  for (let caller = 1; caller <= calls; caller++) {
+    file.caller = caller;
+    assertEquals(setup.write(file, content), -ERRNO.EAGAIN);
+    // Some end before the answer is there, some after it.
+    if (caller % 2) file.giveUp(caller, true);
+    taken[caller - 1](content.length);
+    await turn();
+    file.giveUp(caller, true);
+    assertEquals(written.length, caller);
+  }
+  assertEquals(travel(file).answers, []);
+  assertEquals(setup.warnings, []);
 });
 
 Deno.test("plugin_file: a change between a call and its wait is not missed", async () => {

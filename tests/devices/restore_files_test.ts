@@ -28,9 +28,11 @@ import {
   PipeEnd,
   POLL,
   restoreFiles,
+  RootFolder,
   ScriptConsole,
   ScriptStream,
 } from "../../src/devices/mod.ts";
+import { ERRNO } from "../../src/kvm/mod.ts";
 import { decodeState, toSection } from "../../src/state/mod.ts";
 import { MappedFiles } from "../../src/linux/mapped_files.ts";
 import {
@@ -43,6 +45,7 @@ import {
 import { lacksMount, testUnless } from "../machine.ts";
 import { onSmallDisk } from "../small_disk.ts";
 import { resources, Scratch } from "../support.ts";
+import { concat } from "../cli/bytes.ts";
 import { holds } from "../vmm/property.ts";
 
 /** A table of open files below a folder, and how it is saved and restored. */
@@ -82,19 +85,18 @@ class Files implements Disposable {
   }
 
   /** The parts of a save, through CBOR and the schema. */
-  async save(carry = false, meanwhile = () => {}): Promise<FilesPart[]> {
-    const saver = new FilesSaver(this.fds, this.console, { carry });
+  async save(
+    carry = false,
+    meanwhile = () => {},
+    root?: RootFolder,
+  ): Promise<FilesPart[]> {
+    const saver = new FilesSaver(this.fds, this.console, { carry, root });
     const dump = await saver.dump();
     meanwhile();
     if (dump.answer === "cannot") throw new Error(dump.why);
     assert(dump.answer === "many");
     return [...dump.parts].map(({ value, data = [] }, i) => {
-      const bytes = new Uint8Array(data.reduce((n, d) => n + d.length, 0));
-      let at = 0;
-      for (const piece of data) {
-        bytes.set(piece, at);
-        at += piece.length;
-      }
+      const bytes = concat(...data);
       return {
         state: decodeState(filesState, toSection(saver, value, i)),
         data: () => bytes,
@@ -403,7 +405,7 @@ Deno.test("restore_files: a file that is missing is on the disk before it has it
   files.close();
   Deno.removeSync(scratch.file("a"));
   const single = once.filter(({ state }) =>
-    state.part === "table" || state.file === 0
+    state.part !== "content" || state.file === 0
   );
   single[0] = { ...single[0], state: onlyFirst(parts[0].state) };
   using one = await checkFiles(single, { paths, console, policy: "carry" });
@@ -799,7 +801,10 @@ Deno.test("restore_files: packets, seals, watches and files of calls travel", as
   for (const change of wrong) {
     const table = structuredClone(state);
     change(table);
-    const error = files.refuse([{ ...parts[0], state: table }, parts[1]]);
+    const error = files.refuse([
+      { ...parts[0], state: table },
+      ...parts.slice(1),
+    ]);
     assertEquals(error.code, "FILES_STATE");
   }
 });
@@ -816,9 +821,11 @@ Deno.test("restore_files: pipes of an image hold no more together than they may"
       readEndOpen: true,
       writeEndOpen: true,
       capacityBytes: 1024 ** 2,
-      content: new Uint8Array(),
+      lengthBytes: 0,
       segments: [],
     })),
+    texts: [],
+    buffered: new Uint8Array(),
     locks: [],
     consoleInput: new Uint8Array(),
     consoleEnded: false,
@@ -884,13 +891,71 @@ Deno.test("restore_files: files without a name are no emptier than the VM's memo
   files.close();
   const { paths, console } = files;
   const options = { paths, console, policy: "check" } as const;
-  const before = resources();
+  const before = resources().fds;
   const checked = checkFiles(parts, { ...options, memoryBytes: 2 * MIB });
   const error = await assertRejects(() => checked, FilesError);
   assertEquals(error.code, "FILES_STATE");
-  assertEquals(resources(), before);
+  assertEquals(resources().fds, before);
   using enough = await checkFiles(parts, { ...options, memoryBytes: 3 * MIB });
   files.fds = enough.finish();
+});
+
+Deno.test("restore_files: a folder that was removed is so again, however often it is saved", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  Deno.mkdirSync(scratch.file("gone"));
+  const [first, second] = [O.directory, O.directory | O.path]
+    .map((flags) => files.open("gone", flags));
+  Deno.removeSync(scratch.file("gone"));
+  Deno.mkdirSync(scratch.file("gone"));
+  Deno.writeTextFileSync(scratch.file("gone/other"), "");
+  const before = resources().fds;
+  for (let round = 0; round < 2; round++) {
+    const parts = await files.save();
+    files.close();
+    files.restore(parts);
+    const stats = [first, second].map((fd) => {
+      const stat = new DataView(new ArrayBuffer(144));
+      assertEquals(files.fds.file(fd)!.stat(new Uint8Array(stat.buffer)), 0);
+      return {
+        links: stat.getBigUint64(16, true),
+        inode: stat.getBigUint64(8, true),
+      };
+    });
+    assertEquals(stats[0].links, 0n);
+    assertEquals(stats[0], stats[1]);
+    const got = files.fds.file(first)!.getdents(new Uint8Array(4096));
+    assertEquals(got, -ERRNO.ENOENT);
+  }
+  assertEquals(resources().fds, before);
+});
+
+Deno.test("restore_files: in a root of its own, files in memory and without a name travel", async () => {
+  await using scratch = new Scratch();
+  Deno.mkdirSync(scratch.file("root"));
+  const root = new RootFolder(scratch.file("root"));
+  using paths = new HostPaths({ read: ["/"], write: ["/"] }, {
+    root,
+    cwd: "/",
+  });
+  using files = new Files(scratch.path);
+  const memory = memfdWithFlags("memory", 0);
+  const inMemory = files.fds.install(new HostFile(memory, O.readWrite), false);
+  const flags = O.create | O.readWrite;
+  const hostFd = paths.open("/", "/file", flags, 0o600, { write: true });
+  const nameless = files.fds.install(new HostFile(hostFd, flags), false);
+  Deno.removeSync(scratch.file("root/file"));
+  for (const fd of [inMemory, nameless]) files.write(fd, `content ${fd}`);
+  for (let round = 0; round < 2; round++) {
+    const parts = await files.save(false, () => {}, paths.root);
+    files.close();
+    const { console } = files;
+    files.fds = restoreFiles(parts, { paths, console, policy: "check" });
+  }
+  for (const fd of [inMemory, nameless]) {
+    assertEquals(files.fds.file(fd)!.seek(0, 0), 0);
+    assertEquals(files.read(fd), `content ${fd}`);
+  }
 });
 
 Deno.test("restore_files: as much input as can be saved can be restored", async () => {

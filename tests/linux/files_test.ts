@@ -20,6 +20,7 @@ compareTest("file_limit", "files become no longer than their limit", {
 compareTest("folders", "folders and names are as Linux's", {
   prepare: prepareFolders,
 });
+compareTest("current", "the current folder is a folder, whatever its name");
 compareTest("attributes", "permissions, owner and times change as on Linux");
 compareTest(
   "empty_path",

@@ -18,6 +18,13 @@ compareTest(
   "policies, CPUs, rights and barriers are as Linux's",
 );
 
+compareTest(
+  "identity",
+  "who a program is, and what it says of itself, is as Linux's",
+);
+
+compareTest("refused", "what there is not has the errno it has on Linux");
+
 for (const how of ["exit", "exit_group", "return"]) {
   for (const status of ["0", "1", "127", "255", "256", "-1", "300"]) {
     compareTest(

@@ -20,6 +20,7 @@ const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     registers: "a handler leaves registers as they were",
     stacks: "handlers run on the stack that is for them",
     faults: "faults are told of, and can be handled",
+    ports: "an access to a port is a fault, and is handled as one",
     hostile: "a frame that makes no sense is a fault of the program's",
     blocked_fault: "a fault whose signal is blocked ends the program",
   },

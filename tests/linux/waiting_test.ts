@@ -40,3 +40,8 @@ for (const kind of ["stream", "datagram", "packets"]) {
     args: [kind],
   });
 }
+
+compareTest(
+  "spoiled",
+  "what a call was given is read once, whatever comes in its place",
+);

@@ -107,7 +107,7 @@ suite(
   processState,
   (state) => new Process(state ?? Process.initial("/bin/x", ["x"], "/", 0o22)),
   (process) => {
-    process.state.cwd = "/tmp";
+    process.folder.enterPath("/tmp");
     process.current.state.signalMask = 1n << 63n;
     process.limits.set(7, [5n, 10n]);
   },

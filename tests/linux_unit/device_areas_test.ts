@@ -129,10 +129,11 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
     consoleInput: new Uint8Array(),
     consoleEnded: false,
   };
+  const none = { held: [], kept: [], locks: [], texts: [], terminal: null };
   for (
     const [schema, old, added] of [
       [addressSpaceState, space, { files: [], sources: [] }],
-      [filesState, files, { held: [], kept: [], locks: [], terminal: null }],
+      [filesState, files, { ...none, buffered: new Uint8Array() }],
     ] as const
   ) {
     const { kind } = schema;
@@ -145,7 +146,8 @@ Deno.test("state: sections of version 1 load as they were, without locks", () =>
 });
 
 Deno.test("state: descriptors of version 4 have no packets, seals or kept files", () => {
-  const pipe = { inode: 1, capacityBytes: 4096, content: new Uint8Array(3) };
+  const [inode, capacityBytes] = [1, 4096];
+  const pipe = { inode, capacityBytes, content: new Uint8Array(3) };
   const ends = { readEndOpen: true, writeEndOpen: true };
   const host = {
     type: "host",
@@ -180,6 +182,8 @@ Deno.test("state: descriptors of version 4 have no packets, seals or kept files"
     ...old,
     kept: [],
     files: [{ ...host, seals: null }],
-    pipes: [{ ...pipe, ...ends, segments: [] }],
+    pipes: [{ ...ends, inode, capacityBytes, lengthBytes: 3, segments: [] }],
+    texts: [],
+    buffered: new Uint8Array(3),
   });
 });

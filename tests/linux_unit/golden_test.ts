@@ -150,8 +150,10 @@ Deno.test("golden: devices.image is read whole, and its devices are as they were
   assertEquals(pixel.toHex(), "56341200");
   assertThrows(() => new AddressSpace(memory, saved.space));
 
-  const pipe = tableOf(saved).pipes[0];
-  assertEquals(new TextDecoder().decode(pipe.content), "piped");
+  const [pipe] = tableOf(saved).pipes;
+  const { buffered } = tableOf(saved);
+  assertEquals(pipe.lengthBytes, 5);
+  assertEquals(new TextDecoder().decode(buffered.subarray(0, 5)), "piped");
   using paths = new HostPaths({ read: [], write: [] });
   using files = await checkFiles(saved.files, {
     paths,
@@ -211,6 +213,41 @@ Deno.test("golden: state.image has the threads, signals, timers and files of its
   ) {
     assertEquals([type, types.includes(type as typeof types[0])], [type, true]);
   }
+});
+
+Deno.test("golden: buffered.image has what pipes, sockets and files of /proc held", async () => {
+  using image = await open("buffered.image");
+  const { saved, memory } = await read(image);
+  using _memory = memory;
+  assertEquals(saved.files.map(({ state }) => state.part), [
+    "table",
+    "buffered",
+  ]);
+  using paths = new HostPaths({ read: [], write: [] });
+  using files = await checkFiles(saved.files, {
+    paths,
+    console: new ScriptConsole({}),
+    policy: "check",
+  });
+  const fds = files.finish();
+  const io = new IoVector(memory);
+  const next = (fd: number) => {
+    io.reset(true);
+    io.add(0, 100);
+    io.wantedBytes = 100;
+    const length = fds.file(fd)!.read(io);
+    return new TextDecoder().decode(memory.u8.slice(0, Math.max(length, 0)));
+  };
+  // The pipe, two packets, the stream, and /proc/self/comm behind "golden_".
+  assertEquals([3, 6, 6, 7, 9].map(next), [
+    "in a pipe",
+    "one",
+    "packets",
+    "in a stream",
+    "buffered\n",
+  ]);
+  assertEquals([6, 7, 9].map(next), ["", "", ""]);
+  fds.closeAll();
 });
 
 Deno.test("golden: there is an image of the present version of each component", async () => {

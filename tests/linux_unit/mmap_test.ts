@@ -34,7 +34,9 @@ Deno.test("mmap: offsets are such that what is saved of any page can be restored
       uint: (i: number) => all[i] % 2 ** 32,
       u64: (i: number) => all[i],
     };
-    return mappingCalls.mmap!(linux, args as unknown as Registers);
+    return Number(
+      mappingCalls.mmap!(linux, args as unknown as Registers),
+    );
   };
   const last = 2 ** 53 - 5 * PAGE_BYTES;
   assertEquals(map(last + 2 * PAGE_BYTES), -ERRNO.EOVERFLOW);

@@ -207,7 +207,7 @@ export const PROGRAMS: readonly Program[] = [
     { name: "cat", package: "coreutils", status: 1, argv: ["cat", "lines", "-", "bytes", "none"], stdin: "from stdin\n", quick: true },
     { name: "ls: long", package: "coreutils", argv: ["ls", "-lR", "--time-style=full-iso", "tree", "lines"] },
     { name: "sort: keys", package: "coreutils", argv: ["sort", "-k2,2n", "-k1,1r", "lines"], quick: true },
-    { name: "sort: 100 MB", package: "coreutils", argv: ["sort", "--parallel=2", "-S", "300M", "-o", "sorted", "lines.100M"], needs: ["lines.100M"], memoryMiB: 1024 },
+    { name: "sort: 100 MB", package: "coreutils", argv: ["sort", "--parallel=2", "-S", "300M", "-T", ".", "-o", "sorted", "lines.100M"], needs: ["lines.100M"], memoryMiB: 1024 },
     { name: "sort: 10 MB, temporary files", package: "coreutils", argv: ["sort", "--parallel=1", "-S", "2M", "-T", ".", "-o", "sorted", "lines.10M"], needs: ["lines.10M"] },
     { name: "sha256sum", package: "coreutils", status: 1, argv: ["sha256sum", "lines", "bytes", "none"], quick: true },
     { name: "b2sum", package: "coreutils", argv: ["b2sum", "lines", "bytes"] },

@@ -26,11 +26,13 @@ const SAVERS: [name: string, ...args: string[]][] = [
   ["kept", "closed"],
   ["kept", "seals"],
   ["kept", "future"],
+  ["kept", "removed"],
   ["sources"],
   ["inotify", "saved"],
   ["futex_pi", "raw"],
   ["futex_pi", "mutexes"],
   ["futex_waitv", "saved"],
+  ["seekdir"],
 ];
 
 for (const [name, ...args] of SAVERS) {

@@ -178,7 +178,7 @@ Deno.test("page_tables: the CPU's accessed and dirty bits survive a split", () =
   using fixture = new Fixture();
   const { tables, memory } = fixture;
   const va = BLOCK_VAS[0];
-  tables.mapBlock(va, gpaOf(0), PROT.read | PROT.write);
+  tables.mapBlock(va, gpaOf(0), PROT.read);
   // The second table that was handed out is the page directory.
   const entry = fixture.handedOut.at(-1)! + (va / BLOCK_BYTES & 511) * 8;
   const accessedAndDirty = 0x60n;
@@ -193,6 +193,24 @@ Deno.test("page_tables: the CPU's accessed and dirty bits survive a split", () =
   // Bit 7 of a small page's entry is PAT, not "large".
   assertEquals(memory.view.getBigUint64(small, true) & 0x80n, 0n);
   assertEquals(memory.view.getBigUint64(small + 8, true), 0n);
+});
+
+Deno.test("page_tables: a page begins as used, and one that may be written as written", () => {
+  using fixture = new Fixture();
+  const { tables, memory } = fixture;
+  const entryOf = (index: number) => {
+    const table = fixture.handedOut.at(-1)!;
+    const bits = memory.view.getBigUint64(table + index * 8, true);
+    return Number(bits & 0x63n); // present, write, accessed, dirty
+  };
+  const va = BLOCK_VAS[0];
+  const all = PROT.read | PROT.write;
+  for (const [index, prot] of [PROT.none, PROT.read, all].entries()) {
+    tables.mapPage(va + index * PAGE_BYTES, gpaOf(0), prot);
+  }
+  assertEquals([0, 1, 2].map(entryOf), [0, 0x21, 0x63]);
+  tables.protectPage(va + 2 * PAGE_BYTES, PROT.read);
+  assertEquals(entryOf(2), 0x21);
 });
 
 Deno.test("page_tables: addresses that no program may use never translate", () => {

@@ -6,6 +6,7 @@
 
 import {
   DeviceFile,
+  HostFile,
   isTerminal,
   O,
   type OpenFile,
@@ -19,6 +20,9 @@ import {
 } from "../../devices/mod.ts";
 import type { Linux } from "../linux.ts";
 import { type FolderNode, text, type VirtualNode } from "./node.ts";
+
+/** From where lseek(2) counts: the file's offset. */
+const SEEK_CUR = 1;
 
 /** What a link of /proc/PID/fd shows, a character a byte. */
 function shown(linux: Linux, file: OpenFile): string {
@@ -81,6 +85,14 @@ export const descriptorFolder: FolderNode = {
   },
 };
 
+/** Where the offset of a file is; 0 where it has none. */
+function offsetOf(file: OpenFile): number | bigint {
+  const offset = file instanceof HostFile && file.isFolder
+    ? file.seekFolder(0n, SEEK_CUR)
+    : file.seek(0, SEEK_CUR);
+  return offset < 0 ? 0 : offset;
+}
+
 /** /proc/PID/fdinfo. */
 export const descriptorInfoFolder: FolderNode = {
   kind: "folder",
@@ -93,7 +105,7 @@ export const descriptorInfoFolder: FolderNode = {
       if (!descriptor) return "";
       const { file, closeOnExec } = descriptor;
       const flags = file.flags | (closeOnExec ? O.closeOnExec : 0);
-      const offset = file.flags & O.path ? 0 : Math.max(file.seek(0, 1), 0);
+      const offset = file.flags & O.path ? 0 : offsetOf(file);
       return `pos:\t${offset}\nflags:\t0${
         flags.toString(8)
       }\nmnt_id:\t1\nino:\t0\n`;

@@ -22,7 +22,6 @@ export function mountOf(names: readonly string[]): string {
 /** The mount that a link leads into. */
 function targetMount(linux: Linux, node: LinkNode): string | undefined {
   const file = node.file?.(linux);
-  if (node.file && !file) return undefined;
   const isOfVm = file instanceof VirtualFile || file instanceof DeviceFile;
   if (file && !isOfVm) return file.type === "host" ? "" : undefined;
   const path = file ? file.path : node.target(linux);

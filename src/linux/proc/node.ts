@@ -28,6 +28,8 @@ export interface LinkNode {
   readonly file?: (linux: Linux) => OpenFile | undefined;
   /** Whether it leads there by itself, and not by its text (symlink(7)). */
   readonly isMagic?: true;
+  /** Whether what it leads to is never a folder. */
+  readonly isOfFile?: true;
 }
 
 /** A device, by the path that {@linkcode DeviceFile} knows it by. */

@@ -7,6 +7,7 @@
 import {
   DeviceFile,
   folderContent,
+  MAX_ALL_VIRTUAL_BYTES,
   MAX_VIRTUAL_BYTES,
   O,
   type OpenFile,
@@ -39,9 +40,6 @@ function bytesOf(content: string | Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Most bytes that all open files together hold. */
-const MAX_ALL_BYTES = 4 * MAX_VIRTUAL_BYTES;
-
 /** Whether there is room for what one more file holds. */
 function hasRoom(linux: Linux, { length }: Uint8Array): boolean {
   const held = new Set<Uint8Array>();
@@ -50,7 +48,7 @@ function hasRoom(linux: Linux, { length }: Uint8Array): boolean {
   }
   let total = length;
   for (const content of held) total += content.length;
-  return total <= MAX_ALL_BYTES;
+  return total <= MAX_ALL_VIRTUAL_BYTES;
 }
 
 /** What a folder shows: itself, the one that holds it, and what is in it. */
@@ -114,6 +112,7 @@ export function openNode(
   if (isFolder) {
     if (writes || flags & O.create) return -ERRNO.EISDIR;
     const content = entriesOf(linux, path, node);
+    if (!hasRoom(linux, content)) return -ERRNO.ENOMEM;
     return new VirtualFile({ path, mode: modeOf(node), content }, status);
   }
   if (writes || flags & O.truncate) return -ERRNO.EACCES;

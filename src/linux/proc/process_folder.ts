@@ -32,6 +32,15 @@ function magic(target: LinkNode["target"]): LinkNode {
   return { kind: "link", target, isMagic: true };
 }
 
+/** The current folder; where it was removed, it has no name to be found by. */
+const currentFolder: LinkNode = {
+  ...magic((linux) => linux.process.folder.path),
+  file: (linux) =>
+    linux.process.folder.place === undefined
+      ? linux.process.folder.file
+      : undefined,
+};
+
 /** What is of a thread as of the whole program. */
 function shared(tid: number): Record<string, VirtualNode> {
   return {
@@ -39,9 +48,9 @@ function shared(tid: number): Record<string, VirtualNode> {
     cgroup: fixed("0::/\n"),
     cmdline: text(commandLineOf),
     comm: text((linux) => commOf(linux, tid)),
-    cwd: magic((linux) => linux.process.state.cwd),
+    cwd: currentFolder,
     environ: text(environmentOf, 0o400),
-    exe: magic(executableOf),
+    exe: { ...magic(executableOf), isOfFile: true },
     fd: descriptorFolder,
     fdinfo: descriptorInfoFolder,
     limits: text(limitsOf),

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type OpenFile, RESOLVE } from "../../devices/mod.ts";
+import { HostFile, type OpenFile, RESOLVE } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { isFolder } from "../file_type.ts";
 import type { Linux } from "../linux.ts";
 import { mayFollow, mountOf } from "./limits.ts";
 import type { VirtualNode } from "./node.ts";
@@ -103,10 +104,17 @@ export function resolveVirtual(
     if (++links > MAX_LINKS) return -ERRNO.ELOOP;
     const refused = mayFollow(linux, node, resolve, from);
     if (refused < 0) return refused;
+    if (node.isOfFile && (!isLast || wantsFolder)) return -ERRNO.ENOTDIR;
     const file = node.file?.(linux);
-    if (file && isLast) return { kind: "file", file };
+    if (file && isLast) {
+      const fits = !wantsFolder || isFolder(file);
+      return fits ? { kind: "file", file } : -ERRNO.ENOTDIR;
+    }
     const target = targetOf(linux, node, file);
-    if (target === undefined) return file ? -ERRNO.ENOTDIR : -ERRNO.ENOENT;
+    if (target === undefined) {
+      const isFile = file && !(file instanceof HostFile && file.isFolder);
+      return isFile ? -ERRNO.ENOTDIR : -ERRNO.ENOENT;
+    }
     rest.unshift(...split(target));
     if (target.startsWith("/")) steps = steps.slice(0, floor);
   }
@@ -146,7 +154,7 @@ function targetOf(
 ): string | undefined {
   if (!file) return node.target(linux);
   if (file.type === "host" && file.hostFd !== undefined) {
-    return linux.paths.nameOf(file.hostFd);
+    return linux.paths.placeOf(file.hostFd);
   }
   return file.type === "virtual" ? node.target(linux) : undefined;
 }

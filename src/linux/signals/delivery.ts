@@ -99,11 +99,18 @@ export class Signals implements SignalSource {
     const isKept = !isOpen || awaiting.length > 0;
     if (!isKept && this.effect(signal) === "nothing") return 0;
     const queue = to ? to.state.signals : process.state.signals;
-    if (!enqueue(queue, sent)) return -ERRNO.EAGAIN;
+    if (!enqueue(queue, sent, this.#queues())) return -ERRNO.EAGAIN;
     for (const task of awaiting) scheduler.wake(task);
     if (isOpen) scheduler.interrupt(target);
     this.waiters.wake();
     return 0;
+  }
+
+  /** Every queue of the process. */
+  *#queues(): Generator<PendingSignal[]> {
+    const { process } = this.#linux;
+    yield process.state.signals;
+    for (const { state } of process.tasks.values()) yield state.signals;
   }
 
   /** SIGCONT takes back what stops the process, and that takes back SIGCONT. */
@@ -119,9 +126,7 @@ export class Signals implements SignalSource {
 
   /** Drops the signals of `set`, wherever they wait. */
   discard(set: bigint): void {
-    const { process } = this.#linux;
-    discard(process.state.signals, set);
-    for (const { state } of process.tasks.values()) discard(state.signals, set);
+    for (const queue of this.#queues()) discard(queue, set);
   }
 
   /** The task that takes a signal to the process: the first one, if it may. */

@@ -77,6 +77,8 @@ export function faultOf(
 ): Fault {
   const isPage = vector === PAGE_FAULT;
   let { errorCode } = frame;
+  // No entry has reserved bits: where it is set, it is KVM's own affair.
+  if (isPage) errorCode &= ~PAGE_FAULT_ERROR.reserved;
   // What is behind the program's addresses is not for it to find out.
   if (isPage && faultAddress >= BigInt(USER_END_VA)) {
     errorCode |= PAGE_FAULT_ERROR.present;

@@ -13,22 +13,45 @@ export type SignalQueue = PendingSignal[];
 
 /** Which signals wait. */
 export function pendingSet(queue: SignalQueue): bigint {
-  let set = 0n;
-  for (const { signal } of queue) set |= bitOf(signal);
-  return set;
+  // After each call this is asked of each that waits.
+  let [low, high] = [0, 0];
+  for (const { signal } of queue) {
+    if (signal <= 32) low |= 1 << (signal - 1);
+    else high |= 1 << (signal - 33);
+  }
+  return BigInt(high >>> 0) << 32n | BigInt(low >>> 0);
 }
+
+/** Room that is left for signals that wait once, however many others do. */
+const ROOM_FOR_ONCE = 64;
 
 /**
  * Adds a signal; one that does not queue waits once, however often it is sent.
+ * So does one of kill's where there are as many that queue as there may be.
  *
+ * @param all every queue of the process: what queues is bound in all of them
+ * together
  * @returns false where there are as many as there may be
  */
-export function enqueue(queue: SignalQueue, added: PendingSignal): boolean {
+export function enqueue(
+  queue: SignalQueue,
+  added: PendingSignal,
+  all: Iterable<SignalQueue>,
+): boolean {
   const { signal } = added;
-  const isThere = signal < FIRST_REALTIME &&
+  const queues = signal >= FIRST_REALTIME;
+  let waiting = 0;
+  for (const { length } of all) waiting += length;
+  const isFull = waiting >= MAX_QUEUED - ROOM_FOR_ONCE;
+  if (queues && isFull) {
+    const code = viewOfInfo(added).getInt32(INFO.code, true);
+    if (code !== CODE.user) return false;
+  }
+  const isThere = (!queues || isFull) &&
     queue.some((one) => one.signal === signal);
   if (isThere) return true;
-  if (queue.length >= MAX_QUEUED) return false;
+  // Of those that do not queue there is one of each in a queue at most.
+  if ((queues ? waiting : queue.length) >= MAX_QUEUED) return false;
   queue.push(added);
   return true;
 }

@@ -20,6 +20,9 @@ export const SA = {
   resetHandler: 0x8000_0000n,
 } as const;
 
+/** All of them: those above, SA_NOCLDSTOP to SA_SIGINFO, SA_EXPOSE_TAGBITS. */
+export const KNOWN_FLAGS = 0xdc00_0807n;
+
 /** The first of the realtime signals, which queue. */
 export const FIRST_REALTIME = 32;
 

@@ -8,7 +8,10 @@ import * as v from "valibot";
 import { bytes, count, u64 } from "../../state/mod.ts";
 import { INFO_BYTES } from "./info.ts";
 
-/** Most signals that wait in one queue. */
+/**
+ * Most signals that wait in one queue; those that queue, in all queues of the
+ * process together.
+ */
 export const MAX_QUEUED = 8192;
 
 /** Most timers that a program may have at a time. */

@@ -16,6 +16,7 @@ import {
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import { fromFolder } from "./from_folder.ts";
 import { following, followsLast, naming, userPath, WRITE } from "./paths.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 
@@ -69,8 +70,9 @@ function atPath(
   if (typeof where === "number") return where;
   if (where.path === "" && flags & AT_EMPTY_PATH) {
     if (dirfd !== AT_FDCWD) return atDescriptor(linux, dirfd, change, true);
-    const cwd = { cwd: linux.process.state.cwd, path: "." };
-    return following(linux, cwd, WRITE, (fd) => change.byFd(fd));
+    const folder = fromFolder(linux, AT_FDCWD, ".");
+    if (typeof folder === "number") return folder;
+    return following(linux, folder, WRITE, (fd) => change.byFd(fd));
   }
   return followsLast(where, flags)
     ? following(linux, where, WRITE, (fd) => change.byFd(fd))

@@ -6,7 +6,7 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import { HostFile, O, type OpenFile } from "../../devices/mod.ts";
-import { BLOCK_BYTES } from "../../vmm/mod.ts";
+import { BLOCK_BYTES, PROT } from "../../vmm/mod.ts";
 import { isSameFile, sourceOf } from "../area_source.ts";
 import type { Area } from "../areas.ts";
 import type { Linux } from "../linux.ts";
@@ -32,6 +32,11 @@ export function mapFile(
   const held = Math.min(pageCeil(Math.max(sizeBytes - offset, 0)), bytes);
   // All that the file holds is brought in now, into blocks of its own.
   if (held > space.blocks.freeBytes - BLOCK_BYTES) return -ERRNO.ENOMEM;
+  // What is there already stays where the file cannot be put in its place.
+  const isCommitted = held > 0 && (prot & PROT.write) !== 0 && !lazy;
+  if (isCommitted && !space.hasRoom(held, [va, va + bytes])) {
+    return -ERRNO.ENOMEM;
+  }
   const fd = file.hostFd!; // files of the host alone are mapped
   const from = sourceOf(fd, linux.paths.nameOf(fd));
   const source = from && { file: from, offset };

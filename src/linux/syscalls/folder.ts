@@ -4,32 +4,43 @@
  * @module
  */
 
-import { AT_FDCWD, O, S_IF, VirtualFile } from "../../devices/mod.ts";
+import {
+  AT_FDCWD,
+  HostFile,
+  O,
+  openHost,
+  pathBytes,
+  VirtualFile,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { SyscallTable } from "./mod.ts";
-import { following, READ, userPath } from "./paths.ts";
+import { openFollowing, READ, userPath } from "./paths.ts";
 
-function changeFolder(linux: Linux, path: string | undefined): number {
-  if (path === undefined) return -ERRNO.ENOENT;
-  linux.process.state.cwd = path;
+/** Whether what is no more than a path is there: zero or more, or an errno. */
+function lookFor(linux: Linux, path: string): number {
+  const own = resolveVirtual(linux, { cwd: "/", path }, true);
+  if (own === undefined) return linux.paths.exists(path);
+  return typeof own === "number" ? own : 0;
+}
+
+/** Makes a folder that was opened, or an errno, the current one. */
+function enter(linux: Linux, fd: number): number {
+  if (fd < 0) return fd;
+  linux.process.folder.enter(fd);
   return 0;
 }
 
 /** Calls on the current folder. */
 export const folderCalls: SyscallTable = {
   getcwd(linux, args) {
-    const { cwd } = linux.process.state;
-    const bytes = new Uint8Array(cwd.length + 1);
-    for (let i = 0; i < cwd.length; i++) bytes[i] = cwd.charCodeAt(i);
-    const own = resolveVirtual(linux, { cwd: "/", path: cwd }, true);
-    const there = own === undefined
-      ? linux.paths.exists(cwd)
-      : typeof own === "number"
-      ? own
-      : 0;
+    const { folder } = linux.process;
+    const path = folder.place;
+    if (path === undefined) return -ERRNO.ENOENT;
+    const there = folder.file ? 0 : lookFor(linux, path);
     if (there < 0) return there;
+    const bytes = pathBytes(path);
     if (args.u64(1) < bytes.length) return -ERRNO.ERANGE;
     return linux.user.write(args.u64(0), bytes) ? bytes.length : -ERRNO.EFAULT;
   },
@@ -39,30 +50,25 @@ export const folderCalls: SyscallTable = {
     const found = resolveVirtual(linux, where, true);
     if (typeof found === "number") return found;
     if (found?.kind === "node") {
-      const isFolder = found.node.kind === "folder";
-      return isFolder ? changeFolder(linux, found.path) : -ERRNO.ENOTDIR;
+      if (found.node.kind !== "folder") return -ERRNO.ENOTDIR;
+      linux.process.folder.enterPath(found.path);
+      return 0;
     }
-    return following(
+    return enter(
       linux,
-      where,
-      READ,
-      (fd) => changeFolder(linux, linux.paths.nameOf(fd)),
-      O.path | O.directory,
+      openFollowing(linux, where, READ, O.path | O.directory),
     );
   },
   fchdir(linux, args) {
     const file = linux.fds.file(args.int(0));
     if (!file) return -ERRNO.EBADF;
     if (file instanceof VirtualFile && file.isFolder) {
-      return changeFolder(linux, file.path);
+      linux.process.folder.enterPath(file.path);
+      return 0;
     }
-    const stat = new Uint8Array(144);
-    file.stat(stat);
-    const mode = new DataView(stat.buffer).getUint32(24, true);
-    if (file.hostFd === undefined || (mode & S_IF.mask) !== S_IF.directory) {
-      return -ERRNO.ENOTDIR;
-    }
-    return changeFolder(linux, linux.paths.nameOf(file.hostFd));
+    if (!(file instanceof HostFile && file.isFolder)) return -ERRNO.ENOTDIR;
+    const flags = O.path | O.directory | O.closeOnExec;
+    return enter(linux, openHost(`/proc/self/fd/${file.hostFd}`, flags));
   },
   umask(linux, args) {
     const { state } = linux.process;

@@ -10,7 +10,7 @@ import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import type { Task } from "../task.ts";
 import { inheritPi, lockPi, tryLockPi, unlockPi } from "./futex_pi.ts";
-import { deadlineOf, load, WORD } from "./futex_word.ts";
+import { deadlineOf, futexAt, load, WORD } from "./futex_word.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 
 /** Operations (linux/futex.h). */
@@ -25,10 +25,18 @@ const FUTEX = {
   tryLockPi: 8,
   waitBitset: 9,
   wakeBitset: 10,
+  waitRequeuePi: 11,
   lockPi2: 13,
 } as const;
 const PRIVATE_FLAG = 128;
 const CLOCK_REALTIME = 256;
+
+/** Operations whose time may be one of CLOCK_REALTIME. */
+const REALTIME: ReadonlySet<number> = new Set([
+  FUTEX.waitBitset,
+  FUTEX.waitRequeuePi,
+  FUTEX.lockPi2,
+]);
 
 /** Most entries of a robust list that are looked at. */
 const ROBUST_LIST_LIMIT = 2048;
@@ -37,7 +45,6 @@ const ROBUST_LIST_LIMIT = 2048;
 const ROBUST_HEAD_BYTES = 24;
 
 function wait(linux: Linux, args: Registers, bitset: number): number {
-  const va = args.u64(0);
   const { resumed, task, clock } = linux;
   if (resumed?.futex) {
     if (resumed.futex.isWoken) return 0;
@@ -57,6 +64,8 @@ function wait(linux: Linux, args: Registers, bitset: number): number {
     (operation & CLOCK_REALTIME) !== 0,
   );
   if (typeof end === "number") return end;
+  const va = futexAt(linux, args, 0);
+  if (va < 0) return va;
   const value = load(linux, va);
   if (value < 0) return value;
   if (value !== args.uint(2)) return -ERRNO.EAGAIN;
@@ -69,6 +78,16 @@ function wait(linux: Linux, args: Registers, bitset: number): number {
   });
   linux.futexes.add(task);
   return result;
+}
+
+/**
+ * The address of a futex that nobody looks into. Of one that other processes may
+ * share, Linux finds out which memory it is: it must be there.
+ */
+function keyAt(linux: Linux, args: Registers, i: number): number {
+  const va = futexAt(linux, args, i);
+  if (va < 0 || args.int(1) & PRIVATE_FLAG) return va;
+  return load(linux, va) < 0 ? -ERRNO.EFAULT : va;
 }
 
 /** FUTEX_WAKE_OP's operation on a futex, and whether its old value fits. */
@@ -107,14 +126,15 @@ function wakeOp(linux: Linux, va: number, encoded: number): number {
 /** The futex system call. */
 export const futexCalls: SyscallTable = {
   futex(linux, args) {
-    const va = args.u64(0);
     const operation = args.int(1) & ~(PRIVATE_FLAG | CLOCK_REALTIME);
     const count = args.int(2);
     const { futexes } = linux;
-    if (
-      args.int(1) & CLOCK_REALTIME && operation !== FUTEX.wait &&
-      operation !== FUTEX.waitBitset && operation !== FUTEX.lockPi2
-    ) return -ERRNO.ENOSYS;
+    if (args.int(1) & CLOCK_REALTIME && !REALTIME.has(operation)) {
+      // A time is read before it is said that it may not be of that clock.
+      const isTimed = operation === FUTEX.wait || operation === FUTEX.lockPi;
+      const end = isTimed ? deadlineOf(linux, args.u64(3), true, true) : 0;
+      return typeof end === "number" && end < 0 ? end : -ERRNO.ENOSYS;
+    }
     switch (operation) {
       case FUTEX.wait:
         return wait(linux, args, ANY_BITSET);
@@ -123,19 +143,19 @@ export const futexCalls: SyscallTable = {
       case FUTEX.wake:
       case FUTEX.wakeBitset: {
         const bitset = operation === FUTEX.wake ? ANY_BITSET : args.uint(5);
-        if (bitset === 0 || va % 4 !== 0) return -ERRNO.EINVAL;
-        if (!linux.user.inRange(va, 4)) return -ERRNO.EFAULT;
+        if (bitset === 0) return -ERRNO.EINVAL;
+        const va = keyAt(linux, args, 0);
+        if (va < 0) return va;
         return futexes.wake(va, Math.max(count, 1), bitset);
       }
       case FUTEX.requeue:
       case FUTEX.cmpRequeue: {
-        const to = args.u64(4);
         const most = args.int(3);
         if (count < 0 || most < 0) return -ERRNO.EINVAL;
-        if (va % 4 !== 0 || to % 4 !== 0) return -ERRNO.EINVAL;
-        if (!linux.user.inRange(va, 4) || !linux.user.inRange(to, 4)) {
-          return -ERRNO.EFAULT;
-        }
+        const va = keyAt(linux, args, 0);
+        if (va < 0) return va;
+        const to = keyAt(linux, args, 4);
+        if (to < 0) return to;
         if (operation === FUTEX.cmpRequeue) {
           const value = load(linux, va);
           if (value < 0) return value;
@@ -146,8 +166,10 @@ export const futexCalls: SyscallTable = {
         return woken + moved;
       }
       case FUTEX.wakeOp: {
-        const second = args.u64(4);
-        if (va % 4 !== 0 || !linux.user.inRange(va, 4)) return -ERRNO.EINVAL;
+        const va = keyAt(linux, args, 0);
+        if (va < 0) return va;
+        const second = futexAt(linux, args, 4);
+        if (second < 0) return second;
         const fits = wakeOp(linux, second, args.uint(5));
         if (fits < 0) return fits;
         const woken = futexes.wake(va, Math.max(count, 1));
@@ -161,14 +183,16 @@ export const futexCalls: SyscallTable = {
         const end = linux.resumed?.futex
           ? { deadlineNs: null } // it is known
           : deadlineOf(linux, args.u64(3), true, isRealtime);
-        return typeof end === "number"
-          ? end
-          : lockPi(linux, va, end.deadlineNs);
+        if (typeof end === "number") return end;
+        const va = futexAt(linux, args, 0);
+        return va < 0 ? va : lockPi(linux, va, end.deadlineNs);
       }
-      case FUTEX.tryLockPi:
-        return tryLockPi(linux, va);
+      case FUTEX.tryLockPi: {
+        const va = futexAt(linux, args, 0);
+        return va < 0 ? va : tryLockPi(linux, va);
+      }
       case FUTEX.unlockPi:
-        return unlockPi(linux, va);
+        return unlockPi(linux, args.u64(0));
       default:
         return linux.unsupported(
           "futex",

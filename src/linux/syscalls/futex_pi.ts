@@ -65,11 +65,12 @@ function handOver(linux: Linux, va: number, marks: number): number | undefined {
   return written;
 }
 
-/** Gives a futex up that the task owns. */
+/** Gives a futex up that the task owns: that is looked at first. */
 export function unlockPi(linux: Linux, va: number): number {
-  const value = load(linux, va);
-  if (value < 0) return value;
+  const value = linux.user.readStruct(va, 4)?.getUint32(0, true);
+  if (value === undefined) return -ERRNO.EFAULT;
   if ((value & WORD.tid) !== linux.task.tid) return -ERRNO.EPERM;
+  if (va % 4 !== 0) return -ERRNO.EINVAL;
   return handOver(linux, va, 0) ?? linux.user.writeU32(va, 0);
 }
 

@@ -6,6 +6,7 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
+import type { Registers } from "../registers.ts";
 
 /** Bits of a futex that has an owner (linux/futex.h). */
 export const WORD = {
@@ -16,6 +17,16 @@ export const WORD = {
   /** Who owns it: the number of a thread. */
   tid: 0x3fff_ffff,
 } as const;
+
+/**
+ * The address of a futex that argument `i` is; a negative errno where none can
+ * be. One above 2^53 is known by its low bits alone.
+ */
+export function futexAt(linux: Linux, args: Registers, i: number): number {
+  if (args.uint(i) % 4 !== 0) return -ERRNO.EINVAL;
+  const va = args.u64(i);
+  return linux.user.inRange(va, 4) ? va : -ERRNO.EFAULT;
+}
 
 /** The number at `va`, or a negative errno. */
 export function load(linux: Linux, va: number): number {

@@ -256,7 +256,9 @@ export const ioCalls: SyscallTable = {
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
     const whence = args.uint(2);
     if (whence > SEEK_MAX) return -ERRNO.EINVAL;
-    return file.seek(args.i64(1), whence);
+    return file instanceof HostFile && file.isFolder
+      ? file.seekFolder(BigInt.asIntN(64, args.big(1)), whence)
+      : file.seek(args.i64(1), whence);
   },
   getdents64(linux, args) {
     const file = linux.fds.file(args.int(0));

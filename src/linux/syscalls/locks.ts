@@ -36,7 +36,7 @@ const F = {
 const SEEK_CUR = 1;
 
 /** Longest time between two looks whether a lock is free, ns. */
-const MAX_WAIT_NS = 50e6;
+const MAX_WAIT_NS = 250e6;
 const FIRST_WAIT_NS = 1e6;
 
 /**
@@ -48,7 +48,7 @@ const looksOf = new WeakMap<PendingCall, number>();
 /**
  * Waits for a lock that another holds. Nobody tells when a lock of the host's is
  * given back without a thread that waits for it, so it is looked at now and
- * then, more and more seldom.
+ * then, more and more seldom, and when the program itself unlocks something.
  */
 function waitForLock(linux: Linux): number {
   const looks = linux.resumed ? looksOf.get(linux.resumed) ?? 0 : 0;
@@ -57,6 +57,13 @@ function waitForLock(linux: Linux): number {
   const result = linux.waitFor({ deadlineNs });
   looksOf.set(linux.task.call!, looks + 1);
   return result;
+}
+
+/** Has those look again who wait for a lock: there may be one less. */
+function unlocked({ scheduler }: Linux): void {
+  for (const task of scheduler.blocked) {
+    if (looksOf.has(task.call!)) scheduler.wake(task);
+  }
 }
 
 /** Whether a command of fcntl is on record locks. */
@@ -109,6 +116,7 @@ export function fcntlLock(
   const bytes = new Uint8Array(lock.buffer);
   const result = recordLock(fd, isGet ? F_OFD.get : F_OFD.set, bytes);
   if (isGet && result >= 0) return giveLock(linux, args.u64(2), lock);
+  if (result >= 0 && type === F_LCK.unlock) unlocked(linux);
   const waits = command === F.setLkW || command === F.ofdSetLkW;
   return result === -ERRNO.EAGAIN && waits ? waitForLock(linux) : result;
 }
@@ -151,6 +159,7 @@ export const lockCalls: SyscallTable = {
     // What is the VM's own has no other user.
     if (!(file instanceof HostFile)) return 0;
     const result = flock(file.hostFd, what | LOCK.doNotWait);
+    if (what === LOCK.unlock) unlocked(linux);
     const waits = (operation & LOCK.doNotWait) === 0;
     return result === -ERRNO.EAGAIN && waits ? waitForLock(linux) : result;
   },
@@ -158,5 +167,6 @@ export const lockCalls: SyscallTable = {
 
 /** What they lack. */
 export const lockPartly = {
-  flock: "it has no effect on what is no file of the host",
+  flock:
+    "it has no effect on what is no file of the host; who waits looks again after 1 ms, 2 ms and so on, at last every 250 ms",
 } as const satisfies PartlyTable;

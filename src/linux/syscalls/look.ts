@@ -19,6 +19,7 @@ import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { looked, modeOf, resolveVirtual } from "../proc/mod.ts";
 import type { SyscallTable } from "./mod.ts";
+import { fromFolder, type UserPath } from "./from_folder.ts";
 import { following, followsLast, LOOK, naming, userPath } from "./paths.ts";
 
 /** Flags of newfstatat, statx and faccessat2 (fcntl.h). */
@@ -65,7 +66,7 @@ function lookAt(
   const path = String.fromCharCode(...bytes);
   if (linux.devices.has(path)) return look.file(new DeviceFile(path, 0));
   const where = bytes.length === 0 && flags & AT_EMPTY_PATH
-    ? { cwd: linux.process.state.cwd, path: "." }
+    ? fromFolder(linux, AT_FDCWD, ".")
     : userPath(linux, dirfd, pathVa);
   if (typeof where === "number") return where;
   const found = resolveVirtual(linux, where, followsLast(where, flags));
@@ -104,17 +105,20 @@ function accessOpen(
 ): number {
   const call = (fd: number) =>
     faccessat2(fd, "", mode, (flags & AT_EACCESS) | AT_EMPTY_PATH);
-  const at = (path: string) => {
+  const at = (where: UserPath) => {
     const access: Access = { read: true, write: (mode & 2) !== 0 };
-    return following(linux, { cwd: "/", path }, access, call);
+    return following(linux, where, access, call);
   };
-  if (dirfd === AT_FDCWD) return at(linux.process.state.cwd);
+  if (dirfd === AT_FDCWD) {
+    const where = fromFolder(linux, AT_FDCWD, ".");
+    return typeof where === "number" ? where : at(where);
+  }
   const file = linux.fds.file(dirfd);
   if (!file) return -ERRNO.EBADF;
   if (file.type === "host" && file.hostFd !== undefined) {
     if ((mode & 2) === 0 || file.isWritable) return call(file.hostFd);
     const path = linux.paths.nameOf(file.hostFd);
-    return path === undefined ? -ERRNO.ENOENT : at(path);
+    return path === undefined ? -ERRNO.ENOENT : at({ cwd: "/", path });
   }
   const stat = new Uint8Array(144);
   const result = file.stat(stat);

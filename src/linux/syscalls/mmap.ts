@@ -23,8 +23,12 @@ const MAP = {
   fixed: 0x10,
   anonymous: 0x20,
   below2GiB: 0x40,
+  growsDown: 0x0100,
   noReserve: 0x4000,
+  hugePages: 0x4_0000,
   fixedNoReplace: 0x10_0000,
+  /** Those that MAP_SHARED_VALIDATE knows (LEGACY_MAP_MASK of linux/mman.h). */
+  validated: 0x7c07_f9f3n,
 } as const;
 
 /** Where MAP_32BIT has mappings (find_start_end of arch/x86). */
@@ -85,6 +89,7 @@ export const mappingCalls: SyscallTable = {
     const fd = args.int(4);
     const file = linux.fds.file(fd);
     if (!anonymous && (!file || file.flags & O.path)) return -ERRNO.EBADF;
+    if (!anonymous && flags & MAP.hugePages) return -ERRNO.EINVAL;
     if (length === 0) return -ERRNO.EINVAL;
     if (!(length <= USER_END_VA)) return -ERRNO.ENOMEM;
     const bytes = pageCeil(length);
@@ -93,16 +98,22 @@ export const mappingCalls: SyscallTable = {
     const isKnown = type === MAP.private || type === MAP.shared ||
       type === MAP.sharedValidate && !anonymous;
     if (!isKnown) return -ERRNO.EINVAL;
+    const growsDown = (flags & MAP.growsDown) !== 0;
+    if (anonymous && type === MAP.shared && growsDown) return -ERRNO.EINVAL;
     if (!anonymous) {
       // Beyond any file's end.
       if (offset + bytes > Number.MAX_SAFE_INTEGER) return -ERRNO.EOVERFLOW;
+      if (type === MAP.sharedValidate && args.big(3) & ~MAP.validated) {
+        return -ERRNO.EOPNOTSUPP;
+      }
       const writes = type !== MAP.private && (prot & PROT.write) !== 0;
       if (writes && !file!.isWritable) return -ERRNO.EACCES;
       if (!file!.isReadable) return -ERRNO.EACCES;
-      if (file instanceof PluginFile && type !== MAP.private) {
+      if (file instanceof PluginFile && type !== MAP.private && !growsDown) {
         return mapDevice(linux, file, offset, { va, bytes, prot: prot & 7 });
       }
       if (file!.type !== "host") return -ERRNO.ENODEV;
+      if (growsDown) return -ERRNO.EINVAL;
       if (type !== MAP.private) {
         return linux.space.mapShared(va, bytes, prot & 7, {
           file: file!,
@@ -128,5 +139,5 @@ export const mappingCalls: SyscallTable = {
 /** What they lack. */
 export const mappingPartly = {
   mmap:
-    "MAP_GROWSDOWN, MAP_HUGETLB, MAP_SYNC have no effect; /dev/zero (ENODEV); files mapped privately are read whole, at once (ENOMEM)",
+    "MAP_GROWSDOWN and MAP_HUGETLB have no effect, nor has MAP_SYNC but with MAP_SHARED_VALIDATE (EOPNOTSUPP); /dev/zero (ENODEV); files mapped privately are read whole, at once (ENOMEM)",
 } as const satisfies PartlyTable;

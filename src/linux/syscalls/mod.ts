@@ -16,6 +16,7 @@ import { execCalls, execPartly } from "./exec.ts";
 import { futexCalls, futexPartly } from "./futex.ts";
 import { futexWaitvCalls } from "./futex_waitv.ts";
 import { folderCalls } from "./folder.ts";
+import { identityCalls, identityPartly } from "./identity.ts";
 import { inotifyCalls, inotifyPartly } from "./inotify.ts";
 import { ioCalls, ioPartly } from "./io.ts";
 import { linkCalls, linkPartly } from "./links.ts";
@@ -28,6 +29,7 @@ import { remapCalls, remapPartly } from "./mremap.ts";
 import { nameCalls, namePartly } from "./names.ts";
 import { openCalls, openPartly } from "./open.ts";
 import { pollCalls } from "./poll.ts";
+import { prctlCalls, prctlPartly } from "./prctl.ts";
 import { processCalls, processPartly } from "./process.ts";
 import {
   protectionCalls,
@@ -35,6 +37,11 @@ import {
   protectionRefused,
 } from "./protection.ts";
 import { residencyCalls, residencyPartly } from "./residency.ts";
+import {
+  scheduleAttributeCalls,
+  scheduleAttributePartly,
+} from "./schedule_attributes.ts";
+import { schedulingCalls, schedulingPartly } from "./scheduling.ts";
 import { signalCalls } from "./signals.ts";
 import { spaceCalls, spacePartly } from "./space.ts";
 import { signalFileCalls } from "./signal_file.ts";
@@ -48,8 +55,14 @@ import { timeCalls, timePartly } from "./time.ts";
 import { waitCalls } from "./wait.ts";
 import { xattrCalls, xattrPartly } from "./xattr.ts";
 
-/** A system call: its result, a negative errno, or one of `call_results.ts`. */
-export type SyscallHandler = (linux: Linux, args: Registers) => number;
+/**
+ * A system call: its result, a negative errno, or one of `call_results.ts`. A
+ * result that numbers do not hold is a bigint.
+ */
+export type SyscallHandler = (
+  linux: Linux,
+  args: Registers,
+) => number | bigint;
 
 /** Handlers by name. */
 export type SyscallTable = Partial<Record<SyscallName, SyscallHandler>>;
@@ -75,7 +88,11 @@ export const PARTLY = {
   ...inotifyPartly,
   ...attributePartly,
   ...processPartly,
+  ...prctlPartly,
+  ...identityPartly,
   ...threadPartly,
+  ...schedulingPartly,
+  ...scheduleAttributePartly,
   ...socketPartly,
   ...execPartly,
   ...splicePartly,
@@ -134,7 +151,11 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...residencyCalls,
     ...protectionCalls,
     ...processCalls,
+    ...prctlCalls,
+    ...identityCalls,
     ...threadCalls,
+    ...schedulingCalls,
+    ...scheduleAttributeCalls,
     ...execCalls,
     ...futexCalls,
     ...futexWaitvCalls,

@@ -6,9 +6,10 @@
 
 import { ERRNO } from "../../kvm/mod.ts";
 import { PAGE_BYTES, USER_END_VA } from "../../vmm/mod.ts";
-import { type Area, type AreaKind, followsIn, MAX_AREAS } from "../areas.ts";
+import { type Area, type AreaKind, commits, followsIn } from "../areas.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
+import { LOWEST_VA } from "../space_layout.ts";
 import { mapFile, openSource } from "./file_pages.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { isAligned, pages } from "./ranges.ts";
@@ -52,7 +53,10 @@ function placeOf({ space }: Linux, args: Registers): number {
   const va = args.u64(0);
   const newBytes = pages(args, 2);
   const flags = args.int(3);
-  if (flags & MREMAP.fixed) return args.u64(4);
+  if (flags & MREMAP.fixed) {
+    const to = args.u64(4);
+    return to < LOWEST_VA ? -ERRNO.EPERM : to;
+  }
   const end = va + newBytes;
   const isFree = end <= USER_END_VA &&
     !space.areas.overlaps(va + pages(args, 1), end);
@@ -66,6 +70,7 @@ function placeOf({ space }: Linux, args: Registers): number {
 function remapShared(linux: Linux, area: Area, remap: Remap): number {
   const { va, oldBytes, newBytes, to } = remap;
   const { space } = linux;
+  if (to !== va && !space.mayMove()) return -ERRNO.ENOMEM;
   const gpa = area.gpa! + (va - area.start);
   const mapping = space.files.find(gpa)!;
   const file = space.files.file(gpa)!;
@@ -109,16 +114,20 @@ function remapFile(linux: Linux, area: Area, remap: Remap): number {
   const { va, oldBytes, newBytes, to } = remap;
   const { space } = linux;
   const end = va + Math.min(oldBytes, newBytes);
-  const parts = space.areas.within(va, end).map((part) => ({
+  const areas = space.areas.within(va, end);
+  const parts = areas.map((part) => ({
     start: Math.max(part.start, va),
     end: Math.min(part.end, end),
   }));
-  // Each may be cut out of another, and put into one.
-  if (space.areas.all.length + 2 * parts.length + 2 > MAX_AREAS) {
-    return -ERRNO.ENOMEM;
-  }
+  // What it grows by are two more, the file's and what is beyond.
+  if (!space.mayMove(parts.length + 2)) return -ERRNO.ENOMEM;
   const growth = newBytes - oldBytes;
   if (growth > 0) {
+    // What is mapped in place of others stays only if the rest can follow.
+    const first = [to, to + parts[0].end - va] as const;
+    const tail = [to + oldBytes, to + newBytes] as const;
+    const mayFail = to !== va && areas.some(commits);
+    if (mayFail && !space.hasRoom(0, first, tail)) return -ERRNO.ENOMEM;
     const result = mapTail(linux, area, remap);
     if (result < 0) return result;
   }
@@ -145,7 +154,8 @@ export const remapCalls: SyscallTable = {
     if (flags & MREMAP.dontUnmap) {
       return linux.unsupported("mremap", "MREMAP_DONTUNMAP", -ERRNO.EINVAL);
     }
-    if (flags & ~known || !isAligned(args, 0)) return -ERRNO.EINVAL;
+    if (args.big(3) & ~BigInt(known)) return -ERRNO.EINVAL;
+    if (!isAligned(args, 0)) return -ERRNO.EINVAL;
     if ((flags & MREMAP.fixed) && !(flags & MREMAP.mayMove)) {
       return -ERRNO.EINVAL;
     }

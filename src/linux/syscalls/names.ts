@@ -170,6 +170,7 @@ function readlinkAt(
   const follows = followsLast(where, AT_SYMLINK_NOFOLLOW);
   const found = resolveVirtual(linux, where, follows);
   if (typeof found === "number") return found;
+  if (found?.kind === "file") return -ERRNO.EINVAL; // a folder, with a slash
   if (found?.kind === "node") {
     if (found.node.kind !== "link") return -ERRNO.EINVAL;
     return give(found.node.target(linux) ?? "");

@@ -6,7 +6,6 @@
 
 import {
   type Access,
-  AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   close,
   HostFile,
@@ -15,12 +14,13 @@ import {
   openHost,
   OUTSIDE,
   RESOLVE,
-  S_IF,
-  VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { resolveVirtual } from "../proc/mod.ts";
+import { fromFolder, type UserPath } from "./from_folder.ts";
+
+export type { UserPath };
 
 /** Reading a file or a folder. */
 export const READ: Access = { read: true };
@@ -28,31 +28,6 @@ export const READ: Access = { read: true };
 export const WRITE: Access = { write: true };
 /** Looking at what has a name, links included. */
 export const LOOK: Access = {};
-
-/** A path the program passed: where it starts from, and its characters. */
-export interface UserPath {
-  readonly cwd: string;
-  readonly path: string;
-}
-
-/** Whether a file is a folder. */
-function isFolder(file: OpenFile): boolean {
-  const bytes = new Uint8Array(144); // a struct stat
-  if (file.stat(bytes) < 0) return false;
-  const mode = new DataView(bytes.buffer).getUint32(24, true);
-  return (mode & S_IF.mask) === S_IF.directory;
-}
-
-/** The folder that `dirfd` stands for, a character a byte; or an errno. */
-function folderOf(linux: Linux, dirfd: number): string | number {
-  if (dirfd === AT_FDCWD) return linux.process.state.cwd;
-  const file = linux.fds.file(dirfd);
-  if (!file) return -ERRNO.EBADF;
-  if (file instanceof VirtualFile && file.isFolder) return file.path;
-  if (file.type !== "host" || file.hostFd === undefined) return -ERRNO.ENOTDIR;
-  if (!isFolder(file)) return -ERRNO.ENOTDIR;
-  return linux.paths.nameOf(file.hostFd) ?? -ERRNO.ENOENT;
-}
 
 /**
  * Reads a path argument. One that is absolute needs no folder, and one that is
@@ -75,9 +50,7 @@ export function userPath(
   if (isAbsolute && resolve & RESOLVE.beneath) return -ERRNO.EXDEV;
   const isInFolder = isAbsolute && (resolve & RESOLVE.inRoot) !== 0;
   if (isAbsolute && !isInFolder) return { cwd: "/", path };
-  const cwd = folderOf(linux, dirfd);
-  if (typeof cwd === "number") return cwd;
-  return { cwd, path: isInFolder ? `.${path}` : path };
+  return fromFolder(linux, dirfd, isInFolder ? `.${path}` : path);
 }
 
 /**
@@ -102,7 +75,7 @@ function hostPath(
   if (found === undefined || typeof found === "number") return found ?? where;
   if (found.kind === "host") return { cwd: "/", path: found.path };
   if (found.kind === "file" && found.file.type === "host") {
-    const path = linux.paths.nameOf(found.file.hostFd!);
+    const path = linux.paths.placeOf(found.file.hostFd!);
     return path === undefined ? -ERRNO.ENOENT : { cwd: "/", path };
   }
   return access.write && linux.ids.uid === 0 ? -ERRNO.EPERM : -ERRNO.EACCES;

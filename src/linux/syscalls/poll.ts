@@ -62,14 +62,17 @@ export interface Deadline {
 }
 
 /**
- * Reads a `struct timespec`, or a `struct timeval` with `unitNs` 1000; or gives
- * a negative errno.
+ * When a call ends: reads a `struct timespec`, or a `struct timeval` with
+ * `unitNs` 1000; or gives a negative errno.
  */
 export function deadlineOf(
   linux: Linux,
   va: number,
   unitNs: 1 | 1000,
 ): Deadline | number {
+  // One that goes on has read it, whatever is in memory now.
+  const waited = linux.resumed?.deadlineNs ?? null;
+  if (waited !== null) return { deadlineNs: waited, isNow: false };
   const time = linux.user.readStruct(va, 16);
   if (!time) return -ERRNO.EFAULT;
   let seconds = Number(time.getBigInt64(0, true));
@@ -224,8 +227,9 @@ export const pollCalls: SyscallTable = {
   pselect6(linux, args) {
     // The mask comes as a structure: its address and its length.
     const packVa = args.u64(5);
-    const pack = packVa === 0 ? undefined : linux.user.readStruct(packVa, 16);
-    if (packVa !== 0 && !pack) return -ERRNO.EFAULT;
+    const hasPack = packVa !== 0 && !linux.resumed;
+    const pack = hasPack ? linux.user.readStruct(packVa, 16) : undefined;
+    if (hasPack && !pack) return -ERRNO.EFAULT;
     const maskVa = Number(pack?.getBigUint64(0, true) ?? 0);
     const maskBytes = Number(pack?.getBigUint64(8, true) ?? 0);
     return timedSelect(

@@ -10,19 +10,14 @@ import type { Linux } from "../linux.ts";
 import { MAX_RW_BYTES } from "../user_memory.ts";
 import { UTS } from "../uts.ts";
 import { limitOf, RLIM_COUNT } from "./limits.ts";
-import type { PartlyTable, SyscallHandler, SyscallTable } from "./mod.ts";
+import type { PartlyTable, SyscallTable } from "./mod.ts";
 import { limitToStep, nextStep } from "./steps.ts";
 
 /** Codes of arch_prctl (asm/prctl.h). */
 const ARCH = { setGs: 0x1001, setFs: 0x1002, getFs: 0x1003, getGs: 0x1004 };
 
-/** Options of prctl (linux/prctl.h). */
-const PR = {
-  getDumpable: 3,
-  setName: 15,
-  getName: 16,
-  getNoNewPrivs: 39,
-} as const;
+/** What personality(2) is asked for (linux/personality.h). */
+const PERSONALITY = { linux: 0, ask: 0xffff_ffff } as const;
 
 /** First address that no base may have: the end of the lower half. */
 const BASE_END = 0x7fff_ffff_f000n;
@@ -34,14 +29,6 @@ const UTS_FIELD_BYTES = 65;
 const RSEQ = { bytes: 32, unregister: 1 } as const;
 
 const encoder = new TextEncoder();
-
-function constant(result: (linux: Linux) => number): SyscallHandler {
-  return (linux) => result(linux);
-}
-
-const uid = constant((linux) => linux.ids.uid);
-const gid = constant((linux) => linux.ids.gid);
-const pid = constant((linux) => linux.process.state.pid);
 
 function writeLimit(linux: Linux, which: number, va: number): number {
   const [soft, hard] = limitOf(linux, which);
@@ -67,32 +54,12 @@ function setLimit(linux: Linux, which: number, va: number): number {
 
 /** Calls on the process. */
 export const processCalls: SyscallTable = {
-  getpid: pid,
-  getppid: () => 1,
-  getpgrp: pid,
-  getpgid(linux, args) {
-    const own = linux.process.state.pid;
-    return args.int(0) === 0 || args.int(0) === own ? own : -ERRNO.ESRCH;
+  personality(linux, args) {
+    const wanted = args.uint(0);
+    if (wanted === PERSONALITY.ask || wanted === PERSONALITY.linux) return 0;
+    const what = `0x${wanted.toString(16)}`;
+    return linux.unsupported("personality", what, -ERRNO.EINVAL);
   },
-  getsid(linux, args) {
-    const own = linux.process.state.pid;
-    return args.int(0) === 0 || args.int(0) === own ? own : -ERRNO.ESRCH;
-  },
-  getuid: uid,
-  geteuid: uid,
-  getgid: gid,
-  getegid: gid,
-  getgroups: (_linux, args) => args.int(0) < 0 ? -ERRNO.EINVAL : 0,
-  getresuid: (linux, args) =>
-    [0, 1, 2].reduce(
-      (r, i) => r < 0 ? r : linux.user.writeU32(args.u64(i), linux.ids.uid),
-      0,
-    ),
-  getresgid: (linux, args) =>
-    [0, 1, 2].reduce(
-      (r, i) => r < 0 ? r : linux.user.writeU32(args.u64(i), linux.ids.gid),
-      0,
-    ),
   arch_prctl(linux, args) {
     const code = args.int(0);
     const base = args.big(1);
@@ -225,50 +192,14 @@ export const processCalls: SyscallTable = {
     }
     return 0;
   },
-  prctl(linux, args) {
-    const { state } = linux.task;
-    switch (args.int(0)) {
-      case PR.setName: {
-        const bytes = new Uint8Array(16);
-        for (let i = 0; i < 15; i++) {
-          const one = linux.user.readStruct(args.u64(1) + i, 1);
-          if (!one) return -ERRNO.EFAULT;
-          bytes[i] = one.getUint8(0);
-          if (bytes[i] === 0) break;
-        }
-        const end = bytes.indexOf(0);
-        state.name = String.fromCharCode(...bytes.subarray(0, end));
-        return 0;
-      }
-      case PR.getName: {
-        const bytes = new Uint8Array(16);
-        for (let i = 0; i < state.name.length; i++) {
-          bytes[i] = state.name.charCodeAt(i);
-        }
-        return linux.user.write(args.u64(1), bytes) ? 0 : -ERRNO.EFAULT;
-      }
-      case PR.getDumpable:
-        return 1;
-      case PR.getNoNewPrivs:
-        return 0;
-      default:
-        return linux.unsupported(
-          "prctl",
-          `option ${args.int(0)}`,
-          -ERRNO.EINVAL,
-        );
-    }
-  },
 };
 
 /** What they lack. */
 export const processPartly = {
-  prctl:
-    "all but PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE and PR_GET_NO_NEW_PRIVS",
+  personality: "all but PER_LINUX (EINVAL)",
   getrusage: "all but the CPU time, which counts as the program's own",
   sysinfo: "loads, shared and buffered memory",
   arch_prctl: "all but the bases of FS and GS (EINVAL)",
   setrlimit: "RLIMIT_NOFILE and RLIMIT_FSIZE alone have an effect",
   prlimit64: "as setrlimit",
-  getgroups: "groups beside the first: none is told",
 } as const satisfies PartlyTable;

@@ -16,6 +16,10 @@ import { nextStep } from "./steps.ts";
 /** How many pages mincore looks at between two turns of the event loop. */
 const MINCORE_STEP_PAGES = 1024 * 1024;
 
+/** The flag of mlock2, and those of mlockall (asm-generic/mman.h). */
+const MLOCK_ONFAULT = 1;
+const MCL = { onFault: 4, all: 7 } as const;
+
 /** mlock and munlock: whether the pages are there is all that shows. */
 function lock(linux: Linux, args: Registers): number {
   const va = args.u64(0);
@@ -70,10 +74,22 @@ export const residencyCalls: SyscallTable = {
   // Nothing of a guest's memory is ever swapped by the VM.
   mlock: lock,
   munlock: lock,
+  mlock2(linux, args) {
+    return args.int(2) & ~MLOCK_ONFAULT ? -ERRNO.EINVAL : lock(linux, args);
+  },
+  mlockall(_linux, args) {
+    const flags = args.int(0);
+    const isKnown = (flags & ~MCL.all) === 0;
+    return isKnown && (flags & ~MCL.onFault) !== 0 ? 0 : -ERRNO.EINVAL;
+  },
+  munlockall: () => 0,
 };
 
 /** What they lack. */
 export const residencyPartly = {
   mlock: "the host may swap it all the same",
   munlock: "as mlock",
+  mlock2: "as mlock",
+  mlockall: "as mlock",
+  munlockall: "as mlock",
 } as const satisfies PartlyTable;

@@ -20,7 +20,7 @@ function mayBeSent(signal: number): boolean {
  * Sends a signal as the program itself does.
  *
  * @param code how: si_code @param to a thread; absent: all of the process
- * @returns 0 or a negative errno
+ * @returns 0, or -EAGAIN where too many wait
  */
 export function raise(
   linux: Linux,
@@ -30,8 +30,7 @@ export function raise(
 ): number {
   if (signal === 0) return 0;
   const { pid } = linux.process.state;
-  linux.signals.send(sentBy(signal, code, pid, linux.ids.uid), to);
-  return 0;
+  return linux.signals.send(sentBy(signal, code, pid, linux.ids.uid), to);
 }
 
 /** Sends a signal with a `siginfo_t` of the program's own. */

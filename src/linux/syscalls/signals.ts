@@ -17,7 +17,7 @@ import {
   writeStack,
 } from "../signals/alternate_stack.ts";
 import { CODE } from "../signals/info.ts";
-import { bitOf, isSignal, UNBLOCKABLE } from "../signals/sets.ts";
+import { bitOf, isSignal, KNOWN_FLAGS, UNBLOCKABLE } from "../signals/sets.ts";
 import type { SyscallTable } from "./mod.ts";
 
 /** How to change the mask (asm-generic/signal-defs.h). */
@@ -45,7 +45,8 @@ export function setCallMask(
   va: number,
   lengthBytes: number,
 ): number {
-  if (va === 0) return 0;
+  // One that goes on has it already, whatever is in memory now.
+  if (va === 0 || linux.resumed) return 0;
   if (lengthBytes !== SET_BYTES) return -ERRNO.EINVAL;
   const mask = readSet(linux, va);
   if (mask === undefined) return -ERRNO.EFAULT;
@@ -79,7 +80,8 @@ export const signalCalls: SyscallTable = {
       const action = {
         signal,
         handler: given.getBigUint64(0, true),
-        flags: given.getBigUint64(8, true),
+        // As programs find out which flags there are.
+        flags: given.getBigUint64(8, true) & KNOWN_FLAGS,
         restorer: given.getBigUint64(16, true),
         mask: given.getBigUint64(24, true) & ~UNBLOCKABLE,
       };

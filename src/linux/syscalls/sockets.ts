@@ -235,6 +235,7 @@ export const socketCalls: SyscallTable = {
       refusal < 0 ? SOCKET_KIND.stream : kind as SocketKind,
       flags & O.nonBlock,
       freeInode(linux),
+      linux.fds.sockets,
     );
     const closeOnExec = (flags & O.closeOnExec) !== 0;
     const fds = new DataView(new ArrayBuffer(8));

@@ -12,12 +12,12 @@ import {
   HostFile,
   O,
   type OpenFile,
-  S_IF,
   syncFileRange,
   syncfs,
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
+import { isFolder } from "../file_type.ts";
 import { mayBecome, mayReserve, noRoom, roomToWrite } from "../file_limit.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -44,12 +44,6 @@ const KEEP_SIZE = 1;
 
 /** Most bytes that are copied between two turns of the event loop. */
 const STEP_BYTES = 16 * 1024 * 1024;
-
-function isFolder(file: OpenFile): boolean {
-  const stat = new DataView(new ArrayBuffer(144));
-  file.stat(new Uint8Array(stat.buffer));
-  return (stat.getUint32(24, true) & S_IF.mask) === S_IF.directory;
-}
 
 /** A `struct statfs` of what is on no disk. */
 function virtualStatfs(bytes: Uint8Array, type: number): number {

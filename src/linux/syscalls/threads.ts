@@ -6,7 +6,6 @@
 
 import { ERRNO, REG } from "../../kvm/mod.ts";
 import { USER_END_VA } from "../../vmm/mod.ts";
-import { YIELDED } from "../call_results.ts";
 import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import { Task } from "../task.ts";
@@ -48,12 +47,6 @@ const EXIT_SIGNAL = 0xff;
 
 /** Lengths of `struct clone_args`: of its first version, and known here. */
 const CLONE_ARGS = { first: 64, known: 88, most: 4096 } as const;
-
-/** Scheduling policies (sched(7)). */
-const SCHED = { other: 0, fifo: 1, roundRobin: 2, batch: 3, idle: 5 } as const;
-
-/** Added to a policy: a child begins without it. There are no children. */
-const SCHED_RESET_ON_FORK = 0x4000_0000;
 
 /** What clone is asked to make. */
 interface NewTask {
@@ -144,59 +137,6 @@ function readCloneArgs(
   };
 }
 
-/** The task that a call names: 0 is who asks. */
-function taskOf(linux: Linux, tid: number): Task | undefined {
-  return tid === 0 ? linux.task : linux.process.tasks.get(tid);
-}
-
-/** Checks that a call names a task; 0 or a negative errno. */
-function checkTask(linux: Linux, tid: number): number {
-  if (tid < 0) return -ERRNO.EINVAL;
-  return taskOf(linux, tid) ? 0 : -ERRNO.ESRCH;
-}
-
-/** Sets a policy with the priority that an argument points to, if it may be. */
-function schedule(
-  linux: Linux,
-  args: Registers,
-  policy: number,
-  argument: number,
-): number {
-  const va = args.u64(argument);
-  if (va === 0 || args.int(0) < 0) return -ERRNO.EINVAL;
-  const priority = linux.user.readStruct(va, 4)?.getInt32(0, true);
-  if (priority === undefined) return -ERRNO.EFAULT;
-  const found = checkTask(linux, args.int(0));
-  if (found < 0) return found;
-  if (policy === SCHED.fifo || policy === SCHED.roundRobin) {
-    // A thread that must run before others could not be kept from it here.
-    return priority >= 1 && priority <= 99 ? -ERRNO.EPERM : -ERRNO.EINVAL;
-  }
-  const isPlain = policy === SCHED.other || policy === SCHED.batch ||
-    policy === SCHED.idle;
-  return isPlain && priority === 0 ? 0 : -ERRNO.EINVAL;
-}
-
-/** Whom getpriority is asked about (linux/resource.h). */
-const PRIO = { process: 0, group: 1, user: 2 } as const;
-
-/** Nice values (setpriority(2)). */
-const NICE = { least: -20, most: 19 } as const;
-
-/** Checks that a call on priorities means this process; 0 or an errno. */
-function checkPriority(linux: Linux, args: Registers): number {
-  const which = args.int(0);
-  const who = args.int(1);
-  if (which < PRIO.process || which > PRIO.user) return -ERRNO.EINVAL;
-  const isIts = who === 0 ||
-    (which === PRIO.user
-      ? args.uint(1) === linux.ids.uid
-      : which === PRIO.group
-      ? who === linux.process.state.pid
-      : linux.process.tasks.has(who));
-  return isIts ? 0 : -ERRNO.ESRCH;
-}
-
 /** Calls on threads. */
 export const threadCalls: SyscallTable = {
   clone(linux, args: Registers) {
@@ -225,68 +165,12 @@ export const threadCalls: SyscallTable = {
     linux.task.state.clearChildTid = args.u64(0);
     return linux.task.tid;
   },
-  getpriority(linux, args) {
-    // A result below 0 would be an error.
-    return checkPriority(linux, args) || 20 - linux.process.state.nice;
-  },
-  setpriority(linux, args) {
-    const found = checkPriority(linux, args);
-    if (found < 0) return found;
-    const { state } = linux.process;
-    const nice = Math.min(Math.max(args.int(2), NICE.least), NICE.most);
-    if (nice < state.nice && linux.ids.uid !== 0) return -ERRNO.EACCES;
-    state.nice = nice;
-    return 0;
-  },
-  sched_yield: (linux) => linux.hasReady ? YIELDED : 0,
-  sched_getaffinity(linux, args) {
-    const length = args.uint(1);
-    if (length < 8 || length % 8 !== 0) return -ERRNO.EINVAL;
-    if (!taskOf(linux, args.int(0))) return -ERRNO.ESRCH;
-    const mask = new Uint8Array(8);
-    mask[0] = 1;
-    return linux.user.write(args.u64(2), mask) ? 8 : -ERRNO.EFAULT;
-  },
-  sched_setaffinity(linux, args) {
-    const length = Math.min(args.uint(1), 8);
-    const mask = new Uint8Array(8);
-    if (!linux.user.read(args.u64(2), mask.subarray(0, length))) {
-      return -ERRNO.EFAULT;
-    }
-    if (!taskOf(linux, args.int(0))) return -ERRNO.ESRCH;
-    return mask[0] & 1 ? 0 : -ERRNO.EINVAL;
-  },
-  sched_getscheduler: (linux, args) => checkTask(linux, args.int(0)),
-  sched_setscheduler(linux, args) {
-    if (args.int(1) < 0) return -ERRNO.EINVAL;
-    return schedule(linux, args, args.int(1) & ~SCHED_RESET_ON_FORK, 2);
-  },
-  sched_getparam(linux, args) {
-    if (args.u64(1) === 0) return -ERRNO.EINVAL;
-    const found = checkTask(linux, args.int(0));
-    return found < 0 ? found : linux.user.writeU32(args.u64(1), 0);
-  },
-  sched_setparam: (linux, args) => schedule(linux, args, SCHED.other, 1),
-  sched_get_priority_max: (_linux, args) => priorityLimit(args.int(0), 99),
-  sched_get_priority_min: (_linux, args) => priorityLimit(args.int(0), 1),
 };
-
-/** The highest or lowest priority of a policy; -EINVAL for one there is not. */
-function priorityLimit(policy: number, limit: number): number {
-  if (policy === SCHED.fifo || policy === SCHED.roundRobin) return limit;
-  const isPlain = policy === SCHED.other || policy === SCHED.batch ||
-    policy === SCHED.idle || policy === 6; // SCHED_DEADLINE
-  return isPlain ? 0 : -ERRNO.EINVAL;
-}
 
 /** What they lack. */
 export const threadPartly = {
   clone: "all but threads: other processes, namespaces (ENOSYS)",
   clone3: "as clone; a chosen number (EPERM), control groups (EINVAL)",
-  setpriority: "it has no effect on turns; all threads have one value",
-  sched_setscheduler:
-    "SCHED_FIFO, SCHED_RR, SCHED_DEADLINE (EPERM); others have no effect",
-  sched_getscheduler: "it says SCHED_OTHER, whatever was set",
 } as const satisfies PartlyTable;
 
 /** Those that only ever refuse, and how. */

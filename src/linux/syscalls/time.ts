@@ -106,6 +106,11 @@ function sleep(
   absolute: boolean,
   requestVa: number,
 ): number {
+  const { resumed } = linux;
+  // One that goes on has read it, whatever is in memory now.
+  if (resumed && resumed.deadlineNs !== null && resumed.cpuNs == null) {
+    return sleepUntil(linux, resumed.deadlineNs);
+  }
   const request = linux.user.readStruct(requestVa, 16);
   if (!request) return -ERRNO.EFAULT;
   const seconds = Number(request.getBigInt64(0, true));
@@ -119,21 +124,21 @@ function sleep(
     if (cpu.tid === linux.task.tid) return -ERRNO.EINVAL;
     return sleepByCpu(linux, cpu, absolute, seconds * 1e9 + nanoseconds);
   }
-  let deadlineNs = linux.resumed?.deadlineNs;
-  if (deadlineNs === undefined || deadlineNs === null) {
-    if (!absolute) deadlineNs = linux.clock.deadlineNs(seconds, nanoseconds);
-    else if (clock === CLOCK.realtime) {
-      const now = linux.guestClock.readRealtime();
-      const left = (seconds - now.seconds) * 1e9 + nanoseconds -
-        now.nanoseconds;
-      deadlineNs = linux.clock.deadlineNs(0, Math.max(0, Math.min(left, 2e18)));
-    } else {
-      deadlineNs = Math.min(
-        seconds * 1e9 + nanoseconds,
-        Number.MAX_SAFE_INTEGER,
-      );
-    }
+  if (!absolute) {
+    return sleepUntil(linux, linux.clock.deadlineNs(seconds, nanoseconds));
   }
+  if (clock !== CLOCK.realtime) {
+    const ns = seconds * 1e9 + nanoseconds;
+    return sleepUntil(linux, Math.min(ns, Number.MAX_SAFE_INTEGER));
+  }
+  const now = linux.guestClock.readRealtime();
+  const left = (seconds - now.seconds) * 1e9 + nanoseconds - now.nanoseconds;
+  const leftNs = Math.max(0, Math.min(left, 2e18));
+  return sleepUntil(linux, linux.clock.deadlineNs(0, leftNs));
+}
+
+/** Waits until a time of CLOCK_MONOTONIC. */
+function sleepUntil(linux: Linux, deadlineNs: number): number {
   if (linux.guestClock.monotonicNs() >= deadlineNs) return 0;
   return linux.waitFor({ deadlineNs });
 }

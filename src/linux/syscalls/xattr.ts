@@ -12,8 +12,11 @@ import {
   HostFile,
   listxattr,
   O,
+  type OpenFile,
   removexattr,
   setxattr,
+  SOCKET_KIND,
+  SocketEnd,
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
@@ -35,11 +38,14 @@ const VALUE_BYTES = 65536;
 /** The two flags of setxattr(2). */
 const FLAGS = 3;
 
+/** What a socket has: the name of its protocol (net/socket.c). */
+const PROTOCOL_NAME = "system.sockprotoname";
+
 /** How a file is named: by path, by path without following, by descriptor. */
 type Way = "path" | "link" | "descriptor";
 
-/** A call on the host's path of the file; null: it is none that has any. */
-type Act = (path: string | null, follow: boolean) => number;
+/** A call on the host's path of the file, or on an open file without one. */
+type Act = (path: string | OpenFile, follow: boolean) => number;
 
 function onFile(
   linux: Linux,
@@ -52,9 +58,7 @@ function onFile(
   if (way === "descriptor") {
     const file = linux.fds.file(argument.int);
     if (!file || file.flags & O.path) return -ERRNO.EBADF;
-    if (file instanceof VirtualFile) return -ERRNO.EOPNOTSUPP;
-    // What is neither a file nor a folder has none, and may get none.
-    if (!(file instanceof HostFile)) return act(null, true);
+    if (!(file instanceof HostFile)) return act(file, true);
     if (!access.write || file.isWritable) return act(own(file.hostFd), true);
     const path = linux.paths.nameOf(file.hostFd);
     if (path === undefined) return -ERRNO.ENOENT;
@@ -96,6 +100,33 @@ function mayChange(name: string): boolean {
   return name.startsWith("user.") || ACCESS_LISTS.has(name);
 }
 
+/** What a call answers on an attribute of what is no file of the host's. */
+function ofOther(
+  { ids }: Linux,
+  file: OpenFile,
+  name: string,
+  changes: boolean,
+): number {
+  if (file instanceof VirtualFile) return -ERRNO.EOPNOTSUPP;
+  // What is neither a file nor a folder has none, and may get none.
+  const isRefused = name.startsWith("user.") ||
+    ids.uid !== 0 &&
+      (name.startsWith("trusted.") || changes && name.startsWith("security."));
+  if (!isRefused) return -ERRNO.EOPNOTSUPP;
+  return changes ? -ERRNO.EPERM : -ERRNO.ENODATA;
+}
+
+/** Has the program given a text of the VMM's own, with its zero. */
+function text(value: string): (bytes: Uint8Array) => number {
+  const all = new TextEncoder().encode(`${value}\0`);
+  return (bytes) => {
+    if (bytes.length === 0) return all.length;
+    if (bytes.length < all.length) return -ERRNO.ERANGE;
+    bytes.set(all);
+    return all.length;
+  };
+}
+
 /** Gives the program what the host gave. */
 function give(
   linux: Linux,
@@ -119,13 +150,22 @@ function get(way: Way): SyscallHandler {
       (path, follow) => {
         const name = nameAt(linux, args.u64(1));
         if (typeof name === "number") return name;
-        if (path === null) return -ERRNO.ENODATA;
-        return give(
-          linux,
-          args.u64(2),
-          args.u64(3),
-          (bytes) => getxattr(path, name, bytes, follow),
-        );
+        const [va, length] = [args.u64(2), args.u64(3)];
+        if (typeof path === "string") {
+          return give(
+            linux,
+            va,
+            length,
+            (bytes) => getxattr(path, name, bytes, follow),
+          );
+        }
+        if (!(path instanceof SocketEnd) || name !== PROTOCOL_NAME) {
+          return ofOther(linux, path, name, false);
+        }
+        const protocol = path.kind === SOCKET_KIND.stream
+          ? "UNIX-STREAM"
+          : "UNIX";
+        return give(linux, va, length, text(protocol));
       },
     );
 }
@@ -137,13 +177,19 @@ function list(way: Way): SyscallHandler {
       way,
       { int: args.int(0), va: args.u64(0) },
       READ,
-      (path, follow) =>
-        path === null ? 0 : give(
+      (path, follow) => {
+        const [va, length] = [args.u64(1), args.u64(2)];
+        if (path instanceof SocketEnd) {
+          return give(linux, va, length, text(PROTOCOL_NAME));
+        }
+        if (typeof path !== "string") return 0;
+        return give(
           linux,
-          args.u64(1),
-          args.u64(2),
+          va,
+          length,
           (bytes) => listxattr(path, bytes, follow),
-        ),
+        );
+      },
     );
 }
 
@@ -162,7 +208,8 @@ function set(way: Way): SyscallHandler {
         if (args.u64(3) > VALUE_BYTES) return -ERRNO.E2BIG;
         const value = new Uint8Array(args.u64(3));
         if (!linux.user.read(args.u64(2), value)) return -ERRNO.EFAULT;
-        if (path === null || !mayChange(name)) return -ERRNO.EPERM;
+        if (typeof path !== "string") return ofOther(linux, path, name, true);
+        if (!mayChange(name)) return -ERRNO.EPERM;
         return setxattr(path, name, value, flags, follow);
       },
     );
@@ -178,7 +225,8 @@ function remove(way: Way): SyscallHandler {
       (path, follow) => {
         const name = nameAt(linux, args.u64(1));
         if (typeof name === "number") return name;
-        if (path === null || !mayChange(name)) return -ERRNO.EPERM;
+        if (typeof path !== "string") return ofOther(linux, path, name, true);
+        if (!mayChange(name)) return -ERRNO.EPERM;
         return removexattr(path, name, follow);
       },
     );
