@@ -12,11 +12,10 @@ import { count as address } from "../state/mod.ts";
 import {
   BLOCK_BYTES,
   BlockAllocator,
-  FIRST_FREE_TABLES,
-  KERNEL_BLOCK,
   type Memory,
   PAGE_BYTES,
   PageTables,
+  TableAllocator,
   USER_END_VA,
   VmError,
 } from "../vmm/mod.ts";
@@ -52,11 +51,7 @@ export class AreaMemory {
 
   readonly #memory: Memory;
   readonly #blockOf = new Map<number, number>();
-  #tables = {
-    next: KERNEL_BLOCK.tables + FIRST_FREE_TABLES * PAGE_BYTES,
-    end: BLOCK_BYTES,
-    blocks: [] as number[],
-  };
+  readonly #tables: TableAllocator;
 
   /**
    * Nothing, in memory that holds the boot pages; with `state`, what was saved
@@ -67,9 +62,14 @@ export class AreaMemory {
   constructor(memory: Memory, state?: AreaMemoryStateV1) {
     this.#memory = memory;
     this.blocks = new BlockAllocator(memory.sizeBytes);
-    this.tables = new PageTables(memory, () => this.#allocateTable());
     this.blocks.take(0);
     if (state) this.#load(state);
+    this.#tables = new TableAllocator(memory, this.blocks, state?.tables);
+    this.tables = new PageTables(memory, () => {
+      const table = this.#tables.allocate();
+      if (table < 0) throw new OutOfMemoryError();
+      return table;
+    });
   }
 
   #load(state: AreaMemoryStateV1): void {
@@ -97,7 +97,6 @@ export class AreaMemory {
     ) {
       throw wrong("the page tables are out of place");
     }
-    this.#tables = { ...state.tables, blocks: [...state.tables.blocks] };
   }
 
   /** Which memory is where. */
@@ -110,23 +109,7 @@ export class AreaMemory {
       if (follows) run[2]++;
       else blocks.push([block, gpa, 1]);
     }
-    return {
-      blocks,
-      tables: { ...this.#tables, blocks: [...this.#tables.blocks] },
-    };
-  }
-
-  #allocateTable(): number {
-    if (this.#tables.next === this.#tables.end) {
-      const block = this.blocks.allocate();
-      if (block < 0) throw new OutOfMemoryError();
-      this.#tables.blocks.push(block);
-      this.#tables.next = block;
-      this.#tables.end = block + BLOCK_BYTES;
-    }
-    const table = this.#tables.next;
-    this.#tables.next += PAGE_BYTES;
-    return table;
+    return { blocks, tables: this.#tables.places };
   }
 
   /**

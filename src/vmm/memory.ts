@@ -95,10 +95,14 @@ export class Memory {
   attach(vm: KvmVm): void {
     this.#vm = vm;
     this.files.attach(vm);
-    vm.setUserMemoryRegion({
+    this.#setSlot(this.sizeBytes);
+  }
+
+  #setSlot(sizeBytes: number): void {
+    this.#vm?.setUserMemoryRegion({
       slot: 0,
       gpa: 0,
-      sizeBytes: this.sizeBytes,
+      sizeBytes,
       hostAddress: BigInt(this.hostAddress),
     });
   }
@@ -226,6 +230,16 @@ export class Memory {
     const address = this.hostAddress + gpa;
     unwrap("mprotect", libc.mprotect(address, lengthBytes, MM.PROT_NONE));
     unwrap("mprotect", libc.mprotect(address, lengthBytes, MM.PROT_READ_WRITE));
+  }
+
+  /**
+   * Makes every vCPU forget all page tables, too: KVM does when the memory goes
+   * away, and comes back. It takes about 1 ms, and each page is then looked up
+   * anew. Only while no vCPU runs.
+   */
+  dropAllTranslations(): void {
+    this.#setSlot(0);
+    this.#setSlot(this.sizeBytes);
   }
 
   /**

@@ -46,6 +46,7 @@ export {
 export { MemorySaver } from "./memory_saver.ts";
 export { type MemoryPartV1, memoryState } from "./memory_state.ts";
 export { PageTables, PROT } from "./page_tables.ts";
+export { TableAllocator } from "./table_allocator.ts";
 export { probeSyscall, type SyscallBehaviour } from "./probe.ts";
 export {
   checkSyscall,

@@ -181,7 +181,7 @@ export class PageTables {
     this.#write(entry, gpa, lowBits(prot) | PTE.large, highBits(prot));
   }
 
-  /** Whether nothing at all is mapped, or was ever, in the block at `va`. */
+  /** Whether nothing is mapped in the block at `va`, and no table is there. */
   isBlockFresh(va: number): boolean {
     const entry = this.#directoryEntry((va / BLOCK_BYTES) | 0, false);
     return entry < 0 || this.#memory.u32[entry] === 0;

@@ -13,6 +13,13 @@ compareTest("memory", "the address space's calls answer as Linux's");
 compareTest("sources", "pages know their file, and are read from it again");
 compareTest("beyond_file", "who touches what a file has not is told where");
 
+compareTest(
+  "new_addresses",
+  "page tables are used again, and nothing is found where they were",
+  // Less than all of its tables would take.
+  { vm: { memoryBytes: 16 * 1024 * 1024 } },
+);
+
 /** Ways in which an access is taken away; each ends the program. */
 const FAULTS = [
   "write-read-only",

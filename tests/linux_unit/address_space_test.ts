@@ -273,6 +273,38 @@ kvmTest(
   },
 );
 
+/** Maps and unmaps a page in each of ever new blocks of addresses. */
+function* everNew(space: AddressSpace, count: number): Generator<number> {
+  for (let i = 0; i < count; i++) {
+    // Some of them so far apart that more than the last table is new.
+    const va = 2 ** 40 + i * BLOCK_BYTES + (i % 64) * 2 ** 30;
+    assertEquals(space.map(va, PAGE_BYTES, 3, "anonymous"), va);
+    yield va;
+    space.unmap(va, PAGE_BYTES);
+  }
+}
+
+Deno.test("address_space: a program may use ever new addresses, whatever memory it has", () => {
+  using guest = new Space(4 * BLOCK_BYTES);
+  const kept = 0x4000_0000;
+  guest.space.map(kept, PAGE_BYTES, 3, "anonymous");
+  assert(guest.user.write(kept, new Uint8Array([77])));
+  for (const va of everNew(guest.space, 5000)) {
+    const byte = new Uint8Array([1]);
+    assert(guest.user.read(va, byte));
+    assertEquals(byte[0], 0);
+    assert(guest.user.write(va, new Uint8Array([1])));
+  }
+  const byte = new Uint8Array(1);
+  assert(guest.user.read(kept, byte));
+  assertEquals(byte[0], 77);
+  // What was saved has no list of what is spare: it is found again.
+  const thawed = new AddressSpace(guest.memory, stateOf(guest.space));
+  for (const va of everNew(thawed, 5000)) {
+    assert(thawed.tables.translate(va, true) > 0);
+  }
+});
+
 Deno.test("address_space: memory that was given back is zero for whoever gets it", () => {
   using guest = new Space(8 * BLOCK_BYTES);
   const { space, user, memory } = guest;
