@@ -15,7 +15,7 @@ import { guest, native, type Outcome, Scratch, TestVm } from "../support.ts";
 export const VARIANTS = ["", "_pie", "_musl"];
 
 /** How long a VM may take before it is ended: a call that hangs is found. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = Number(Deno.env.get("SCRATCHVM_PATIENCE_MS") ?? 120_000);
 
 /** What a run left behind. */
 export interface Run extends Outcome {
