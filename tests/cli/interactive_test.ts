@@ -66,8 +66,11 @@ programTest(
     await first.type("kept = 2**100\rprint(kept)\r");
     await first.until(/1267650600228229401496703205376/);
     await first.until(/>>> /);
-    await first.type("while True: pass\r\r");
-    await delay(100);
+    await first.type("while True: pass\r");
+    await first.until(/\.\.\. /);
+    await first.type("\r");
+    // While a key is looked at python3 notes ^C, and waits for another key.
+    await delay(1000);
     await first.type("\x03");
     await first.until(/KeyboardInterrupt/);
     await first.until(/>>> /);
