@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { VmEnd, VmOptions } from "../../mod.ts";
+import type { RestoreOptions, VmEnd, VmOptions } from "../../mod.ts";
 import { held, moreHeld } from "../cli/held.ts";
 import { listFolder } from "../linux/compare.ts";
 import { guest, Scratch, TestVm } from "../support.ts";
@@ -72,12 +72,74 @@ export interface Hostile {
   readonly vm?: Partial<VmOptions>;
   /** Whether it goes on for ever, and how long it may; ms. */
   readonly endlessMs?: number;
+  /** After how many calls, again and again, it is saved and thawed. */
+  readonly callsToSave?: () => number;
 }
 
 /** What was seen of it. */
 export interface Seen {
   readonly end: VmEnd;
   readonly stdout: string;
+  /** How often it was saved, and thawed. */
+  readonly saves: number;
+}
+
+/** A program in one VM after the other, each but the first thawed. */
+class Life implements AsyncDisposable {
+  readonly #scratch = new Scratch();
+  readonly #image = this.#scratch.file("vm.img");
+  readonly #options: RestoreOptions;
+  readonly #callsToSave: (() => number) | undefined;
+  #callsLeft = Infinity;
+  #due = Promise.withResolvers<void>();
+  /** The VM that it is in. */
+  test!: TestVm;
+  /** How often it was saved, and thawed. */
+  saves = 0;
+
+  constructor(options: RestoreOptions, callsToSave?: () => number) {
+    this.#callsToSave = callsToSave;
+    const syscall = () => {
+      if (--this.#callsLeft > 0) return;
+      this.#callsLeft = Infinity;
+      void this.test.vm.pause();
+      this.#due.resolve();
+    };
+    this.#options = callsToSave ? { ...options, tracer: { syscall } } : options;
+  }
+
+  async begin(options: VmOptions): Promise<void> {
+    this.test = await TestVm.create({ ...options, ...this.#options });
+    this.test.console.end();
+  }
+
+  /** Runs it to its end. */
+  async run(): Promise<VmEnd> {
+    for (;;) {
+      this.#callsLeft = this.#callsToSave?.() ?? Infinity;
+      this.#due = Promise.withResolvers<void>();
+      const running = this.test.run();
+      await Promise.race([this.#due.promise, running]);
+      await this.test.vm.pause();
+      if (this.test.vm.state === "stopped") return await running;
+      try {
+        await this.test.vm.save(this.#image, { stop: true });
+      } catch (error) {
+        // It may open what has such a name: it then goes on where it is.
+        if (!`${error}`.includes("is not UTF-8")) throw error;
+        continue;
+      }
+      await this.test[Symbol.asyncDispose]();
+      this.test = await TestVm.restore(this.#image, this.#options, this.test);
+      this.test.console.end();
+      this.saves++;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.test?.[Symbol.asyncDispose]();
+    await this.#scratch[Symbol.asyncDispose]();
+  }
 }
 
 /**
@@ -97,33 +159,35 @@ export async function contain(hostile: Hostile): Promise<Seen> {
   }, 20);
   const stop = new AbortController();
   try {
-    await using test = await TestVm.create({
-      program,
-      args,
-      cwd: cage.inside,
+    await using life = new Life({
       allow: {
         read: [hostile.seesOutside ? cage.outside : cage.inside],
         write: [cage.inside],
       },
+    }, hostile.callsToSave);
+    await life.begin({
+      program,
+      args,
+      cwd: cage.inside,
       memoryBytes: MEMORY_BYTES,
       ...hostile.vm,
     });
-    test.console.end();
     let isLate = false;
     const patience = hostile.endlessMs ?? PATIENCE_MS;
     const guard = setTimeout(() => {
       isLate = true;
-      void test.vm.kill();
+      void life.test.vm.kill();
     }, patience);
     const beside = hostile.beside?.(cage, stop.signal);
-    const end = await test.run().finally(() => {
+    const end = await life.run().finally(() => {
       clearTimeout(guard);
       stop.abort();
     });
     await beside;
-    assertEquals(isLate, hostile.endlessMs !== undefined, test.output.stdout);
+    const { stdout } = life.test.output;
+    assertEquals(isLate, hostile.endlessMs !== undefined, stdout);
     cage.check();
-    return { end, stdout: test.output.stdout };
+    return { end, stdout, saves: life.saves };
   } finally {
     clearInterval(watch);
     assertEquals(moreHeld(before, held(cage.inside)), {});

@@ -14,6 +14,8 @@ import { Cage, contain } from "./cage.ts";
 
 const isFull = Deno.env.get("SCRATCHVM_FULL") === "1";
 const CALLS = isFull ? 2_000_000 : 4_000;
+const SAVED_CALLS = isFull ? 100_000 : 1_000;
+const CALLS_TO_SAVE = isFull ? 2_000 : 400;
 const MAPPINGS = isFull ? 200_000 : 1_000;
 const ENDLESS_MS = isFull ? 600_000 : 3_000;
 const SWAPS = isFull ? 20_000 : 100;
@@ -43,6 +45,20 @@ kvmTest(
     const { end, stdout } = await contain({ program });
     assertMatch(stdout, QUIET);
     assertEquals(end, { kind: "exited", code: 0 });
+  },
+);
+
+kvmTest(
+  "hostile: random calls are answered, however often the program is saved",
+  async () => {
+    const name = "calls of one that is saved";
+    const random = seeded(name);
+    const program = ["hostile_calls", seed(name), `${SAVED_CALLS}`] as const;
+    const callsToSave = () => 1 + Math.floor(random() * CALLS_TO_SAVE);
+    const { end, stdout, saves } = await contain({ program, callsToSave });
+    assertMatch(stdout, new RegExp(`${SAVED_CALLS} rounds, 0 outside\\n$`));
+    assertEquals(end, { kind: "exited", code: 0 });
+    assert(saves > 0);
   },
 );
 
