@@ -19,11 +19,19 @@ compareTest("badptr", "one wrong argument gives the errno it gives on Linux", {
   prepare,
 });
 
-/** Calls that end the program. */
-const ENDS: readonly number[] = [SYS.exit, SYS.exit_group];
+/** Calls that end the program, wait for ever, or go on somewhere else. */
+const ENDS: readonly number[] = [
+  SYS.exit,
+  SYS.exit_group,
+  SYS.pause,
+  SYS.rt_sigreturn,
+];
 
-/** Calls that natively reach processes other than the program. */
-const REACHES: readonly number[] = [SYS.kill, SYS.tkill, SYS.tgkill];
+/** Calls that natively reach processes other than the program, or make some. */
+const REACHES: readonly number[] = [
+  ...[SYS.kill, SYS.tkill, SYS.tgkill],
+  ...[SYS.fork, SYS.vfork, SYS.clone],
+];
 
 /** Calls that natively make the program another user's, or another kind. */
 const CHANGES: readonly number[] = [

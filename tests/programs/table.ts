@@ -293,7 +293,7 @@ export const PROGRAMS: readonly Program[] = [
     { name: "openssl speed", package: "openssl", argv: ["openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"], numbersDiffer: true },
     { name: "openssl dgst", package: "openssl", argv: ["openssl", "dgst", "-sha3-256", "lines", "bytes"] },
     { name: "openssl prime", package: "openssl", argv: ["openssl", "prime", "1000000007", "340282366920938463463374607431768211507"] },
-    { name: "cc1", package: "cpp-12", argv: ["/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "-quiet", "-imultiarch", "x86_64-linux-gnu", "-O2", "program.c", "-o", "program.s"], quick: true },
+    { name: "cc1", package: "cpp-12", argv: ["/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "-quiet", "-imultiarch", "x86_64-linux-gnu", "-O2", "program.c", "-o", "program.s"] },
     { name: "as", package: "binutils", argv: ["as", "program.s", "-o", "program.o"], setup: "gcc -O2 -S program.c" },
     { name: "ld", package: "binutils", argv: ["ld", "-r", "a.o", "-o", "b.o"], setup: "gcc -O2 -c program.c -o a.o" },
     { name: "objdump", package: "binutils", argv: ["objdump", "-d", "a.o"], setup: "gcc -O2 -c program.c -o a.o" },

@@ -136,4 +136,12 @@ export const FOUND: Readonly<Record<string, readonly string[]>> = {
     'utimensat -100 "none {1,1073741822,1,1073741822} 1',
     "utimensat 999 0 {1,1073741822,1,1073741822} 0",
   ],
+  "what cannot be written says so before it looks at the buffer": [
+    "timerfd_create 0 2048",
+    "write 3 @-8192 511",
+    "writev 3 @-8192 1",
+    "epoll_create1 0",
+    "write 4 @-8192 511",
+    "read 4 @-8192 511",
+  ],
 };

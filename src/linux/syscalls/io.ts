@@ -43,6 +43,10 @@ const MAX_ENTRIES_BYTES = 65536;
 /** Kinds of files that are never read or written at an offset. */
 const STREAMS = ["pipe", "socket", "eventfd", "timerfd", "epoll", "console"];
 
+/** Kinds of files that have no read, and no write, whoever asks. */
+const UNREADABLE = ["epoll"];
+const UNWRITABLE = ["epoll", "timerfd", "signalfd", "inotify"];
+
 /** Whether pread and pwrite are refused, whatever else is wrong. */
 export function hasNoOffset(file: OpenFile): boolean {
   return STREAMS.includes(file.type);
@@ -125,7 +129,9 @@ function checked(linux: Linux, fd: number, into: boolean): OpenFile | number {
   if (!file) return -ERRNO.EBADF;
   if (file instanceof PluginFile) file.caller = linux.task.tid;
   if (into ? !file.isReadable : !file.isWritable) return -ERRNO.EBADF;
-  return file;
+  // Those that cannot do it at all say so whatever the buffer is.
+  const cannot = into ? UNREADABLE : UNWRITABLE;
+  return cannot.includes(file.type) ? -ERRNO.EINVAL : file;
 }
 
 /** read and write: one buffer. */
