@@ -41,6 +41,8 @@ export const MSG = {
   waitAll: 0x100,
   noSignal: 0x4000,
   closeOnExec: 0x4000_0000,
+  /** Only the kernel's own calls for 32-bit programs. */
+  compat: 0x8000_0000,
 } as const;
 
 /** What travels of a socket besides who its peer is. */

@@ -233,6 +233,8 @@ export const execCalls: SyscallTable = {
   },
   execveat(linux, args) {
     const flags = args.int(4);
+    const path = linux.user.readString(args.u64(1));
+    if (typeof path === "number") return path;
     if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return -ERRNO.EINVAL;
     const where = programAt(linux, args);
     if (typeof where === "number") return where;

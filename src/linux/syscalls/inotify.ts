@@ -17,7 +17,7 @@ const IN = {
   dontFollow: 0x0200_0000,
   create: 0x1000_0000,
   add: 0x2000_0000,
-  known: 0xf700_ffff,
+  known: 0xf700_efff,
 } as const;
 
 function init(linux: Linux, flags: number): number {

@@ -78,11 +78,13 @@ export const signalSendCalls: SyscallTable = {
     return task ? raise(linux, signal, CODE.tkill, task) : -ERRNO.ESRCH;
   },
   rt_sigqueueinfo(linux, args) {
+    if (!linux.user.readStruct(args.u64(2), INFO_BYTES)) return -ERRNO.EFAULT;
     const task = linux.process.tasks.get(args.int(0));
     if (!task) return -ERRNO.ESRCH;
     return sendWithInfo(linux, args.int(1), args.u64(2));
   },
   rt_tgsigqueueinfo(linux, args) {
+    if (!linux.user.readStruct(args.u64(3), INFO_BYTES)) return -ERRNO.EFAULT;
     if (args.int(0) <= 0 || args.int(1) <= 0) return -ERRNO.EINVAL;
     const task = args.int(0) === linux.process.state.pid
       ? linux.process.tasks.get(args.int(1))

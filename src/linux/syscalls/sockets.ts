@@ -259,19 +259,21 @@ export const socketCalls: SyscallTable = {
   },
   sendto(linux, args) {
     const fd = args.int(0);
+    const skip = linux.resumed?.doneBytes ?? 0;
+    const io = linux.user.buffer(args.u64(1), args.u64(2), false, skip);
+    if (typeof io === "number" && skip === 0) return io;
     const socket = socketAt(linux, fd);
     if (typeof socket === "number") return socket;
     if (args.u64(4) !== 0) return refuseAddress(socket);
-    const skip = linux.resumed?.doneBytes ?? 0;
-    const io = linux.user.buffer(args.u64(1), args.u64(2), false, skip);
     return send(linux, fd, socket, io, args.uint(3));
   },
   recvfrom(linux, args) {
     const fd = args.int(0);
-    const socket = socketAt(linux, fd);
-    if (typeof socket === "number") return socket;
     const skip = linux.resumed?.doneBytes ?? 0;
     const io = linux.user.buffer(args.u64(1), args.u64(2), true, skip);
+    if (typeof io === "number" && skip === 0) return io;
+    const socket = socketAt(linux, fd);
+    if (typeof socket === "number") return socket;
     const { result } = receive(linux, fd, socket, io, args.uint(3));
     if (result < 0 || args.u64(4) === 0) return result;
     const fault = giveAddress(
@@ -284,6 +286,7 @@ export const socketCalls: SyscallTable = {
   },
   sendmsg(linux, args) {
     const fd = args.int(0);
+    if (args.uint(2) & MSG.compat) return -ERRNO.EINVAL;
     const socket = socketAt(linux, fd);
     if (typeof socket === "number") return socket;
     const message = readMessage(linux, args.u64(1));
@@ -306,6 +309,7 @@ export const socketCalls: SyscallTable = {
   recvmsg(linux, args) {
     const fd = args.int(0);
     const va = args.u64(1);
+    if (args.uint(2) & MSG.compat) return -ERRNO.EINVAL;
     const socket = socketAt(linux, fd);
     if (typeof socket === "number") return socket;
     const message = readMessage(linux, va);
