@@ -144,4 +144,9 @@ export const FOUND: Readonly<Record<string, readonly string[]>> = {
     "write 4 @-8192 511",
     "read 4 @-8192 511",
   ],
+  "what is left out by mremap ends where addresses do": [
+    "mmap @61440 4096 3 50 -1 0",
+    "mremap @61440 140737488355328 4096 0 @0",
+    "time 0",
+  ],
 };

@@ -167,8 +167,9 @@ export const remapCalls: SyscallTable = {
     if (!area) return -ERRNO.EFAULT;
     if (!(flags & MREMAP.fixed) && newBytes <= oldBytes) {
       // What goes away may be of many areas, and of none.
-      const bytes = Math.min(oldBytes, USER_END_VA - va) - newBytes;
-      return bytes > 0 ? space.unmap(va + newBytes, bytes) || va : va;
+      if (oldBytes === newBytes) return va;
+      if (va + oldBytes > USER_END_VA) return -ERRNO.EINVAL;
+      return space.unmap(va + newBytes, oldBytes - newBytes) || va;
     }
     if (flags & MREMAP.fixed) {
       const to = args.u64(4);
