@@ -67,8 +67,7 @@ export class HostFile extends OpenFile {
     return this.#isInMemory ??= isInMemory(this.#fd);
   }
 
-  /** Whether it is a folder. */
-  get isFolder(): boolean {
+  override get isFolder(): boolean {
     if (this.#isFolder !== undefined) return this.#isFolder;
     const stat = new DataView(new ArrayBuffer(144));
     const isKnown = fstat(this.#fd, new Uint8Array(stat.buffer)) >= 0;

@@ -42,6 +42,11 @@ export abstract class OpenFile {
       (this.flags & O.path) === 0;
   }
 
+  /** Whether it is a folder. */
+  get isFolder(): boolean {
+    return false;
+  }
+
   /** Reads at the file's own offset. */
   read(_io: IoVector): number {
     return -ERRNO.EINVAL;

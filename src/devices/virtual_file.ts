@@ -102,8 +102,7 @@ export class VirtualFile extends OpenFile {
     this.offset = offset;
   }
 
-  /** Whether it is a folder. */
-  get isFolder(): boolean {
+  override get isFolder(): boolean {
     return (this.mode & S_IF.mask) === S_IF.directory;
   }
 

@@ -74,7 +74,7 @@ export function openAgain(
   if (file instanceof HostFile) {
     return openHostFile(linux, file, flags, status);
   }
-  if (flags & O.directory && !(file instanceof VirtualFile && file.isFolder)) {
+  if (flags & O.directory && !file.isFolder) {
     return -ERRNO.ENOTDIR;
   }
   if (!allows(file, flags)) return -ERRNO.EACCES;

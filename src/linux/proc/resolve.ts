@@ -4,9 +4,8 @@
  * @module
  */
 
-import { HostFile, type OpenFile, RESOLVE } from "../../devices/mod.ts";
+import { type OpenFile, RESOLVE } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { isFolder } from "../file_type.ts";
 import type { Linux } from "../linux.ts";
 import { mayFollow, mountOf } from "./limits.ts";
 import type { VirtualNode } from "./node.ts";
@@ -107,12 +106,12 @@ export function resolveVirtual(
     if (node.isOfFile && (!isLast || wantsFolder)) return -ERRNO.ENOTDIR;
     const file = node.file?.(linux);
     if (file && isLast) {
-      const fits = !wantsFolder || isFolder(file);
+      const fits = !wantsFolder || file.isFolder;
       return fits ? { kind: "file", file } : -ERRNO.ENOTDIR;
     }
     const target = targetOf(linux, node, file);
     if (target === undefined) {
-      const isFile = file && !(file instanceof HostFile && file.isFolder);
+      const isFile = file && !file.isFolder;
       return isFile ? -ERRNO.ENOTDIR : -ERRNO.ENOENT;
     }
     rest.unshift(...split(target));

@@ -17,7 +17,6 @@ import {
   VirtualFile,
 } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
-import { isFolder } from "../file_type.ts";
 import { mayBecome, mayReserve, noRoom, roomToWrite } from "../file_limit.ts";
 import { resolveVirtual } from "../proc/mod.ts";
 import type { Linux } from "../linux.ts";
@@ -148,7 +147,7 @@ export const spaceCalls: SyscallTable = {
     if (typeof file === "number") return file;
     if (!file.isReadable) return -ERRNO.EBADF;
     // It is advice: what is read is in the host's cache, or soon will be.
-    return file instanceof HostFile && !isFolder(file) ? 0 : -ERRNO.EINVAL;
+    return file instanceof HostFile && !file.isFolder ? 0 : -ERRNO.EINVAL;
   },
   sync_file_range(linux, args) {
     const file = opened(linux, args.int(0));
@@ -189,7 +188,7 @@ export const spaceCalls: SyscallTable = {
       return -ERRNO.EFAULT;
     }
     if (args.uint(5) !== 0) return -ERRNO.EINVAL;
-    if (isFolder(from) || isFolder(to)) return -ERRNO.EISDIR;
+    if (from.isFolder || to.isFolder) return -ERRNO.EISDIR;
     if (!(from instanceof HostFile) || !(to instanceof HostFile)) {
       return -ERRNO.EINVAL;
     }
