@@ -106,9 +106,22 @@ static int shows_offset(void)
 	return atol(text + strlen("pos:")) == lseek(fd, 0, SEEK_CUR);
 }
 
+/* How many entries follow in a folder. */
+static int entries_left(int folder_fd)
+{
+	DIR *folder = fdopendir(dup(folder_fd));
+	int left = 0;
+
+	while (readdir(folder))
+		left++;
+	closedir(folder);
+	return left;
+}
+
 int main(void)
 {
 	DIR *folder;
+	int unread, ended;
 	long middle;
 	char name[32];
 
@@ -131,8 +144,15 @@ int main(void)
 	middle = entries[count / 2].at;
 	seekdir(folder, middle);
 	SHOW(lseek(fd, middle, SEEK_SET) == middle);
+	unread = open("many", O_RDONLY | O_DIRECTORY);
+	ended = open("many", O_RDONLY | O_DIRECTORY);
+	SHOW(entries_left(ended));
 	fflush(stdout);
 	SAVE();
+	SHOW(entries_left(unread));
+	SHOW(entries_left(ended));
+	SHOW(lseek(ended, 0, SEEK_SET));
+	SHOW(entries_left(ended));
 	SHOW(telldir(folder) == middle);
 	SHOW(strcmp(readdir(folder)->d_name, entries[count / 2].name));
 	SHOW(lseek(fd, 0, SEEK_CUR) == middle);

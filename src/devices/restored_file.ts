@@ -4,7 +4,7 @@
  * @module
  */
 
-import { close, getdents64, seekTo } from "./host_calls.ts";
+import { close, getdents64, open, seekTo } from "./host_calls.ts";
 import { FilesError } from "./errors.ts";
 import type { HostFileState } from "./files_state.ts";
 import { O } from "./host_constants.ts";
@@ -12,6 +12,9 @@ import { HostFile } from "./host_file.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { pathOf } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
+
+/** Room for some entries of a folder: one is of up to 280 bytes. */
+const ENTRIES_BYTES = 4096;
 
 /** Flags that make or change a file when it is opened: not a second time. */
 const ONCE = O.create | O.exclusive | O.truncate;
@@ -72,12 +75,37 @@ export function hostFile(
 
 /** Moves a file to its offset at the save. @throws {FilesError} */
 export function seek(state: HostFileState, fd: number, hostFd: number): void {
-  // ext4: a folder whose first read is at its end stays empty when it is
-  // rewound; one that was read before does not.
-  if (state.isFolder) getdents64(hostFd, new Uint8Array(4096));
+  if (state.isFolder) readAtEnd(hostFd, state.offset);
   if (seekTo(hostFd, state.offset)) return;
   throw new FilesError(
     "FILES_STATE",
     `${nameOf(state, fd)}: its offset cannot be ${state.offset}`,
   );
+}
+
+/**
+ * Reads a folder once, if it is to be at its end: on ext4, one whose first read
+ * is there stays empty when it is rewound. No other folder is read: a 9p one
+ * goes on behind what was read of it, wherever it is moved then.
+ */
+function readAtEnd(hostFd: number, end: bigint): void {
+  if (!isAtEnd(hostFd, end)) return;
+  const buffer = new Uint8Array(ENTRIES_BYTES);
+  getdents64(hostFd, buffer);
+  seekTo(hostFd, end);
+  while (getdents64(hostFd, buffer) > 0);
+}
+
+/** Whether nothing follows in a folder, as an open file of its own sees it. */
+function isAtEnd(hostFd: number, offset: bigint): boolean {
+  const flags = O.directory | O.closeOnExec;
+  if (offset === 0n) return false;
+  const own = open(`/proc/self/fd/${hostFd}`, flags);
+  if (own < 0) return false;
+  try {
+    return seekTo(own, offset) &&
+      getdents64(own, new Uint8Array(ENTRIES_BYTES)) === 0;
+  } finally {
+    close(own);
+  }
 }
