@@ -44,6 +44,11 @@ export interface RestoreFilesOptions {
    * image has of them, all together; absent: no bound.
    */
   readonly memoryBytes?: number;
+  /**
+   * How much the image may have of files without a name, which come back in
+   * the host's memory, all together, bytes; absent: no bound.
+   */
+  readonly mostUnlinkedBytes?: number;
   /** Opens again a file of a plugin; `undefined` where there is none such. */
   readonly reopen?: (state: PluginFileState) => OpenFile | undefined;
 }

@@ -136,7 +136,10 @@ function* checkInSteps(
   const table = first.state;
   if (table.part !== "table") throw malformed("its first part is no table");
   const buffered = yield* restoreBuffered(table, content);
-  using unlinked = new UnlinkedFiles(options.memoryBytes);
+  using unlinked = new UnlinkedFiles(
+    options.mostUnlinkedBytes,
+    options.memoryBytes,
+  );
   const carried = new CarriedFiles(options.paths);
   const reopening: Reopening = {
     table,

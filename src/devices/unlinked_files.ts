@@ -59,15 +59,38 @@ function makeRemovedFolder(): number {
 /** Files that have no name any more, in memory: one, however often opened. */
 export class UnlinkedFiles implements Disposable {
   readonly #fds = new Map<string, number>();
+  readonly #mostBytes: number;
   readonly #mostEmptyBytes: number;
+  #bytes = 0;
   #emptyBytes = 0;
 
   /**
+   * @param mostBytes how much an image may have of them
    * @param mostEmptyBytes how much of them may be empty: a program can fill it,
    * in the host's memory
    */
-  constructor(mostEmptyBytes = Infinity) {
+  constructor(mostBytes = Infinity, mostEmptyBytes = Infinity) {
+    this.#mostBytes = mostBytes;
     this.#mostEmptyBytes = mostEmptyBytes;
+  }
+
+  /**
+   * Counts what the image has of a file.
+   *
+   * @throws {FilesError} when it is too much
+   */
+  count(state: HostFileState, fd: number, bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes <= this.#mostBytes) return;
+    throw new FilesError(
+      "FILES_STATE",
+      `${
+        nameOf(state, fd)
+      }: files without a name come back in memory, where this VM's may have ${this.#mostBytes} bytes`,
+      {
+        hint: "allow more: --memory of vm receive, maxMemoryBytes of a script",
+      },
+    );
   }
 
   /** Counts what is empty of a file. @returns whether it is too much */
@@ -118,7 +141,13 @@ export function* reopenUnlinked(
     const made = make(state);
     if (made < 0) return made;
     try {
-      yield* fill(state, fd, content, made);
+      yield* fill(
+        state,
+        fd,
+        content,
+        made,
+        (bytes) => unlinked.count(state, fd, bytes),
+      );
       if (unlinked.hasTooMuchEmpty(made)) {
         throw new FilesError(
           "FILES_STATE",

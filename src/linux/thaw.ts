@@ -173,6 +173,8 @@ export async function thaw(
     clock: saved.clock,
     policy: options.files ?? "check",
     memoryBytes: memory.sizeBytes,
+    mostUnlinkedBytes: options.maxMemoryBytes ??
+      Deno.systemMemoryInfo().total,
     reopen: (state) => devices.reopen(state),
   }, options.signal);
   owned.use(files);

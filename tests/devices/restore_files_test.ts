@@ -900,6 +900,34 @@ Deno.test("restore_files: files without a name are no emptier than the VM's memo
   files.fds = enough.finish();
 });
 
+Deno.test("restore_files: files without a name take no more memory than is allowed", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const MIB = 1024 ** 2;
+  // One is in memory, the other on disk: both come back in memory.
+  const fd = memfdWithFlags("memory", 0);
+  const first = files.fds.install(new HostFile(fd, O.readWrite), false);
+  files.write(first, "m".repeat(MIB));
+  const second = files.open("gone", O.readWrite | O.create);
+  files.write(second, "d".repeat(MIB));
+  // What is empty of it is not counted.
+  assertEquals(files.fds.file(second)!.truncate(9 * MIB), 0);
+  Deno.removeSync(scratch.file("gone"));
+  const parts = await files.save();
+  files.close();
+  const { paths, console } = files;
+  const options = { paths, console, policy: "check" } as const;
+  const before = resources().fds;
+  const most = { ...options, mostUnlinkedBytes: 2 * MIB - 1 };
+  const error = await assertRejects(() => checkFiles(parts, most), FilesError);
+  assertEquals(error.code, "FILES_STATE");
+  assertMatch(error.message, /may have 2097151 bytes/);
+  assertEquals(resources().fds, before);
+  const enough = { ...options, mostUnlinkedBytes: 2 * MIB };
+  using checked = await checkFiles(parts, enough);
+  files.fds = checked.finish();
+});
+
 Deno.test("restore_files: a folder that was removed is so again, however often it is saved", async () => {
   await using scratch = new Scratch();
   using files = new Files(scratch.path);
