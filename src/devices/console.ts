@@ -12,7 +12,6 @@ import { giveBackNonBlocking, takeNonBlocking } from "./non_blocking.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
 import {
   hostTerminal,
-  hostTerminalNumber,
   ScriptTerminal,
   type Terminal,
   type TerminalSize,
@@ -129,7 +128,7 @@ export class HostStream extends OpenFile {
 
   /** Device control with a number: of a terminal. */
   ioctlNumber(request: number, argument: number): number {
-    return hostTerminalNumber(this.stream, request, argument);
+    return hostTerminal.ioctlNumber(this.stream, request, argument);
   }
 }
 

@@ -33,6 +33,9 @@ export const TTY = {
   setAttributesFlush2: 0x402c_542d, // TCSETSF2
 } as const;
 
+/** What {@linkcode TTY.flow} does with output (asm-generic/termbits.h). */
+const FLOW = { stop: 0, start: 1 } as const;
+
 /** Length of the kernel's `struct termios` (asm-generic/termbits.h). */
 export const TERMIOS_BYTES = 36;
 
@@ -101,6 +104,8 @@ class HostTerminal implements Terminal {
   #attributes: Uint8Array<ArrayBuffer> | undefined;
   /** What was before the program changed it, and the descriptor to set it by. */
   #before: { fd: number; attributes: Uint8Array<ArrayBuffer> } | undefined;
+  /** By which descriptor the program stopped output. */
+  #stopped: number | undefined;
 
   get attributes(): Uint8Array<ArrayBuffer> | undefined {
     return this.#attributes;
@@ -128,11 +133,24 @@ class HostTerminal implements Terminal {
     return result;
   }
 
+  /** A request whose argument is a number, on one of the streams. */
+  ioctlNumber(fd: number, request: number, argument: number): number {
+    const result = ioctlNumber(fd, request, argument);
+    if (result === 0 && request === TTY.flow) {
+      if (argument === FLOW.stop) this.#stopped = fd;
+      if (argument === FLOW.start) this.#stopped = undefined;
+    }
+    return result;
+  }
+
   adopt(attributes: Uint8Array<ArrayBuffer>): void {
     this.#attributes = attributes.slice();
   }
 
   enter(): void {
+    if (this.#stopped !== undefined) {
+      ioctlNumber(this.#stopped, TTY.flow, FLOW.stop);
+    }
     if (!this.#attributes || this.#before) return;
     const fd = this.stream;
     const attributes = new Uint8Array(TERMIOS_BYTES);
@@ -146,6 +164,11 @@ class HostTerminal implements Terminal {
   }
 
   leave(isOver = false): void {
+    // What a program stops so, no key starts again.
+    if (this.#stopped !== undefined) {
+      ioctlNumber(this.#stopped, TTY.flow, FLOW.start);
+      if (isOver) this.#stopped = undefined;
+    }
     if (isOver) this.#attributes = undefined;
     if (!this.#before) return;
     const { fd, attributes } = this.#before;
@@ -156,15 +179,6 @@ class HostTerminal implements Terminal {
 
 /** The VMM's own terminal: there is one, however many VMs use it. */
 export const hostTerminal: HostTerminal = new HostTerminal();
-
-/** A request whose argument is a number, of the VMM's own terminal. */
-export function hostTerminalNumber(
-  fd: number,
-  request: number,
-  argument: number,
-): number {
-  return ioctlNumber(fd, request, argument);
-}
 
 /** How fast a terminal is that is none of wires. */
 const STANDARD_BAUD = 38400;
