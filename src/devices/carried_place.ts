@@ -17,8 +17,9 @@ import {
   O,
   S_IF,
 } from "./host_constants.ts";
-import { HostPaths } from "./host_paths.ts";
-import { pathOf } from "./path_bytes.ts";
+import type { HostPaths } from "./host_paths.ts";
+import { pathOfSaved } from "./path_bytes.ts";
+import { hostPathOf } from "./root_folder.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 
 /** From linux/stat.h: the file is where something is mounted. */
@@ -56,7 +57,7 @@ export function placeOf(
   fd: number,
   paths: HostPaths,
 ): CarriedPlace {
-  const path = pathOf(state.path);
+  const path = pathOfSaved(state.path);
   // What may not be written is not replaced either.
   const flags = O.writeOnly | O.largeFile;
   const there = paths.open("/", path, flags, 0, { write: true });
@@ -72,9 +73,8 @@ export function placeOf(
     const existing = examine(state, fd, there);
     if (!parent.isLink) return { path, device: parent.device, ...existing };
     // The link stays: the file it leads to is replaced.
-    const target = HostPaths.pathOfFd(there);
-    if (target === undefined) throw cannotOpen(state, fd, -ERRNO.ENOENT);
-    const real = pathOf(target);
+    const real = hostPathOf(there);
+    if (real === undefined) throw cannotOpen(state, fd, -ERRNO.ENOENT);
     const { device } = statOfParent(state, fd, real, paths);
     return { path: real, device, ...existing };
   } finally {

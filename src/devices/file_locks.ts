@@ -15,6 +15,8 @@ import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { F_OFD, flock, FLOCK_BYTES, recordLock } from "./lock_calls.ts";
 import type { OpenFile } from "./open_file.ts";
+import { pathShown } from "./path_bytes.ts";
+import { hostPathOf } from "./root_folder.ts";
 
 /** Types of record locks (asm-generic/fcntl.h). */
 export const F_LCK = { read: 0, write: 1, unlock: 2 } as const;
@@ -191,12 +193,10 @@ export class ProcessLocks {
       const fd = lock.owner === "process" ? this.ownerOf(file) : file.hostFd;
       const result = fd < 0 ? fd : take(fd, lock);
       if (result >= 0) continue;
-      const path = file.formerPath ?? Deno.readLinkSync(
-        `/proc/self/fd/${file.hostFd}`,
-      );
+      const path = file.formerPath ?? hostPathOf(file.hostFd) ?? "a file";
       throw new FilesError(
         "FILES_DENIED",
-        `Cannot restore the lock on ${path}: another holds one`,
+        `Cannot restore the lock on ${pathShown(path)}: another holds one`,
         { hint: "end what has locked the file, and restore again" },
       );
     }

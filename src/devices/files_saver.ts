@@ -28,11 +28,10 @@ import {
 import { close, fstatat, lseek, offsetOf, open } from "./host_calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
-import { HostPaths } from "./host_paths.ts";
 import { InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
-import { pathBytes, pathOf, pathText } from "./path_bytes.ts";
-import { RootFolder } from "./root_folder.ts";
+import { pathShown, savedPath } from "./path_bytes.ts";
+import { hostPathOf, RootFolder } from "./root_folder.ts";
 import { type PipeBuffer, PipeEnd } from "./pipe.ts";
 import { PluginFile } from "./plugin_file.ts";
 import type { PluginFileState } from "./plugin_file_state.ts";
@@ -234,8 +233,11 @@ function* content(fd: number, sizeBytes: number): Generator<{
 }
 
 function cannotRead(fd: number, why: string): FilesError {
-  const path = HostPaths.pathOfFd(fd);
-  return new FilesError("FILES_CHANGED", `Cannot save ${path}: ${why}`);
+  const path = hostPathOf(fd) ?? "a file";
+  return new FilesError(
+    "FILES_CHANGED",
+    `Cannot save ${pathShown(path)}: ${why}`,
+  );
 }
 
 /** How open files are described. */
@@ -319,29 +321,29 @@ function describeHostFile(
   { root, carry, digests }: How,
 ): FileState | string {
   const fd = file.hostFd;
-  const shown = HostPaths.pathOfFd(fd);
+  const onHost = hostPathOf(fd) ?? "a file";
   // A file in memory is in no root.
-  const own = file.formerPath ?? (file.isInMemory ? shown : undefined);
-  const name = own === undefined ? root.nameOf(fd) : pathOf(own);
-  if (name === undefined) return `${shown} is not in the root`;
-  const path = own ?? pathText(name);
-  if (path === undefined) return `the path ${pathShown(name)} is not UTF-8`;
+  const path = file.formerPath ??
+    (file.isInMemory ? onHost : root.nameOf(fd));
+  if (path === undefined) return `${pathShown(onHost)} is not in the root`;
   const found = identityOf(fd, undefined, digests);
   if (typeof found === "number") {
-    return `${path} cannot be looked at (${errnoName(-found)})`;
+    return `${pathShown(path)} cannot be looked at (${errnoName(-found)})`;
   }
   const { isFolder } = found;
   // Another name may be left (a hard link); this one leads there no more.
   const isUnlinked = found.isUnlinked ||
-    !leadsTo(root.hostPath(pathOf(path)), found.identity);
+    !leadsTo(root.hostPath(path), found.identity);
   const offset = file.flags & O.path ? 0n : offsetOf(fd);
   if (offset < 0n) {
-    return `${path} has no offset (${errnoName(-Number(offset))})`;
+    return `${pathShown(path)} has no offset (${errnoName(-Number(offset))})`;
   }
   return {
     type: "host",
     flags: file.flags,
-    path: isUnlinked ? path.replace(/ \(deleted\)$/, "") : path,
+    path: savedPath(
+      isUnlinked ? path.replace(/ \(deleted\)$/, "") : path,
+    ),
     offset,
     isFolder,
     identity: found.identity,
@@ -349,11 +351,6 @@ function describeHostFile(
     isCarried: !isFolder && (carry || isUnlinked),
     seals: isUnlinked ? file.seals() : null,
   };
-}
-
-/** A path that is no text, for a message. */
-function pathShown(path: string): string {
-  return new TextDecoder().decode(pathBytes(path).subarray(0, -1));
 }
 
 /** Whether a path of the host, a character a byte, still names the file. */

@@ -37,6 +37,9 @@ const MAX_KEPT = 4096;
 /** How many of the bytes of pipes and their like are in the table at most. */
 const MAX_INLINE_BYTES = 16 * 1024 * 1024;
 
+/** What a path begins with. */
+const SLASH = 0x2f;
+
 const flags = v.pipe(v.number(), v.integer());
 
 function sumOf(lengths: readonly number[]): number {
@@ -46,8 +49,11 @@ function sumOf(lengths: readonly number[]): number {
 const hostFile = v.object({
   type: v.literal("host"),
   flags,
-  /** Path on the host. */
-  path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+  /** Path in the program's root: text, or the bytes of what is not UTF-8. */
+  path: v.union([
+    v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+    v.pipe(bytes(4096), v.check((path) => path[0] === SLASH)),
+  ]),
   /** Of a folder: a number of the file system's own, up to 63 bits. */
   offset: v.pipe(u64, v.maxValue(0x7fff_ffff_ffff_ffffn)),
   isFolder: v.boolean(),

@@ -48,7 +48,10 @@ export class HostFile extends OpenFile {
   readonly #fd: number;
   #isInMemory: boolean | undefined;
   #isFolder: boolean | undefined;
-  /** The name that the file had before a thaw, if it has none any more. */
+  /**
+   * The path that the file had before a thaw, if it has none any more; a
+   * character a byte.
+   */
   readonly formerPath: string | undefined;
 
   /** @param fd the host's descriptor, which this object then owns */

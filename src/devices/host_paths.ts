@@ -328,15 +328,6 @@ export class HostPaths {
     return isKnown && stat.getBigUint64(16, true) > 0n ? name : undefined;
   }
 
-  /** The host's path of an open descriptor, as text; undefined if it has none. */
-  static pathOfFd(fd: number): string | undefined {
-    try {
-      return Deno.readLinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return undefined;
-    }
-  }
-
   /** Whether the descriptor is of a regular file or a folder. */
   static isFileOrFolder(fd: number): boolean {
     const stat = new Uint8Array(144);

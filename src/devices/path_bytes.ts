@@ -19,6 +19,24 @@ export function pathOf(text: string): string {
   return String.fromCharCode(...encoder.encode(text));
 }
 
+/** A path of a state: text, or the bytes of what is none. */
+export type SavedPath = string | Uint8Array;
+
+/** The path, a character a byte, that a state says. */
+export function pathOfSaved(path: SavedPath): string {
+  return typeof path === "string" ? pathOf(path) : String.fromCharCode(...path);
+}
+
+/** What a state says for a path, a character a byte. */
+export function savedPath(path: string): SavedPath {
+  return pathText(path) ?? pathBytes(path).subarray(0, -1);
+}
+
+/** A path, a character a byte, for a message. */
+export function pathShown(path: string): string {
+  return new TextDecoder().decode(pathBytes(path).subarray(0, -1));
+}
+
 /** The text of a path; `undefined` when it is not UTF-8. */
 export function pathText(path: string): string | undefined {
   try {

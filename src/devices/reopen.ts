@@ -14,7 +14,7 @@ import type { HostPaths } from "./host_paths.ts";
 import { close, ftruncate } from "./host_calls.ts";
 import { O } from "./host_constants.ts";
 import type { OpenFile } from "./open_file.ts";
-import { pathOf } from "./path_bytes.ts";
+import { pathOfSaved } from "./path_bytes.ts";
 import type { PluginFileState } from "./plugin_file_state.ts";
 import { isDenial, nameOf, whyOf } from "./restore_errors.ts";
 import { hostFile, hostFileAgain, openAgain } from "./restored_file.ts";
@@ -156,7 +156,9 @@ function cutBack(
   const { sizeBytes } = state.identity;
   // A descriptor of its own: the program's may be for reading only.
   const flags = O.writeOnly | O.largeFile;
-  const own = paths.open("/", pathOf(state.path), flags, 0, { write: true });
+  const own = paths.open("/", pathOfSaved(state.path), flags, 0, {
+    write: true,
+  });
   const result = own < 0 ? own : ftruncate(own, sizeBytes);
   if (own >= 0) close(own);
   if (result >= 0) return;

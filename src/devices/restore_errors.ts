@@ -8,6 +8,7 @@ import { ERRNO, errnoName } from "../kvm/mod.ts";
 import { OUTSIDE } from "./allowed_folders.ts";
 import { FilesError } from "./errors.ts";
 import type { HostFileState } from "./files_state.ts";
+import { pathOfSaved, pathShown } from "./path_bytes.ts";
 
 /** What opening gives where something else took a file's place. */
 const NO_FILES: readonly number[] = [
@@ -20,7 +21,7 @@ const NO_FILES: readonly number[] = [
 /** The action that fails, as messages begin. */
 export function nameOf(state: HostFileState, fd: number): string {
   const what = fd < 0 ? "a mapped file" : `descriptor ${fd}`;
-  return `Cannot restore ${what} (${state.path})`;
+  return `Cannot restore ${what} (${pathShown(pathOfSaved(state.path))})`;
 }
 
 /** Whether an errno says that the user does not allow it. */

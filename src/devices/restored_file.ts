@@ -10,7 +10,7 @@ import type { HostFileState } from "./files_state.ts";
 import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import type { HostPaths } from "./host_paths.ts";
-import { pathOf } from "./path_bytes.ts";
+import { pathOfSaved } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 
 /** Room for some entries of a folder: one is of up to 280 bytes. */
@@ -36,7 +36,7 @@ export function openAgain(
   const mode = state.flags & O.accessMode;
   const hostFd = paths.open(
     "/",
-    pathOf(state.path),
+    pathOfSaved(state.path),
     flagsAgain(state.flags),
     0,
     {

@@ -26,7 +26,7 @@ export const RESOLVE = {
 } as const;
 
 /** The host's path of an open descriptor, a character a byte. */
-function hostPathOf(fd: number): string | undefined {
+export function hostPathOf(fd: number): string | undefined {
   const path = readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`);
   return typeof path === "string" && path.startsWith("/") ? path : undefined;
 }

@@ -13,7 +13,7 @@ import { addSeals, close, fstat, memfdCreate, open } from "./host_calls.ts";
 import { memfdWithFlags } from "./space_calls.ts";
 import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
-import { pathOf } from "./path_bytes.ts";
+import { pathOf, pathOfSaved } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 import { flagsAgain, seek } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
@@ -174,7 +174,11 @@ export function* reopenUnlinked(
   try {
     const hasOffset = !(state.flags & O.path) && !state.isFolder;
     if (hasOffset) seek(state, fd, hostFd);
-    const file = new HostFile(hostFd, state.flags, state.path);
+    const file = new HostFile(
+      hostFd,
+      state.flags,
+      pathOfSaved(state.path),
+    );
     file.lateSeals = late;
     return file;
   } catch (error) {

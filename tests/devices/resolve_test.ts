@@ -53,7 +53,7 @@ function make(root: string): void {
 /** Where a descriptor leads, which is closed; or the errno. */
 function whereIs(fd: number): string | number {
   if (fd < 0) return fd;
-  const path = HostPaths.pathOfFd(fd)!;
+  const path = Deno.readLinkSync(`/proc/self/fd/${fd}`);
   close(fd);
   return path;
 }

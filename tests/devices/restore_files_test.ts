@@ -4,6 +4,7 @@ import {
   assertEquals,
   assertMatch,
   assertRejects,
+  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { setImmediate } from "node:timers";
@@ -32,6 +33,8 @@ import {
   ScriptConsole,
   ScriptStream,
 } from "../../src/devices/mod.ts";
+import { mkdirat, unlinkat } from "../../src/devices/host_calls.ts";
+import { AT_FDCWD } from "../../src/devices/host_constants.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { decodeState, toSection } from "../../src/state/mod.ts";
 import { MappedFiles } from "../../src/linux/mapped_files.ts";
@@ -708,6 +711,56 @@ Deno.test("restore_files: a file without a name comes back with its content and 
   assertEquals(files.read(fd), "orary");
   assertEquals([...Deno.readDirSync(scratch.path)], []);
   assert(files.fds.file(path)!.flags & O.path);
+});
+
+Deno.test("restore_files: files whose names are no text travel as others do", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const O_NEW = O.create | O.readWrite;
+  const name = (end: string) => `${pathOf(scratch.path)}/\xff\xfe${end}`;
+  const open = (path: string, flags: number) => {
+    const fd = files.paths.open("/", path, flags, 0o644, {
+      read: true,
+      write: true,
+    });
+    assert(fd >= 0, `${fd}`);
+    return files.fds.install(new HostFile(fd, flags), false);
+  };
+  const there = open(name("there"), O_NEW);
+  const removed = open(name("removed"), O_NEW);
+  const carried = open(name("carried"), O_NEW);
+  for (const fd of [there, removed, carried]) {
+    files.write(fd, `content ${fd}`);
+    files.fds.file(fd)!.seek(4, 0);
+  }
+  assertEquals(mkdirat(AT_FDCWD, name("folder"), 0o755), 0);
+  const folder = open(name("folder"), O.path);
+  assertEquals(unlinkat(AT_FDCWD, name("removed"), 0), 0);
+  const parts = await files.save(true);
+  files.close();
+
+  const changed = open(name("there"), O.readWrite);
+  files.write(changed, "Content");
+  files.close();
+  const refused = files.refuse(parts);
+  assertEquals(refused.code, "FILES_CHANGED");
+  assertStringIncludes(refused.message, `${scratch.path}/\ufffd\ufffdthere`);
+
+  assertEquals(unlinkat(AT_FDCWD, name("carried"), 0), 0);
+  assertEquals(files.refuse(parts).code, "FILES_CHANGED");
+  files.restore(parts, "carry");
+  assertEquals(files.read(there), `ent ${there}`);
+  assertEquals(files.read(removed), `ent ${removed}`);
+  assertEquals(files.read(carried), `ent ${carried}`);
+  assertEquals(
+    files.paths.placeOf(files.fds.file(folder)!.hostFd!),
+    name("folder"),
+  );
+
+  // Once more: what was removed still has its name.
+  files.restore(await files.save(true), "carry");
+  files.fds.file(removed)!.seek(0, 0);
+  assertEquals(files.read(removed), `content ${removed}`);
 });
 
 Deno.test("restore_files: what the user does not allow is not opened", async () => {

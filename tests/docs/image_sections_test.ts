@@ -196,7 +196,7 @@ interface Schema {
 /** What the document calls a type. */
 const TYPES: Readonly<Record<string, string>> = {
   number: "number",
-  union: "u64",
+  bigint: "u64",
   custom: "bytes",
   string: "text",
   boolean: "flag",
@@ -232,6 +232,13 @@ function fieldsOf(schema: Schema, path: string): [string, string][] {
         : [[path, "list"]];
     case "tuple":
       return [[path, schema.items!.length === 2 ? "pair" : "three"]];
+    case "union": {
+      const types = schema.options!.map((option) =>
+        fieldsOf(option as Schema, path)[0][1]
+      );
+      // A number of 64 bits is any number.
+      return [[path, types.includes("u64") ? "u64" : types.join(" or ")]];
+    }
     case "literal":
       return [[path, typeof schema.literal === "boolean" ? "flag" : "text"]];
     default:
@@ -243,7 +250,7 @@ function fieldsOf(schema: Schema, path: string): [string, string][] {
 function fieldsInDocument(kind: string): [string, string][] {
   const section = CHAPTER.split(`\n### ${kind}\n`)[1]?.split("\n### ")[0];
   assert(section, `image-format.md says nothing of ${kind}`);
-  return [...section.matchAll(/^\| `([^`]+)` +\| (\w+) +\|/gm)]
+  return [...section.matchAll(/^\| `([^`]+)` +\| (\w+(?: or \w+)?) +\|/gm)]
     .map(([, name, type]) => [name, type]);
 }
 

@@ -122,13 +122,7 @@ class Life implements AsyncDisposable {
       await Promise.race([this.#due.promise, running]);
       await this.test.vm.pause();
       if (this.test.vm.state === "stopped") return await running;
-      try {
-        await this.test.vm.save(this.#image, { stop: true });
-      } catch (error) {
-        // It may open what has such a name: it then goes on where it is.
-        if (!`${error}`.includes("is not UTF-8")) throw error;
-        continue;
-      }
+      await this.test.vm.save(this.#image, { stop: true });
       await this.test[Symbol.asyncDispose]();
       this.test = await TestVm.restore(this.#image, this.#options, this.test);
       this.test.console.end();
