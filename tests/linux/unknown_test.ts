@@ -40,6 +40,17 @@ kvmTest("unknown: any number of them makes no flood of words", async () => {
   );
 });
 
+kvmTest(
+  "unknown: a machine without nodes of memory is nothing to tell of",
+  async () => {
+    const [program] = await guest("numa");
+    await using scratch = new Scratch();
+    const { stdout, warnings } = await runInVm(program, {}, scratch.path);
+    assertEquals(stdout.match(/ -1 38$/gm)?.length, 4);
+    assertEquals(warnings, []);
+  },
+);
+
 kvmTest("unknown: --strict ends the program at the first", async () => {
   const [program] = await guest("unknown");
   await using scratch = new Scratch();

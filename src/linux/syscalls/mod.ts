@@ -23,6 +23,7 @@ import { linkCalls, linkPartly } from "./links.ts";
 import { lockCalls, lockPartly } from "./locks.ts";
 import { lookCalls } from "./look.ts";
 import { adviceCalls, advicePartly } from "./madvise.ts";
+import { memoryPolicyCalls, memoryPolicyRefused } from "./memory_policy.ts";
 import { memoryFileCalls, memoryFilePartly } from "./memory_file.ts";
 import { mappingCalls, mappingPartly } from "./mmap.ts";
 import { remapCalls, remapPartly } from "./mremap.ts";
@@ -112,6 +113,7 @@ export const REFUSED = {
   ...threadRefused,
   ...socketRefused,
   ...protectionRefused,
+  ...memoryPolicyRefused,
 } as const satisfies RefusedTable;
 
 /** A call of which it is noted that it does not do all that Linux's does. */
@@ -150,6 +152,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...adviceCalls,
     ...residencyCalls,
     ...protectionCalls,
+    ...memoryPolicyCalls,
     ...processCalls,
     ...prctlCalls,
     ...identityCalls,
