@@ -5,7 +5,16 @@
  */
 
 import * as v from "valibot";
-import { bytes, count, type StateSchema, u32, u64 } from "../state/mod.ts";
+import {
+  bytePath,
+  bytes,
+  count,
+  rawPath,
+  type StateSchema,
+  textPath,
+  u32,
+  u64,
+} from "../state/mod.ts";
 import { MAX_INTERESTS } from "./epoll_file.ts";
 import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
@@ -37,9 +46,6 @@ const MAX_KEPT = 4096;
 /** How many of the bytes of pipes and their like are in the table at most. */
 const MAX_INLINE_BYTES = 16 * 1024 * 1024;
 
-/** What a path begins with. */
-const SLASH = 0x2f;
-
 const flags = v.pipe(v.number(), v.integer());
 
 function sumOf(lengths: readonly number[]): number {
@@ -50,10 +56,7 @@ const hostFile = v.object({
   type: v.literal("host"),
   flags,
   /** Path in the program's root: text, or the bytes of what is not UTF-8. */
-  path: v.union([
-    v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
-    v.pipe(bytes(4096), v.check((path) => path[0] === SLASH)),
-  ]),
+  path: v.union([textPath, rawPath]),
   /** Of a folder: a number of the file system's own, up to 63 bits. */
   offset: v.pipe(u64, v.maxValue(0x7fff_ffff_ffff_ffffn)),
   isFolder: v.boolean(),
@@ -69,7 +72,7 @@ const virtualFile = v.object({
   type: v.literal("virtual"),
   flags,
   /** Path without links, a character a byte. */
-  path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+  path: bytePath,
   /** Type and permissions, as st_mode has them. */
   mode: v.pipe(count, v.maxValue(0o177777)),
   /** What it held when it was opened: index into `texts`. */
@@ -102,7 +105,7 @@ const inotifyFile = v.object({
     v.array(v.object({
       number: v.pipe(count, v.minValue(1), v.maxValue(0x7fff_ffff)),
       /** Path in the program's root, a character a byte. */
-      path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+      path: bytePath,
       /** For which events: IN_*. */
       mask: u32,
     })),

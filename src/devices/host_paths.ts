@@ -24,6 +24,7 @@ import {
 } from "./allowed_folders.ts";
 import { close, fileSystemType, fstat, openat2 } from "./host_calls.ts";
 import { O, S_IF } from "./host_constants.ts";
+import { isNoPath } from "./path_bytes.ts";
 import {
   PathWalk,
   PROC_SUPER_MAGIC,
@@ -113,7 +114,7 @@ export class HostPaths {
     access: Access,
     resolve = 0,
   ): number {
-    if (path === "") return -ERRNO.ENOENT;
+    if (path === "" || isNoPath(cwd + path)) return -ERRNO.ENOENT;
     const creates = (flags & (O.create | O.temporary & ~O.directory)) !== 0;
     // openat2 refuses what open ignores. A fifo must not make the VMM wait; on
     // a file O_NONBLOCK does nothing.
@@ -246,7 +247,7 @@ export class HostPaths {
     path: string,
     access: Access,
   ): { fd: number; name: string } | number {
-    if (path === "") return -ERRNO.ENOENT;
+    if (path === "" || isNoPath(cwd + path)) return -ERRNO.ENOENT;
     const trimmed = path.replace(/\/+$/, "");
     const slash = trimmed.lastIndexOf("/");
     const name = trimmed.slice(slash + 1);
@@ -300,6 +301,7 @@ export class HostPaths {
 
   /** Whether the program's own folder is there: 0 or -ENOENT. */
   exists(cwd: string): number {
+    if (isNoPath(cwd)) return -ERRNO.ENOENT;
     const fd = this.root.open(cwd, O.path);
     if (fd === -ERRNO.ENOENT) return fd;
     if (fd >= 0) close(fd);

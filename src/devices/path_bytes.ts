@@ -7,8 +7,23 @@
 
 const encoder = new TextEncoder();
 
-/** The bytes of a path, one a character, with the terminating zero. */
+/** Whether a path has a character that is no byte of a path. */
+export function isNoPath(path: string): boolean {
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i);
+    if (code === 0 || code > 0xff) return true;
+  }
+  return false;
+}
+
+/**
+ * The bytes of a path, one a character, with the terminating zero.
+ *
+ * @throws {TypeError} for a character that is none: to the kernel the path
+ * would be another one than it seems here
+ */
 export function pathBytes(path: string): Uint8Array<ArrayBuffer> {
+  if (isNoPath(path)) throw new TypeError("a path is of bytes but zero");
   const bytes = new Uint8Array(path.length + 1);
   for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
   return bytes;
@@ -32,9 +47,10 @@ export function savedPath(path: string): SavedPath {
   return pathText(path) ?? pathBytes(path).subarray(0, -1);
 }
 
-/** A path, a character a byte, for a message. */
+/** A path, a character a byte, for a message: whatever it is. */
 export function pathShown(path: string): string {
-  return new TextDecoder().decode(pathBytes(path).subarray(0, -1));
+  const bytes = Uint8Array.from(path, (one) => one.charCodeAt(0));
+  return new TextDecoder().decode(bytes);
 }
 
 /** The text of a path; `undefined` when it is not UTF-8. */

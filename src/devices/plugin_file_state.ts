@@ -6,7 +6,7 @@
  */
 
 import * as v from "valibot";
-import { bytes, count, u32 } from "../state/mod.ts";
+import { bytes, count, textPath, u32 } from "../state/mod.ts";
 
 /** Most bytes that one call moves; reads and writes may be cut. */
 export const MAX_CALL_BYTES = 256 * 1024;
@@ -49,7 +49,7 @@ export const pluginFile = v.object({
   flags: v.pipe(v.number(), v.integer()),
   /** The device's id. */
   device: v.pipe(v.string(), v.maxLength(48)),
-  path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+  path: textPath,
   /** The file offset; 0 of one that has none. */
   position: count,
   /** What the device's own `dump` of this file gave; absent: it has none. */

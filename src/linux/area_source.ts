@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { fstat } from "../devices/mod.ts";
-import { count as address, u64 } from "../state/mod.ts";
+import { bytePath, count as address, u64 } from "../state/mod.ts";
 
 /** Most files that areas name. */
 const MAX_SOURCES = 65530;
@@ -15,7 +15,7 @@ const MAX_SOURCES = 65530;
 export const sourcesField = v.pipe(
   v.array(v.object({
     /** Path in the program's root, a character a byte. */
-    path: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+    path: bytePath,
     device: u64,
     inode: u64,
   })),

@@ -7,6 +7,7 @@
 
 import * as v from "valibot";
 import {
+  bytePath,
   type Component,
   count,
   type Dump,
@@ -53,7 +54,7 @@ export const processState = {
       /** argv as text, for people who look at the image. */
       arguments: v.array(v.string()),
       /** The current folder, a character a byte. */
-      cwd: v.pipe(v.string(), v.startsWith("/"), v.maxLength(4096)),
+      cwd: bytePath,
       umask: v.pipe(
         v.number(),
         v.integer(),

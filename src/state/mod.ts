@@ -59,7 +59,15 @@ export { printable } from "./printable.ts";
 export { sameBytes } from "./same_bytes.ts";
 export { saveImageFile, type SaveImageOptions } from "./save_image.ts";
 export { describeSection, type Section, type SectionInfo } from "./section.ts";
-export { bytes, count, u32, u64 } from "./schemas.ts";
+export {
+  bytePath,
+  bytes,
+  count,
+  rawPath,
+  textPath,
+  u32,
+  u64,
+} from "./schemas.ts";
 export { SectionSet } from "./section_set.ts";
 export {
   type Acceptor,

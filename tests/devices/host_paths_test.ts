@@ -34,6 +34,9 @@ const relative = fc.array(
     ...NAMES,
     "..",
     "..",
+    // To the kernel these were "..", if it was asked.
+    "..\0",
+    "\u012e\u012e",
     ".",
     "",
     "outside",
@@ -77,6 +80,24 @@ type Entry = typeof entries extends fc.Arbitrary<(infer T)[]> ? T : never;
 function parent(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
 }
+
+Deno.test("host_paths: what is no byte of a path is nowhere, by whichever call", async () => {
+  await using scratch = new Scratch();
+  Deno.mkdirSync(scratch.file("in"));
+  Deno.writeTextFileSync(scratch.file("secret"), "secret");
+  const inside = scratch.file("in");
+  const access = { read: true, write: true };
+  using paths = new HostPaths({ read: [inside], write: [inside] });
+  for (const up of ["..\0", "\u012e\u012e", ".\u012e", "\u012e."]) {
+    const path = `${inside}/${up}/secret`;
+    assertEquals(paths.open("/", path, 0, 0, access), -ERRNO.ENOENT, up);
+    assertEquals(paths.openParent("/", path, access), -ERRNO.ENOENT);
+    const cwd = `${inside}/${up}`;
+    assertEquals(paths.open(cwd, "secret", 0, 0, access), -ERRNO.ENOENT);
+    assertEquals(paths.openParent(cwd, "secret", access), -ERRNO.ENOENT);
+    assertEquals(paths.exists(cwd), -ERRNO.ENOENT);
+  }
+});
 
 Deno.test("host_paths: whatever the links, no path leads out of the allowed folders", async () => {
   await using scratch = new Scratch();

@@ -36,7 +36,7 @@ import {
 import { mkdirat, unlinkat } from "../../src/devices/host_calls.ts";
 import { AT_FDCWD } from "../../src/devices/host_constants.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
-import { decodeState, toSection } from "../../src/state/mod.ts";
+import { decodeState, ImageError, toSection } from "../../src/state/mod.ts";
 import { MappedFiles } from "../../src/linux/mapped_files.ts";
 import {
   FILES_GPA,
@@ -761,6 +761,35 @@ Deno.test("restore_files: files whose names are no text travel as others do", as
   files.restore(await files.save(true), "carry");
   files.fds.file(removed)!.seek(0, 0);
   assertEquals(files.read(removed), `content ${removed}`);
+});
+
+Deno.test("restore_files: a path that is another to the kernel is refused", async () => {
+  await using scratch = new Scratch();
+  Deno.mkdirSync(scratch.file("in"));
+  Deno.writeTextFileSync(scratch.file("secret"), "");
+  using files = new Files(scratch.file("in"));
+  files.open("a", O.create | O.readWrite);
+  const parts = await files.save();
+  files.close();
+  const [{ state }, ...content] = parts;
+  assert(state.part === "table" && state.files[0].type === "host");
+  const file = state.files[0];
+  const saver = new FilesSaver(new FdTable(), files.console);
+  const bytesOf = (path: string) => new TextEncoder().encode(path);
+  for (const up of ["..\0", "..\0/..", "\u012e\u012e"]) {
+    const path = `${scratch.file("in")}/${up}/secret`;
+    for (const one of up === "\u012e\u012e" ? [path] : [path, bytesOf(path)]) {
+      file.path = one;
+      // Past the schema, as if it were not there.
+      const error = files.refuse([{ ...parts[0], state }, ...content]);
+      assertEquals(error.code, "FILES_MISSING");
+      if (!up.includes("\0")) continue;
+      assertThrows(
+        () => decodeState(filesState, toSection(saver, state, 0)),
+        ImageError,
+      );
+    }
+  }
 });
 
 Deno.test("restore_files: what the user does not allow is not opened", async () => {
