@@ -282,8 +282,7 @@ function loadSegments(
     }
     for (let done = 0; done < segment.fileBytes;) {
       const io = user.area(va + done, segment.fileBytes - done);
-      file.readInto(io, segment.fileOffset + done);
-      done += io.lengthBytes;
+      done += file.readInto(io, segment.fileOffset + done);
     }
   }
   return end;

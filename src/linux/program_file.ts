@@ -107,10 +107,16 @@ export class ProgramFile implements Disposable {
     return bytes;
   }
 
-  /** Reads a part of it into guest memory. @throws {ProgramError} */
-  readInto(io: IoVector, offset: number): void {
+  /**
+   * Reads a part of it into guest memory, or the beginning of that.
+   *
+   * @returns how much, bytes
+   * @throws {ProgramError} when nothing is there
+   */
+  readInto(io: IoVector, offset: number): number {
     const n = preadv(this.#fd, io, offset);
-    if (n !== io.lengthBytes) throw this.#cutOff();
+    if (n <= 0) throw this.#cutOff();
+    return n;
   }
 
   /** Closes it. */

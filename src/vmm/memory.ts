@@ -287,17 +287,23 @@ export class Memory {
   /** Reads a run of an image file into memory that was never touched. */
   readFile(fd: number, run: FileRun): void {
     this.check(run.gpa, run.lengthBytes);
-    // SAFETY: the range is inside this mapping.
-    const got = Number(libc.pread(
-      fd,
-      this.hostAddress + run.gpa,
-      run.lengthBytes,
-      run.fileOffset,
-    ));
-    if (got === run.lengthBytes) return;
+    let done = 0;
+    while (done < run.lengthBytes) {
+      // SAFETY: the range is inside this mapping.
+      const got = Number(libc.pread(
+        fd,
+        this.hostAddress + run.gpa + done,
+        run.lengthBytes - done,
+        run.fileOffset + done,
+      ));
+      // Some file systems read no more than so much at once.
+      if (got <= 0) break;
+      done += got;
+    }
+    if (done === run.lengthBytes) return;
     throw new VmError(
       "VM_MEMORY",
-      `Cannot read ${run.lengthBytes} bytes of memory from the image at offset ${run.fileOffset}: got ${got}`,
+      `Cannot read ${run.lengthBytes} bytes of memory from the image at offset ${run.fileOffset}: got ${done}`,
     );
   }
 
