@@ -8,7 +8,7 @@
 import { ERRNO } from "../kvm/mod.ts";
 import { sameBytes } from "../state/mod.ts";
 import { FilesError } from "./errors.ts";
-import { identityOf } from "./file_identity.ts";
+import { type FileIdentity, identityOf } from "./file_identity.ts";
 import type { HostFileState } from "./files_state.ts";
 import { close, fstat, fstatat, statx } from "./host_calls.ts";
 import {
@@ -19,7 +19,6 @@ import {
 } from "./host_constants.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { pathOfSaved } from "./path_bytes.ts";
-import { hostPathOf } from "./root_folder.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 
 /** From linux/stat.h: the file is where something is mounted. */
@@ -61,7 +60,10 @@ export function placeOf(
   // What may not be written is not replaced either.
   const flags = O.writeOnly | O.largeFile;
   const there = paths.open("/", path, flags, 0, { write: true });
-  if (there < 0 && there !== -ERRNO.ENOENT) throw cannotOpen(state, fd, there);
+  if (there < 0 && there !== -ERRNO.ENOENT) {
+    if (isThere(state, path, paths)) return { path, device: 0n, isSame: true };
+    throw cannotOpen(state, fd, there);
+  }
   try {
     const parent = statOfParent(state, fd, path, paths);
     if (there < 0) {
@@ -73,13 +75,36 @@ export function placeOf(
     const existing = examine(state, fd, there);
     if (!parent.isLink) return { path, device: parent.device, ...existing };
     // The link stays: the file it leads to is replaced.
-    const real = hostPathOf(there);
+    const real = paths.nameOf(there);
     if (real === undefined) throw cannotOpen(state, fd, -ERRNO.ENOENT);
     const { device } = statOfParent(state, fd, real, paths);
     return { path: real, device, ...existing };
   } finally {
     if (there >= 0) close(there);
   }
+}
+
+/** Whether a file that can only be read has the content already. */
+function isThere(
+  { identity }: HostFileState,
+  path: string,
+  paths: HostPaths,
+): boolean {
+  const there = paths.open("/", path, O.largeFile, 0, { read: true });
+  if (there < 0) return false;
+  try {
+    const found = identityOf(there, identity.sizeBytes);
+    return typeof found !== "number" && found.isRegular &&
+      hasContent(found.identity, identity);
+  } finally {
+    close(there);
+  }
+}
+
+/** Whether two files are known to have the same content. */
+function hasContent(one: FileIdentity, other: FileIdentity): boolean {
+  return one.sizeBytes === other.sizeBytes && one.digest !== null &&
+    other.digest !== null && sameBytes(one.digest, other.digest);
 }
 
 /** What holds the entry `path`, and whether that is a symbolic link. */
@@ -123,9 +148,7 @@ function examine(
       }: expected a file, found a folder, a pipe or a device`,
     );
   }
-  const { digest, sizeBytes } = found.identity;
-  const isSame = sizeBytes === expected.sizeBytes && digest !== null &&
-    expected.digest !== null && sameBytes(digest, expected.digest);
+  const isSame = hasContent(found.identity, expected);
   const stat = new DataView(new ArrayBuffer(144));
   const got = fstat(there, new Uint8Array(stat.buffer));
   if (got < 0) throw cannotOpen(state, fd, got);

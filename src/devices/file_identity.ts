@@ -53,7 +53,6 @@ export function identityOf(
   identity: FileIdentity;
   isRegular: boolean;
   isFolder: boolean;
-  isUnlinked: boolean;
 } | number {
   const stat = new DataView(new ArrayBuffer(144));
   const result = fstat(fd, new Uint8Array(stat.buffer));
@@ -83,7 +82,6 @@ export function identityOf(
     },
     isRegular,
     isFolder,
-    isUnlinked: stat.getBigUint64(16, true) === 0n,
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errnoName } from "../kvm/mod.ts";
+import { ERRNO, errnoName } from "../kvm/mod.ts";
 import type { Component, Dump, Part } from "../state/mod.ts";
 import { bufferedParts } from "./buffered_bytes.ts";
 import {
@@ -25,7 +25,14 @@ import {
   type FileIdentity,
   identityOf,
 } from "./file_identity.ts";
-import { close, fstatat, lseek, offsetOf, open } from "./host_calls.ts";
+import {
+  close,
+  fileSystemType,
+  fstatat,
+  lseek,
+  offsetOf,
+  open,
+} from "./host_calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { InotifyFile } from "./inotify_file.ts";
@@ -332,8 +339,11 @@ function describeHostFile(
   }
   const { isFolder } = found;
   // Another name may be left (a hard link); this one leads there no more.
-  const isUnlinked = found.isUnlinked ||
-    !leadsTo(root.hostPath(path), found.identity);
+  const leads = leadsTo(root.hostPath(path), found.identity);
+  if (typeof leads === "number") {
+    return `${pathShown(path)} cannot be looked at (${errnoName(-leads)})`;
+  }
+  const isUnlinked = !leads || isGoing(path, fd);
   const offset = file.flags & O.path ? 0n : offsetOf(fd);
   if (offset < 0n) {
     return `${pathShown(path)} has no offset (${errnoName(-Number(offset))})`;
@@ -353,13 +363,41 @@ function describeHostFile(
   };
 }
 
-/** Whether a path of the host, a character a byte, still names the file. */
-function leadsTo(path: string, { device, inode }: FileIdentity): boolean {
+/** From linux/magic.h. */
+const NFS_SUPER_MAGIC = 0x6969;
+
+/**
+ * Whether the file was removed, and has a name only until it is closed: what a
+ * client of NFS does to one that is open (fs/nfs/unlink.c).
+ */
+function isGoing(path: string, fd: number): boolean {
+  return /\/\.nfs[\da-f]{16,}$/.test(path) &&
+    fileSystemType(fd) === NFS_SUPER_MAGIC;
+}
+
+/** What looking gives where there is no such name (any more). */
+const GONE: readonly number[] = [
+  -ERRNO.ENOENT,
+  -ERRNO.ENOTDIR,
+  -ERRNO.ELOOP,
+  // " (deleted)" makes a name longer.
+  -ERRNO.ENAMETOOLONG,
+  // The folder is gone, on a server.
+  -ERRNO.ESTALE,
+];
+
+/**
+ * Whether a path of the host, a character a byte, still names the file; a
+ * negative errno where that cannot be known.
+ */
+function leadsTo(
+  path: string,
+  { device, inode }: FileIdentity,
+): boolean | number {
   const stat = new DataView(new ArrayBuffer(144));
   const bytes = new Uint8Array(stat.buffer);
-  if (fstatat(AT_FDCWD, path, bytes, AT_SYMLINK_NOFOLLOW) < 0) {
-    return false;
-  }
+  const looked = fstatat(AT_FDCWD, path, bytes, AT_SYMLINK_NOFOLLOW);
+  if (looked < 0) return GONE.includes(looked) ? false : looked;
   return `${stat.getBigUint64(0, true)}` === device &&
     `${stat.getBigUint64(8, true)}` === inode;
 }

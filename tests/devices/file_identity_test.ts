@@ -87,14 +87,14 @@ Deno.test("file_identity: the program's offset stays, and its access mode does n
 Deno.test("file_identity: folders, files without a name and bad descriptors are told apart", async () => {
   await using scratch = new Scratch();
   const folder = identity(scratch.path, O.directory);
-  assert(folder.isFolder && !folder.isUnlinked);
+  assert(folder.isFolder);
   assertEquals([folder.identity.sizeBytes, folder.identity.digest], [0, null]);
   Deno.writeTextFileSync(scratch.file("a"), "x");
   const fd = open(scratch.file("a"), O.readOnly);
   Deno.removeSync(scratch.file("a"));
   const found = identityOf(fd);
   assert(
-    typeof found !== "number" && found.isUnlinked && found.identity.digest,
+    typeof found !== "number" && found.identity.digest,
   );
   close(fd);
   assertEquals(identityOf(-1), -ERRNO.EBADF);

@@ -1068,6 +1068,74 @@ Deno.test("restore_files: in a root of its own, files in memory and without a na
   }
 });
 
+Deno.test("restore_files: what may only be read and is the same is left as it is", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const fd = files.open("a", O.create | O.readWrite);
+  files.write(fd, "content");
+  files.fds.close(fd);
+  files.open("a", O.readOnly);
+  const parts = await files.save(true);
+  files.close();
+  using paths = new HostPaths({ read: [scratch.path], write: [] });
+  const { console } = files;
+  const restore = () =>
+    restoreFiles(parts, { paths, console, policy: "carry" });
+  files.fds = restore();
+  assertEquals(files.read(fd), "content");
+  files.close();
+  Deno.writeTextFileSync(scratch.file("a"), "Content");
+  const error = assertThrows(restore, FilesError);
+  assertEquals(error.code, "FILES_DENIED");
+});
+
+Deno.test("restore_files: in a root of its own, what is carried goes where a link leads", async () => {
+  await using scratch = new Scratch();
+  for (const name of ["root", "root/d", "root/e"]) {
+    Deno.mkdirSync(scratch.file(name));
+  }
+  const root = new RootFolder(scratch.file("root"));
+  const allow = { read: ["/d", "/e"], write: ["/d", "/e"] };
+  using paths = new HostPaths(allow, { root, cwd: "/" });
+  using files = new Files(scratch.path);
+  const flags = O.create | O.readWrite;
+  const hostFd = paths.open("/", "/d/f", flags, 0o600, { write: true });
+  const fd = files.fds.install(new HostFile(hostFd, flags), false);
+  files.write(fd, "content");
+  const parts = await files.save(true, () => {}, paths.root);
+  files.close();
+  Deno.removeSync(scratch.file("root/d/f"));
+  Deno.writeTextFileSync(scratch.file("root/e/g"), "other");
+  Deno.symlinkSync("../e/g", scratch.file("root/d/f"));
+  const { console } = files;
+  files.fds = restoreFiles(parts, { paths, console, policy: "carry" });
+  assertEquals(Deno.readTextFileSync(scratch.file("root/e/g")), "content");
+});
+
+testUnless(
+  Deno.uid() === 0 ? undefined : "root",
+  "restore_files: a file of which cannot be known whether it has a name is not saved",
+  async () => {
+    await using scratch = new Scratch();
+    Deno.mkdirSync(scratch.file("private"));
+    using files = new Files(scratch.path);
+    files.open("private/log", O.create | O.readWrite);
+    Deno.chmodSync(scratch.file("private"), 0);
+    // Whoever is not root does not get there.
+    const libc = Deno.dlopen("libc.so.6", {
+      setfsuid: { parameters: ["u32"], result: "i32" },
+    });
+    libc.symbols.setfsuid(65534);
+    try {
+      await assertRejects(() => files.save(), Error, "EACCES");
+    } finally {
+      libc.symbols.setfsuid(0);
+      libc.close();
+    }
+    await files.save();
+  },
+);
+
 Deno.test("restore_files: as much input as can be saved can be restored", async () => {
   await using scratch = new Scratch();
   using files = new Files(scratch.path);
