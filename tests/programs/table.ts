@@ -187,6 +187,45 @@ public class Main { public static void main(String[] a) throws Exception {
 } }
 `;
 
+const RUBY = `
+n = Hash.new(0); File.foreach('lines') { |l| w, v = l.split; n[w] += v.to_i }
+n.sort.each { |w, v| puts format('%-8s %d', w, v) }
+q = Queue.new; t = Thread.new { 5.times { |i| q << i * i }; q << nil }
+while (x = q.pop); print x, ' '; end; t.join; GC.start
+begin; Integer('x'); rescue ArgumentError => e; puts e.message; end
+puts STDIN.read.upcase, 2**100, (1..2000).reduce(:lcm).to_s.size; exit 6
+`;
+
+const PHP = `
+foreach (file('lines') as $l) { [$w, $v] = explode(' ', $l); $n[$w] = ($n[$w] ?? 0) + $v; }
+ksort($n); echo json_encode($n), PHP_EOL; preg_match_all('/[a-z]{5}/', implode(' ', array_keys($n)), $m);
+usort($m[0], fn($a, $b) => strcmp(strrev($a), strrev($b))); echo implode(',', $m[0]), PHP_EOL;
+for ($h = 0, $i = 0; $i < 100000; $i++) $h = ($h * 31 + $i) % 1000003; echo $h, PHP_EOL;
+file_put_contents('out', hash('sha256', file_get_contents('bytes'))); exit(7);
+`;
+
+const LISP = `
+(progn (let ((n (make-hash-table :test (quote equal))))
+  (with-open-file (in "lines") (loop for l = (read-line in nil) while l do
+    (incf (gethash (subseq l 0 (position #\\Space l)) n 0) (length l))))
+  (format t "~a~%" (sort (loop for k being the hash-keys of n using (hash-value v) collect (list k v)) (function string<) :key (function first))))
+  (gc :full t) (format t "~a ~a~%" (expt 3 200) (handler-case (/ 1 0) (division-by-zero () "no"))))
+`;
+
+const SCHEME = `
+(use-modules (ice-9 rdelim))
+(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
+(call-with-input-file "lines" (lambda (in) (let loop ((l (read-line in)) (n 0))
+  (if (eof-object? l) (begin (display n) (newline)) (loop (read-line in) (+ n (string-length l)))))))
+(display (list (fib 18) (expt 7 60) (call/cc (lambda (k) (k 5))))) (newline) (exit 3)
+`;
+
+const TCL = `
+set f [open lines]; while {[gets $f l] >= 0} { lassign $l w v; incr n($w) $v }; close $f
+foreach w [lsort [array names n]] { puts [format "%-8s %d" $w $n($w)] }
+after 5 { set done 1 }; vwait done; puts [expr {2 ** 90}]; puts [regsub -all {a} [read stdin] b]; exit 2
+`;
+
 /** What makes a class of it. */
 const JAVAC = `printf '%s' '${JAVA}' > Main.java && javac Main.java`;
 
@@ -288,6 +327,17 @@ export const PROGRAMS: readonly Program[] = [
     { name: "python3: computation", package: "python3", argv: ["/usr/bin/python3", "-c", PYTHON.compute.replace("ROUNDS", "100_000")] },
     { name: "python3: a computation of 10 s", package: "python3", argv: ["/usr/bin/python3", "-c", PYTHON.compute.replace("ROUNDS", "60_000_000")] },
     { name: "python3: from stdin", package: "python3", status: 6, argv: ["/usr/bin/python3", "-"], stdin: "import sys\nprint(sys.stdin.read() == '')\nraise SystemExit(6)\n" },
+    { name: "ruby", package: "ruby", status: 6, argv: ["ruby", "-e", RUBY], stdin: "some text\n" },
+    { name: "php", package: "php-cli", status: 7, argv: ["php", "-r", PHP] },
+    { name: "sbcl", package: "sbcl", argv: ["sbcl", "--noinform", "--no-userinit", "--no-sysinit", "--non-interactive", "--eval", LISP], memoryMiB: 2048 },
+    { name: "guile", package: "guile-3.0", status: 3, argv: ["guile", "--no-auto-compile", "-c", SCHEME] },
+    { name: "tclsh", package: "tcl", status: 2, argv: ["tclsh", "program.tcl"], stdin: "banana\n", setup: `printf '%s' '${TCL}' > program.tcl` },
+    { name: "luajit", package: "luajit", argv: ["luajit", "-e", "local s = 0; for i = 1, 3e6 do s = (s * 31 + i) % 1000007 end; print(s, (jit.status()))"] },
+    { name: "fzf (Go)", package: "fzf", argv: ["fzf", "--filter=alp9"], stdin: "alpha 9\nbeta 8\nalpha 19\n".repeat(300) },
+    { name: "ripgrep (Rust)", package: "ripgrep", argv: ["rg", "--sort=path", "-n", "^(alpha|beta) \\d*7 ", "lines", "other", "tree"] },
+    { name: "shellcheck (Haskell)", package: "shellcheck", status: 1, argv: ["shellcheck", "--norc", "program.sh"], setup: `printf '#!/bin/bash\nfor f in $(ls *.txt); do echo $f; done\n' > program.sh` },
+    { name: "file", package: "file", argv: ["file", "lines", "bytes", "data.json", "tree", "/bin/ls"] },
+    { name: "tree", package: "tree", argv: ["tree", "-a", "--noreport", "."] },
     { name: "perl", package: "perl", status: 3, argv: ["perl", "-we", PERL], stdin: "b\na\nc\n", quick: true },
     { name: "openssl enc", package: "openssl", argv: ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "2000", "-S", "0011223344556677", "-pass", "pass:x", "-in", "lines", "-out", "lines.enc"], quick: true },
     { name: "openssl speed", package: "openssl", argv: ["openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"], numbersDiffer: true },

@@ -25,6 +25,10 @@ const PR = {
   getTimerSlack: 30,
   setNoNewPrivileges: 38,
   getNoNewPrivileges: 39,
+  setHugePagesDisabled: 41, // PR_SET_THP_DISABLE
+  getHugePagesDisabled: 42,
+  setAreaName: 0x5356_4d41, // PR_SET_VMA
+  setTracer: 0x5961_6d61, // PR_SET_PTRACER
 } as const;
 
 /** Bytes of a thread's name, with its zero. */
@@ -101,6 +105,15 @@ export const prctlCalls: SyscallTable = {
         return 0;
       case PR.readBoundingSet:
         return value <= LAST_CAPABILITY ? 1 : -ERRNO.EINVAL;
+      // Which pages the host has is its own affair.
+      case PR.setHugePagesDisabled:
+        return valid(areZero(args, 2));
+      case PR.getHugePagesDisabled:
+        return valid(areZero(args, 1));
+      // As without CONFIG_ANON_VMA_NAME, and without Yama.
+      case PR.setAreaName:
+      case PR.setTracer:
+        return -ERRNO.EINVAL;
       case PR.setTimerSlack:
         return 0;
       case PR.getTimerSlack:
@@ -118,5 +131,5 @@ export const prctlCalls: SyscallTable = {
 /** What it lacks. */
 export const prctlPartly = {
   prctl:
-    "all but names and what follows (EINVAL); dumpable, no_new_privs, pdeathsig, keepcaps and timer slack are set without an effect",
+    "all but names and what follows (EINVAL); dumpable, no_new_privs, pdeathsig, keepcaps, timer slack and THP_DISABLE are set without an effect",
 } as const satisfies PartlyTable;
