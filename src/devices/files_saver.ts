@@ -32,6 +32,7 @@ import {
   lseek,
   offsetOf,
   open,
+  pread,
 } from "./host_calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
@@ -210,7 +211,7 @@ function* content(fd: number, sizeBytes: number): Generator<{
 }> {
   // Of its own offset: the program's stays where it is.
   const own = open(`/proc/self/fd/${fd}`, O.closeOnExec);
-  if (own < 0) throw cannotRead(fd, errnoName(-own));
+  if (own < 0) return yield* contentHere(fd, sizeBytes);
   try {
     using file = Deno.openSync(`/proc/self/fd/${own}`);
     // In turn: one is read from while the other is written.
@@ -236,6 +237,25 @@ function* content(fd: number, sizeBytes: number): Generator<{
     }
   } finally {
     close(own);
+  }
+}
+
+/**
+ * The same by the program's own descriptor, holes as zeros: of a file that
+ * cannot be opened again, as some servers have it once it was removed.
+ */
+function* contentHere(fd: number, sizeBytes: number): ReturnType<
+  typeof content
+> {
+  const chunks = [new Uint8Array(CONTENT_BYTES), new Uint8Array(CONTENT_BYTES)];
+  let turn = 0;
+  for (let offset = 0; offset < sizeBytes;) {
+    const chunk = chunks[turn++ % 2];
+    const n = pread(fd, chunk.subarray(0, sizeBytes - offset), offset);
+    if (n < 0) throw cannotRead(fd, errnoName(-n));
+    if (n === 0) throw cannotRead(fd, "it became shorter meanwhile");
+    yield { offset, bytes: chunk.subarray(0, n), zeroBytes: 0 };
+    offset += n;
   }
 }
 

@@ -4,10 +4,18 @@
  * @module
  */
 
-import { close, getdents64, open, seekTo } from "./host_calls.ts";
+import { ERRNO } from "../kvm/mod.ts";
+import {
+  close,
+  fchmodat,
+  fstat,
+  getdents64,
+  open,
+  seekTo,
+} from "./host_calls.ts";
 import { FilesError } from "./errors.ts";
 import type { HostFileState } from "./files_state.ts";
-import { O } from "./host_constants.ts";
+import { AT_FDCWD, O, S_IF } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { pathOfSaved } from "./path_bytes.ts";
@@ -34,18 +42,59 @@ export function openAgain(
   paths: HostPaths,
 ): number {
   const mode = state.flags & O.accessMode;
-  const hostFd = paths.open(
-    "/",
-    pathOfSaved(state.path),
-    flagsAgain(state.flags),
-    0,
-    {
-      read: mode !== O.writeOnly,
-      write: !(state.flags & O.path) && mode !== O.readOnly,
-    },
-  );
+  const access = {
+    read: mode !== O.writeOnly,
+    write: !(state.flags & O.path) && mode !== O.readOnly,
+  };
+  const path = pathOfSaved(state.path);
+  const openWith: OpenWith = (flags) => paths.open("/", path, flags, 0, access);
+  const hostFd = openSomehow(openWith, flagsAgain(state.flags));
   if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
   return hostFd;
+}
+
+/** Opens a file with O_* flags; its result may be an errno. */
+type OpenWith = (flags: number) => number;
+
+/** Opens a file without what it cannot be opened with any more. */
+export function openSomehow(openWith: OpenWith, flags: number): number {
+  const found = openWith(flags);
+  switch (found) {
+    case -ERRNO.EINVAL: // this file system has no O_DIRECT
+      return openWith(flags & ~O.direct);
+    case -ERRNO.EPERM: // another user's
+      return openWith(flags & ~O.noAccessTime);
+    case -ERRNO.EACCES:
+      return openAgainstMode(openWith, flags);
+  }
+  return found;
+}
+
+/**
+ * Opens a file whose mode does not allow it: who made it could, when it was
+ * made, and can now, if it is the same user.
+ */
+function openAgainstMode(openWith: OpenWith, flags: number): number {
+  const there = openWith(O.path);
+  if (there < 0) return -ERRNO.EACCES;
+  const path = `/proc/self/fd/${there}`;
+  const stat = new DataView(new ArrayBuffer(144));
+  try {
+    const looked = fstat(there, new Uint8Array(stat.buffer));
+    const mode = stat.getUint32(24, true);
+    if (looked < 0 || (mode & S_IF.mask) !== S_IF.regular) {
+      return -ERRNO.EACCES;
+    }
+    const changed = fchmodat(AT_FDCWD, path, mode & 0o7777 | 0o600);
+    if (changed < 0) return -ERRNO.EACCES;
+    try {
+      return openWith(flags);
+    } finally {
+      fchmodat(AT_FDCWD, path, mode & 0o7777);
+    }
+  } finally {
+    close(there);
+  }
 }
 
 /** Opens the program's file again, at its offset. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fill } from "./carried_content.ts";
+import { cannotFill, fill } from "./carried_content.ts";
 import { FilesError } from "./errors.ts";
 import type { FileIdentity } from "./file_identity.ts";
 import type { FilesPart, HostFileState } from "./files_state.ts";
@@ -15,7 +15,7 @@ import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { pathOf, pathOfSaved } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
-import { flagsAgain, seek } from "./restored_file.ts";
+import { flagsAgain, openSomehow, seek } from "./restored_file.ts";
 import type { Steps } from "./steps.ts";
 
 /**
@@ -47,8 +47,13 @@ function make({ seals }: HostFileState): number {
 }
 
 /** Makes a folder that has no name any more: nothing can ever be in it. */
-function makeRemovedFolder(): number {
-  const path = Deno.makeTempDirSync();
+function makeRemovedFolder(state: HostFileState, fd: number): number {
+  let path: string;
+  try {
+    path = Deno.makeTempDirSync();
+  } catch (cause) {
+    throw cannotFill(state, fd, cause);
+  }
   try {
     return open(pathOf(path), O.directory | O.closeOnExec);
   } finally {
@@ -137,7 +142,7 @@ export function* reopenUnlinked(
 ): Steps<HostFile> {
   const late = lateSeals(state);
   const memory = yield* unlinked.get(state.identity, function* () {
-    if (state.isFolder) return makeRemovedFolder();
+    if (state.isFolder) return makeRemovedFolder(state, fd);
     const made = make(state);
     if (made < 0) return made;
     try {
@@ -169,7 +174,10 @@ export function* reopenUnlinked(
   if (memory < 0) throw cannotOpen(state, fd, memory);
   const flags = (flagsAgain(state.flags) & ~(O.directory | O.noFollow)) |
     O.closeOnExec;
-  const hostFd = open(`/proc/self/fd/${memory}`, flags);
+  const hostFd = openSomehow(
+    (flags) => open(`/proc/self/fd/${memory}`, flags),
+    flags,
+  );
   if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
   try {
     const hasOffset = !(state.flags & O.path) && !state.isFolder;

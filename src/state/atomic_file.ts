@@ -178,12 +178,21 @@ async function renameBeside(from: string, path: string): Promise<string> {
   }
 }
 
+/** Some file systems have no such thing for folders; some may not be read. */
+const UNSYNCED: readonly (string | undefined)[] = [
+  "EINVAL",
+  "ENOTSUP",
+  "ENOSYS",
+  "EACCES",
+];
+
 /** Waits until the disk has the folder's names. */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await Deno.open(path, { read: true });
   try {
+    using folder = await Deno.open(path, { read: true });
     await folder.sync();
-  } finally {
-    folder.close();
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (!UNSYNCED.includes(code)) throw error;
   }
 }

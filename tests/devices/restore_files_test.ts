@@ -1112,8 +1112,90 @@ Deno.test("restore_files: in a root of its own, what is carried goes where a lin
   assertEquals(Deno.readTextFileSync(scratch.file("root/e/g")), "content");
 });
 
+const NO_ROOT = Deno.uid() === 0 ? undefined : "root";
+
+const NOBODY = 65534;
+
+/** Does something as one who may not do all. */
+async function asNobody<T>(work: () => T | Promise<T>): Promise<T> {
+  const libc = Deno.dlopen("libc.so.6", {
+    setfsuid: { parameters: ["u32"], result: "i32" },
+  });
+  libc.symbols.setfsuid(NOBODY);
+  try {
+    return await work();
+  } finally {
+    libc.symbols.setfsuid(0);
+    libc.close();
+  }
+}
+
 testUnless(
-  Deno.uid() === 0 ? undefined : "root",
+  NO_ROOT,
+  "restore_files: a file that its maker may not open, but has open, travels",
+  async () => {
+    await using scratch = new Scratch();
+    Deno.chownSync(scratch.path, NOBODY, null);
+    using files = new Files(scratch.path);
+    // As git makes its objects.
+    const make = (name: string, mode: number) => {
+      const fd = files.open(name, O.create | O.readWrite);
+      files.write(fd, name);
+      files.fds.file(fd)!.seek(0, 0);
+      Deno.chownSync(scratch.file(name), NOBODY, null);
+      Deno.chmodSync(scratch.file(name), mode);
+      return fd;
+    };
+    const named = make("named", 0o444);
+    const removed = make("removed", 0);
+    Deno.removeSync(scratch.file("removed"));
+    const parts = await asNobody(() => files.save());
+    files.close();
+    await asNobody(() => files.restore(parts));
+    assertEquals(files.read(named), "named");
+    assertEquals(files.read(removed), "removed");
+    files.write(named, ", more");
+    assertEquals(Deno.statSync(scratch.file("named")).mode! & 0o777, 0o444);
+    assertEquals(Deno.readTextFileSync(scratch.file("named")), "named, more");
+    files.close();
+    // Another user's stays closed.
+    Deno.chownSync(scratch.file("named"), 0, null);
+    const refused = await asNobody(() => files.refuse(parts));
+    assertEquals(refused.code, "FILES_DENIED");
+  },
+);
+
+testUnless(
+  NO_MOUNT,
+  "restore_files: a file goes on without O_DIRECT where there is none",
+  async () => {
+    await using scratch = new Scratch();
+    Deno.mkdirSync(scratch.file("tiny"));
+    using files = new Files(scratch.path);
+    const fd = files.open("tiny/a", O.create | O.readWrite);
+    files.write(fd, "content");
+    files.fds.close(fd);
+    files.open("tiny/a", O.readOnly | O.direct);
+    const parts = await files.save();
+    files.close();
+    const mount = (...args: string[]) =>
+      assert(new Deno.Command("mount", { args }).outputSync().success);
+    mount("-t", "ramfs", "ramfs", scratch.file("tiny"));
+    try {
+      Deno.writeTextFileSync(scratch.file("tiny/a"), "content");
+      files.restore(parts);
+      assertEquals(files.read(fd), "content");
+      assert(files.fds.file(fd)!.flags & O.direct);
+      files.close();
+    } finally {
+      const args = [scratch.file("tiny")];
+      assert(new Deno.Command("umount", { args }).outputSync().success);
+    }
+  },
+);
+
+testUnless(
+  NO_ROOT,
   "restore_files: a file of which cannot be known whether it has a name is not saved",
   async () => {
     await using scratch = new Scratch();
@@ -1121,17 +1203,7 @@ testUnless(
     using files = new Files(scratch.path);
     files.open("private/log", O.create | O.readWrite);
     Deno.chmodSync(scratch.file("private"), 0);
-    // Whoever is not root does not get there.
-    const libc = Deno.dlopen("libc.so.6", {
-      setfsuid: { parameters: ["u32"], result: "i32" },
-    });
-    libc.symbols.setfsuid(65534);
-    try {
-      await assertRejects(() => files.save(), Error, "EACCES");
-    } finally {
-      libc.symbols.setfsuid(0);
-      libc.close();
-    }
+    await asNobody(() => assertRejects(() => files.save(), Error, "EACCES"));
     await files.save();
   },
 );
