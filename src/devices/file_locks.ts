@@ -94,52 +94,94 @@ function keyOf(fd: number): string {
   return `${stat.getBigUint64(0, true)}:${stat.getBigUint64(8, true)}`;
 }
 
+/** What holds the process's locks on a file. */
+interface Owner {
+  readonly fd: number;
+  /** Whether it can hold exclusive ones. */
+  readonly isWritable: boolean;
+}
+
+/** Opens the file of a descriptor once more; a negative errno when it cannot. */
+function openOwner(file: HostFile, modes: readonly number[]): number {
+  let fd: number = -ERRNO.EBADF;
+  for (const mode of modes) {
+    const flags = mode | O.closeOnExec | O.nonBlock;
+    fd = open(`/proc/self/fd/${file.hostFd}`, flags);
+    if (fd >= 0) break;
+  }
+  return fd;
+}
+
 /**
  * The locks of a program that belong to its process (fcntl(2)'s F_SETLK): those
  * of one file are held by one open file of the VMM's own, whichever descriptor
  * they were asked for with.
  */
 export class ProcessLocks {
-  readonly #owners = new Map<string, number>();
+  readonly #owners: Owner[] = [];
   /** What is held by nobody, so that another VMM can take it. */
   #lent: readonly LockState[] | undefined;
 
-  /** The descriptor that holds the process's locks on a file; or an errno. */
-  ownerOf(file: HostFile): number {
-    const key = keyOf(file.hostFd);
-    const there = this.#owners.get(key);
-    if (there !== undefined) return there;
-    const path = `/proc/self/fd/${file.hostFd}`;
-    let fd: number = -ERRNO.EBADF;
-    for (const mode of [O.readWrite, O.readOnly, O.writeOnly]) {
-      fd = open(path, mode | O.closeOnExec | O.nonBlock);
-      if (fd >= 0) break;
+  /**
+   * The descriptor that holds the process's locks on a file; or an errno.
+   *
+   * @param isWritable whether it must be able to hold exclusive ones
+   */
+  ownerOf(
+    file: HostFile,
+    isWritable: boolean = (file.flags & O.accessMode) !== O.readOnly,
+  ): number {
+    const there = this.#find(file);
+    // What the program may only read is not opened for more: on an overlay
+    // that would copy it, and nobody could execute it.
+    if (there && (there.isWritable || !isWritable)) return there.fd;
+    let fd = isWritable ? openOwner(file, [O.readWrite, O.writeOnly]) : -1;
+    if (fd < 0 && there) return there.fd;
+    const hasAll = fd >= 0;
+    if (!hasAll) fd = openOwner(file, [O.readOnly]);
+    if (fd < 0) return fd;
+    if (there) {
+      // It has shared ones: both can have them until it is closed.
+      for (const lock of heldBy(there.fd, "process")) take(fd, lock);
+      this.#drop(there);
     }
-    if (fd >= 0) this.#owners.set(key, fd);
+    this.#owners.push({ fd, isWritable: hasAll });
     return fd;
+  }
+
+  /**
+   * What holds the locks on a file. Looked for anew each time: on an overlay a
+   * file becomes another inode when it is first opened for writing.
+   */
+  #find(file: HostFile): Owner | undefined {
+    if (this.#owners.length === 0) return undefined;
+    const key = keyOf(file.hostFd);
+    return this.#owners.find(({ fd }) => keyOf(fd) === key);
+  }
+
+  #drop(owner: Owner): void {
+    this.#owners.splice(this.#owners.indexOf(owner), 1);
+    close(owner.fd);
   }
 
   /** A descriptor of the program's was closed: its file's locks are gone. */
   closed(file: OpenFile): void {
-    if (this.#owners.size === 0 || !(file instanceof HostFile)) return;
-    const key = keyOf(file.hostFd);
-    const fd = this.#owners.get(key);
-    if (fd === undefined) return;
-    this.#owners.delete(key);
-    close(fd);
+    if (!(file instanceof HostFile)) return;
+    const owner = this.#find(file);
+    if (owner) this.#drop(owner);
   }
 
   /** All locks of a program's open files, those that are lent too. */
   dump(files: readonly OpenFile[]): LockState[] {
     if (this.#lent) return [...this.#lent];
-    const seen = new Set<string>();
+    const owners = new Map(this.#owners.map((one) => [keyOf(one.fd), one]));
     return files.flatMap((file, index) => {
       if (!(file instanceof HostFile)) return [];
       const own = heldBy(file.hostFd, "file");
-      const key = this.#owners.size > 0 ? keyOf(file.hostFd) : "";
-      const owner = seen.has(key) ? undefined : this.#owners.get(key);
-      seen.add(key);
-      const process = owner === undefined ? [] : heldBy(owner, "process");
+      const key = owners.size > 0 ? keyOf(file.hostFd) : "";
+      const owner = owners.get(key);
+      owners.delete(key);
+      const process = owner ? heldBy(owner.fd, "process") : [];
       return [...own, ...process].map((lock) => ({ ...lock, file: index }));
     });
   }
@@ -190,7 +232,9 @@ export class ProcessLocks {
           `Cannot restore "fd-table": a lock is on file ${index}, which is no file of the host's`,
         );
       }
-      const fd = lock.owner === "process" ? this.ownerOf(file) : file.hostFd;
+      const fd = lock.owner === "process"
+        ? this.ownerOf(file, lock.isExclusive)
+        : file.hostFd;
       const result = fd < 0 ? fd : take(fd, lock);
       if (result >= 0) continue;
       const path = file.formerPath ?? hostPathOf(file.hostFd) ?? "a file";

@@ -33,7 +33,13 @@ import {
   ScriptConsole,
   ScriptStream,
 } from "../../src/devices/mod.ts";
+import { F_LCK } from "../../src/devices/file_locks.ts";
 import { mkdirat, unlinkat } from "../../src/devices/host_calls.ts";
+import {
+  F_OFD,
+  FLOCK_BYTES,
+  recordLock,
+} from "../../src/devices/lock_calls.ts";
 import { AT_FDCWD } from "../../src/devices/host_constants.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { decodeState, ImageError, toSection } from "../../src/state/mod.ts";
@@ -1129,6 +1135,46 @@ async function asNobody<T>(work: () => T | Promise<T>): Promise<T> {
     libc.close();
   }
 }
+
+Deno.test("restore_files: locks on what is only read open nothing for writing", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  Deno.writeTextFileSync(scratch.file("a"), "content");
+  const fileOf = (flags: number) => {
+    const fd = files.open("a", flags);
+    return files.fds.file(fd) as HostFile;
+  };
+  const modeOf = (fd: number) => {
+    const info = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
+    return parseInt(/flags:\s*(\d+)/.exec(info)![1], 8) & O.accessMode;
+  };
+  const shared = new DataView(new ArrayBuffer(FLOCK_BYTES));
+  shared.setBigInt64(8, 2n, true);
+  shared.setBigInt64(16, 3n, true);
+  const reader = fileOf(O.readOnly);
+  const first = files.fds.locks.ownerOf(reader);
+  assertEquals(modeOf(first), O.readOnly);
+  const bytes = new Uint8Array(shared.buffer);
+  assertEquals(recordLock(first, F_OFD.set, bytes), 0);
+  assertEquals(files.fds.locks.ownerOf(reader), first);
+  // For one that may write there is another, with the same locks.
+  const writer = fileOf(O.readWrite);
+  const second = files.fds.locks.ownerOf(writer);
+  assertEquals(modeOf(second), O.readWrite);
+  assertEquals(files.fds.locks.ownerOf(reader), second);
+  assertEquals(files.fds.locks.dump([reader, writer]), [
+    { owner: "process", isExclusive: false, start: 2, lengthBytes: 3, file: 0 },
+  ]);
+  // An exclusive one comes back, whichever descriptor is named first.
+  shared.setInt16(0, F_LCK.write, true);
+  assertEquals(recordLock(second, F_OFD.set, bytes), 0);
+  const before = files.fds.locks.dump([reader, writer]);
+  const parts = await files.save();
+  files.close();
+  files.restore(parts);
+  const again = [...files.fds.files()];
+  assertEquals(files.fds.locks.dump(again), before);
+});
 
 testUnless(
   NO_ROOT,
