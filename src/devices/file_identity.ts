@@ -5,9 +5,10 @@
  */
 
 import * as v from "valibot";
+import { ERRNO } from "../kvm/mod.ts";
 import { bytes, count, nodeCrypto, yieldToEventLoop } from "../state/mod.ts";
-import { fstat } from "./host_calls.ts";
-import { S_IF } from "./host_constants.ts";
+import { fstat, fstatat } from "./host_calls.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IF } from "./host_constants.ts";
 
 /** What is known of a host file, to tell whether it is the same later. */
 export const fileIdentity = v.object({
@@ -83,6 +84,33 @@ export function identityOf(
     isRegular,
     isFolder,
   };
+}
+
+/** What looking gives where there is no such name (any more). */
+const GONE: readonly number[] = [
+  -ERRNO.ENOENT,
+  -ERRNO.ENOTDIR,
+  -ERRNO.ELOOP,
+  // " (deleted)" makes a name longer.
+  -ERRNO.ENAMETOOLONG,
+  // The folder is gone, on a server.
+  -ERRNO.ESTALE,
+];
+
+/**
+ * Whether a path of the host, a character a byte, still names the file; a
+ * negative errno where that cannot be known.
+ */
+export function leadsTo(
+  path: string,
+  { device, inode }: Pick<FileIdentity, "device" | "inode">,
+): boolean | number {
+  const stat = new DataView(new ArrayBuffer(144));
+  const bytes = new Uint8Array(stat.buffer);
+  const looked = fstatat(AT_FDCWD, path, bytes, AT_SYMLINK_NOFOLLOW);
+  if (looked < 0) return GONE.includes(looked) ? false : looked;
+  return `${stat.getBigUint64(0, true)}` === device &&
+    `${stat.getBigUint64(8, true)}` === inode;
 }
 
 /**

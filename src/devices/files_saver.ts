@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ERRNO, errnoName } from "../kvm/mod.ts";
+import { errnoName } from "../kvm/mod.ts";
 import type { Component, Dump, Part } from "../state/mod.ts";
 import { bufferedParts } from "./buffered_bytes.ts";
 import {
@@ -22,19 +22,18 @@ import { MAX_LOCKS } from "./file_locks.ts";
 import {
   digestOnce,
   type Digests,
-  type FileIdentity,
   identityOf,
+  leadsTo,
 } from "./file_identity.ts";
 import {
   close,
   fileSystemType,
-  fstatat,
   lseek,
   offsetOf,
   open,
   pread,
 } from "./host_calls.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O } from "./host_constants.ts";
+import { O } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import { InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
@@ -393,31 +392,4 @@ const NFS_SUPER_MAGIC = 0x6969;
 function isGoing(path: string, fd: number): boolean {
   return /\/\.nfs[\da-f]{16,}$/.test(path) &&
     fileSystemType(fd) === NFS_SUPER_MAGIC;
-}
-
-/** What looking gives where there is no such name (any more). */
-const GONE: readonly number[] = [
-  -ERRNO.ENOENT,
-  -ERRNO.ENOTDIR,
-  -ERRNO.ELOOP,
-  // " (deleted)" makes a name longer.
-  -ERRNO.ENAMETOOLONG,
-  // The folder is gone, on a server.
-  -ERRNO.ESTALE,
-];
-
-/**
- * Whether a path of the host, a character a byte, still names the file; a
- * negative errno where that cannot be known.
- */
-function leadsTo(
-  path: string,
-  { device, inode }: FileIdentity,
-): boolean | number {
-  const stat = new DataView(new ArrayBuffer(144));
-  const bytes = new Uint8Array(stat.buffer);
-  const looked = fstatat(AT_FDCWD, path, bytes, AT_SYMLINK_NOFOLLOW);
-  if (looked < 0) return GONE.includes(looked) ? false : looked;
-  return `${stat.getBigUint64(0, true)}` === device &&
-    `${stat.getBigUint64(8, true)}` === inode;
 }

@@ -22,6 +22,7 @@ import {
   OUTSIDE,
   refusal,
 } from "./allowed_folders.ts";
+import { leadsTo } from "./file_identity.ts";
 import { close, fileSystemType, fstat, openat2 } from "./host_calls.ts";
 import { O, S_IF } from "./host_constants.ts";
 import { isNoPath } from "./path_bytes.ts";
@@ -325,9 +326,14 @@ export class HostPaths {
   placeOf(fd: number): string | undefined {
     const name = this.root.nameOf(fd);
     if (!name?.endsWith(" (deleted)")) return name;
+    // What is removed has no such name; how many it has says nothing: on an
+    // overlay, those below count.
     const stat = new DataView(new ArrayBuffer(144));
-    const isKnown = fstat(fd, new Uint8Array(stat.buffer)) >= 0;
-    return isKnown && stat.getBigUint64(16, true) > 0n ? name : undefined;
+    if (fstat(fd, new Uint8Array(stat.buffer)) < 0) return undefined;
+    const device = `${stat.getBigUint64(0, true)}`;
+    const inode = `${stat.getBigUint64(8, true)}`;
+    const path = this.root.hostPath(name);
+    return leadsTo(path, { device, inode }) === true ? name : undefined;
   }
 
   /** Whether the descriptor is of a regular file or a folder. */
