@@ -6,6 +6,7 @@
 
 import { sameBytes } from "../state/mod.ts";
 import { FilesError } from "./errors.ts";
+import { entryAt } from "./folder_entries.ts";
 import { identityOf } from "./file_identity.ts";
 import type { HostFileState } from "./files_state.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
@@ -33,7 +34,10 @@ export function checkIdentity(
       found.isFolder ? "a folder" : "a file",
     );
   }
-  if (state.isFolder) return false;
+  if (state.isFolder) {
+    checkNextEntry(state, hostFd, changed);
+    return false;
+  }
   if (!found.isRegular) throw changed("a file", "a pipe or a device");
   const { identity } = found;
   if (identity.sizeBytes < expected.sizeBytes) {
@@ -59,6 +63,26 @@ export function checkIdentity(
     );
   }
   return identity.sizeBytes > expected.sizeBytes;
+}
+
+/**
+ * Offsets of folders are of their file system: on another, the listing would
+ * not go on where it was.
+ */
+function checkNextEntry(
+  { nextEntry, offset }: HostFileState,
+  hostFd: number,
+  changed: (what: string, found: string) => FilesError,
+): void {
+  // To its end there is always a way.
+  if (!nextEntry || nextEntry.length === 0) return;
+  const found = entryAt(hostFd, offset);
+  if (found && sameBytes(found, nextEntry)) return;
+  const shown = (name?: Uint8Array) =>
+    name?.length
+      ? `"${new TextDecoder().decode(name)}" to be listed next`
+      : "nothing";
+  throw changed(shown(nextEntry), shown(found));
 }
 
 function hex(digest: Uint8Array): string {

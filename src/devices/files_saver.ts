@@ -34,6 +34,7 @@ import {
   pread,
 } from "./host_calls.ts";
 import { O } from "./host_constants.ts";
+import { entryAt } from "./folder_entries.ts";
 import { HostFile } from "./host_file.ts";
 import { InotifyFile } from "./inotify_file.ts";
 import type { OpenFile } from "./open_file.ts";
@@ -375,11 +376,23 @@ function describeHostFile(
     ),
     offset,
     isFolder,
+    ...nextEntry(fd, isFolder, offset),
     identity: found.identity,
     isUnlinked,
     isCarried: !isFolder && (carry || isUnlinked),
     seals: isUnlinked ? file.seals() : null,
   };
+}
+
+/** What is known of a folder that was listed in part, or to its end. */
+function nextEntry(
+  fd: number,
+  isFolder: boolean,
+  offset: bigint,
+): { nextEntry?: Uint8Array } {
+  if (!isFolder || offset === 0n) return {};
+  const name = entryAt(fd, offset);
+  return name ? { nextEntry: name } : {};
 }
 
 /** From linux/magic.h. */

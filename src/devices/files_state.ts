@@ -19,6 +19,7 @@ import { MAX_INTERESTS } from "./epoll_file.ts";
 import { MAX_EVENT_VALUE } from "./event_file.ts";
 import { MAX_DESCRIPTORS } from "./fd_table.ts";
 import { lockState, MAX_LOCKS } from "./file_locks.ts";
+import { MAX_NAME_BYTES } from "./folder_entries.ts";
 import { fileIdentity } from "./file_identity.ts";
 import { filesUpgrades } from "./files_upgrades.ts";
 import { MAX_INOTIFY_BYTES, MAX_WATCHES } from "./inotify_file.ts";
@@ -60,6 +61,8 @@ const hostFile = v.object({
   /** Of a folder: a number of the file system's own, up to 63 bits. */
   offset: v.pipe(u64, v.maxValue(0x7fff_ffff_ffff_ffffn)),
   isFolder: v.boolean(),
+  /** Of a folder that was listed in part: the name that comes next, or none. */
+  nextEntry: v.exactOptional(bytes(MAX_NAME_BYTES)),
   identity: fileIdentity,
   /** Whether the file had no name any more. */
   isUnlinked: v.boolean(),

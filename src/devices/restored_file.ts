@@ -5,24 +5,15 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
-import {
-  close,
-  fchmodat,
-  fstat,
-  getdents64,
-  open,
-  seekTo,
-} from "./host_calls.ts";
+import { close, fchmodat, fstat, seekTo } from "./host_calls.ts";
 import { FilesError } from "./errors.ts";
+import { entryAt, moveToEnd } from "./folder_entries.ts";
 import type { HostFileState } from "./files_state.ts";
 import { AT_FDCWD, O, S_IF } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { pathOfSaved } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
-
-/** Room for some entries of a folder: one is of up to 280 bytes. */
-const ENTRIES_BYTES = 4096;
 
 /** Flags that make or change a file when it is opened: not a second time. */
 const ONCE = O.create | O.exclusive | O.truncate;
@@ -124,7 +115,14 @@ export function hostFile(
 
 /** Moves a file to its offset at the save. @throws {FilesError} */
 export function seek(state: HostFileState, fd: number, hostFd: number): void {
-  if (state.isFolder) readAtEnd(hostFd, state.offset);
+  if (state.isFolder && isAtEnd(state, hostFd)) {
+    // Read to there: on ext4, one whose first read is at its end stays empty
+    // when it is rewound. And another file system's end is elsewhere. No other
+    // folder is read: a 9p one goes on behind what was read of it, wherever it
+    // is moved then.
+    moveToEnd(hostFd, state.offset);
+    return;
+  }
   if (seekTo(hostFd, state.offset)) return;
   throw new FilesError(
     "FILES_STATE",
@@ -132,29 +130,8 @@ export function seek(state: HostFileState, fd: number, hostFd: number): void {
   );
 }
 
-/**
- * Reads a folder once, if it is to be at its end: on ext4, one whose first read
- * is there stays empty when it is rewound. No other folder is read: a 9p one
- * goes on behind what was read of it, wherever it is moved then.
- */
-function readAtEnd(hostFd: number, end: bigint): void {
-  if (!isAtEnd(hostFd, end)) return;
-  const buffer = new Uint8Array(ENTRIES_BYTES);
-  getdents64(hostFd, buffer);
-  seekTo(hostFd, end);
-  while (getdents64(hostFd, buffer) > 0);
-}
-
-/** Whether nothing follows in a folder, as an open file of its own sees it. */
-function isAtEnd(hostFd: number, offset: bigint): boolean {
-  const flags = O.directory | O.closeOnExec;
-  if (offset === 0n) return false;
-  const own = open(`/proc/self/fd/${hostFd}`, flags);
-  if (own < 0) return false;
-  try {
-    return seekTo(own, offset) &&
-      getdents64(own, new Uint8Array(ENTRIES_BYTES)) === 0;
-  } finally {
-    close(own);
-  }
+/** Whether a folder was listed to its end. */
+function isAtEnd({ nextEntry, offset }: HostFileState, hostFd: number) {
+  if (nextEntry) return nextEntry.length === 0;
+  return offset !== 0n && entryAt(hostFd, offset)?.length === 0;
 }

@@ -1213,6 +1213,72 @@ testUnless(
 
 testUnless(
   NO_MOUNT,
+  "restore_files: a folder is listed on where it was, or is refused where that is not known",
+  async () => {
+    await using scratch = new Scratch();
+    Deno.mkdirSync(scratch.file("many"));
+    const names = Array.from({ length: 300 }, (_, n) => `entry${n}`);
+    const make = () =>
+      names.forEach((one) =>
+        Deno.writeTextFileSync(scratch.file(`many/${one}`), "")
+      );
+    make();
+    using files = new Files(scratch.path);
+    const open = () => files.open("many", O.directory);
+    const read = (fd: number, lengthBytes: number) => {
+      const buffer = new Uint8Array(lengthBytes);
+      const got = files.fds.file(fd)!.getdents(buffer);
+      assert(got >= 0);
+      const found: string[] = [];
+      for (let at = 0; at < got;) {
+        const end = at + buffer[at + 16] + buffer[at + 17] * 256;
+        const name = buffer.subarray(at + 19, buffer.indexOf(0, at + 19));
+        found.push(new TextDecoder().decode(name));
+        at = end;
+      }
+      return found;
+    };
+    const all = (fd: number): string[] => {
+      const some = read(fd, 2000);
+      return some.length > 0 ? [...some, ...all(fd)] : some;
+    };
+    const [unread, ended, begun] = [open(), open(), open()];
+    assertEquals(all(ended).length, 302);
+    const first = read(begun, 2000);
+    const parts = await files.save();
+    files.close();
+    files.restore(parts);
+    assertEquals(all(unread).length, 302);
+    assertEquals(all(ended), []);
+    const rest = all(begun);
+    assertEquals(new Set([...first, ...rest]).size, 302);
+    assertEquals(first.length + rest.length, 302);
+    assertEquals(files.fds.file(ended)!.seek(0, 0), 0);
+    assertEquals(all(ended).length, 302);
+    files.close();
+
+    // Another file system has other offsets.
+    const mount = (...args: string[]) =>
+      assert(new Deno.Command("mount", { args }).outputSync().success);
+    mount("-t", "ramfs", "ramfs", scratch.file("many"));
+    try {
+      make();
+      const error = files.refuse(parts);
+      assertEquals(error.code, "FILES_CHANGED");
+      assertStringIncludes(error.message, "to be listed next");
+      files.restore(parts, "trust");
+      assertEquals(all(unread).length, 302);
+      assertEquals(all(ended), []);
+      files.close();
+    } finally {
+      const args = [scratch.file("many")];
+      assert(new Deno.Command("umount", { args }).outputSync().success);
+    }
+  },
+);
+
+testUnless(
+  NO_MOUNT,
   "restore_files: a file goes on without O_DIRECT where there is none",
   async () => {
     await using scratch = new Scratch();
