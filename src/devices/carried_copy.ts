@@ -19,6 +19,7 @@ import {
 } from "./host_calls.ts";
 import { AT_FDCWD, O } from "./host_constants.ts";
 import type { HostPaths } from "./host_paths.ts";
+import { setAttributes } from "./kept_attributes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 import type { Steps } from "./steps.ts";
 
@@ -93,16 +94,19 @@ function keep(
   state: HostFileState,
   fd: number,
   copy: number,
-  { mode, uid, gid }: FileOwnership,
+  { mode, uid, gid, attributes }: FileOwnership,
 ): void {
   const path = `/proc/self/fd/${copy}`;
   // First the owner: to change it clears some bits of the mode.
   const owned = fchownat(AT_FDCWD, path, uid, gid, 0);
-  const result = owned < 0 ? owned : fchmodat(AT_FDCWD, path, mode);
+  const chosen = owned < 0 ? owned : fchmodat(AT_FDCWD, path, mode);
+  const result = chosen < 0 ? chosen : setAttributes(copy, attributes);
   if (result >= 0) return;
   throw new FilesError(
     "FILES_DENIED",
-    `${nameOf(state, fd)}: its owner ${uid}:${gid} and mode cannot be kept (${
+    `${
+      nameOf(state, fd)
+    }: its owner ${uid}:${gid}, mode and attributes cannot be kept (${
       errnoName(-result)
     })`,
     { hint: "restore as its owner, or remove it" },

@@ -17,6 +17,7 @@ import {
   O,
   S_IF,
 } from "./host_constants.ts";
+import { type Attribute, attributesOf } from "./kept_attributes.ts";
 import type { HostPaths } from "./host_paths.ts";
 import { pathOfSaved } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
@@ -32,6 +33,8 @@ export interface FileOwnership {
   readonly uid: number;
   /** The group that owns it. */
   readonly gid: number;
+  /** Its extended attributes, of those that are kept. */
+  readonly attributes: readonly Attribute[];
 }
 
 /** Where a file goes. */
@@ -160,7 +163,12 @@ function examine(
   if (!isSame && isMountPoint(there)) {
     throw cannotReplace(state, fd, "a file that is mounted by itself");
   }
+  const attributes = isSame ? [] : attributesOf(there);
+  if (typeof attributes === "number") {
+    throw cannotOpen(state, fd, attributes);
+  }
   const ownership = {
+    attributes,
     mode: stat.getUint32(24, true) & 0o7777,
     uid: stat.getUint32(28, true),
     gid: stat.getUint32(32, true),

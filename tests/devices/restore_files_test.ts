@@ -41,6 +41,7 @@ import {
   recordLock,
 } from "../../src/devices/lock_calls.ts";
 import { AT_FDCWD } from "../../src/devices/host_constants.ts";
+import { getxattr, setxattr } from "../../src/devices/space_calls.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { decodeState, ImageError, toSection } from "../../src/state/mod.ts";
 import { MappedFiles } from "../../src/linux/mapped_files.ts";
@@ -512,6 +513,23 @@ testUnless(
   },
 );
 
+/** Its owner may all, one other user may read, nobody else anything. */
+function accessList(): Uint8Array<ArrayBuffer> {
+  const entries = [[1, 6, -1], [2, 4, 12345], [4, 0, -1], [16, 4, -1], [
+    32,
+    0,
+    -1,
+  ]];
+  const view = new DataView(new ArrayBuffer(4 + 8 * entries.length));
+  view.setUint32(0, 2, true);
+  entries.forEach(([tag, rights, id], i) => {
+    view.setUint16(4 + 8 * i, tag, true);
+    view.setUint16(6 + 8 * i, rights, true);
+    view.setInt32(8 + 8 * i, id, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
 Deno.test("restore_files: what replaces a file has its mode, and who reads the old one has it whole", async () => {
   await using scratch = new Scratch();
   const path = scratch.file("a");
@@ -521,6 +539,15 @@ Deno.test("restore_files: what replaces a file has its mode, and who reads the o
   files.close();
   Deno.writeTextFileSync(path, "what was there");
   Deno.chmodSync(path, 0o640);
+  // What the file system takes of it: a note, and another user's reading.
+  const attributes = [
+    ["user.note", new TextEncoder().encode("keep me")],
+    ["system.posix_acl_access", accessList()],
+  ] as const;
+  const taken = attributes.filter(([name, value]) =>
+    setxattr(path, name, value, 0, true) === 0
+  );
+  assert(taken.length > 0);
   using reader = Deno.openSync(path);
   const before = Deno.statSync(path);
   files.restore(parts, "carry");
@@ -531,6 +558,11 @@ Deno.test("restore_files: what replaces a file has its mode, and who reads the o
     gid: before.gid,
   });
   assert(ino !== before.ino);
+  for (const [name, expected] of taken) {
+    const value = new Uint8Array(100);
+    const length = getxattr(path, name, value, true);
+    assertEquals(value.subarray(0, Math.max(length, 0)), expected, name);
+  }
   const old = new Uint8Array(100);
   const length = reader.readSync(old)!;
   assertEquals(
