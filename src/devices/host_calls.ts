@@ -6,7 +6,7 @@
  */
 
 import { ERRNO, errno, type TakingNumbers } from "../kvm/mod.ts";
-import { AT_EMPTY_PATH, POLL } from "./host_constants.ts";
+import { AT_EMPTY_PATH, O } from "./host_constants.ts";
 import { pathBytes } from "./path_bytes.ts";
 
 /** libc, as files need it; the C prototype's types above each symbol. */
@@ -98,6 +98,7 @@ const SYMBOLS = {
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const c: TakingNumbers<Deno.StaticForeignLibraryInterface<typeof SYMBOLS>> =
@@ -372,35 +373,32 @@ export function pollNow(fd: number, events: number): number {
 }
 
 /**
- * Waits until one of `events` holds for `fd`, or `signal` aborts. Nothing is
- * read: bytes stay where they are for whoever reads next.
+ * poll(2) of as many `struct pollfd` as there are, without a limit of time, on
+ * another thread.
+ *
+ * @returns false when it cannot; a signal ends it with nothing having happened
  */
-export async function pollUntil(
-  fd: number,
-  events: number,
-  signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return;
-  const cancel = c.eventfd(0, 0);
-  if (cancel < 0) throw new Error(`Cannot wait: eventfd failed (${errno()})`);
-  const wake = () => {
-    c.write(cancel, new Uint8Array(new BigUint64Array([1n]).buffer), 8);
-  };
-  signal.addEventListener("abort", wake);
-  try {
-    const entries = new DataView(new ArrayBuffer(16));
-    entries.setInt32(0, fd, true);
-    entries.setInt16(4, events, true);
-    entries.setInt32(8, cancel, true);
-    entries.setInt16(12, POLL.in, true);
-    await c.pollAsync(new Uint8Array(entries.buffer), 2, -1);
-    // SAFETY: used after the call, so that it is there until then.
-    entries.getInt16(6, true);
-  } finally {
-    signal.removeEventListener("abort", wake);
-    c.close(cancel);
-  }
+export async function pollMany(
+  entries: Uint8Array<ArrayBuffer>,
+): Promise<boolean> {
+  const got = await c.pollAsync(entries, entries.length / 8, -1);
+  // SAFETY: used after the call, so that it is there until then.
+  if (got >= 0 || entries.length === 0) return true;
+  // The errno is the other thread's. With none of time to wait, it is again.
+  return result(c.poll(entries, entries.length / 8, 0)) >= 0;
 }
+
+/** eventfd(2) that does not wait; a negative errno when there is none. */
+export const makeEventFd = (): number =>
+  result(c.eventfd(0, O.nonBlock | O.closeOnExec));
+
+/** Adds one to an eventfd. */
+export const signalEventFd = (fd: number): number =>
+  result(c.write(fd, new Uint8Array(new BigUint64Array([1n]).buffer), 8));
+
+/** Takes what an eventfd holds. */
+export const readEventFd = (fd: number): number =>
+  result(c.read(fd, new Uint8Array(8), 8));
 
 /** open(2) of a host path, for the VMM's own use. */
 export const open = (path: string, flags: number, mode = 0): number =>

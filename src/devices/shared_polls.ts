@@ -8,7 +8,7 @@
  * @module
  */
 
-import { pollUntil } from "./host_calls.ts";
+import { pollUntil } from "./host_poller.ts";
 
 /** A poll under way, and how many wait for it. */
 interface Poll {

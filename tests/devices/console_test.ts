@@ -13,10 +13,10 @@ import {
   getFlags,
   ioctl,
   open,
-  pollUntil,
   readv,
   writev,
 } from "../../src/devices/host_calls.ts";
+import { pollUntil } from "../../src/devices/host_poller.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { Memory } from "../../src/vmm/mod.ts";
 import { delay } from "../support.ts";
