@@ -73,6 +73,10 @@ export interface InterestState {
 let change = 0;
 let depth = 0;
 
+/** Which turn of looking it is, and how many calls deep. */
+let turn = 0;
+let turns = 0;
+
 /** An open file of epoll_create. */
 export class EpollFile extends OpenFile {
   readonly type = "epoll";
@@ -83,6 +87,7 @@ export class EpollFile extends OpenFile {
   readonly #looked = new Set<Interest>();
   readonly #waiters = new Waiters();
   #lastChange = -1;
+  #turn = -1;
 
   /** A set without interests. */
   constructor() {
@@ -269,8 +274,24 @@ export class EpollFile extends OpenFile {
     }
   }
 
+  /**
+   * Does something in which each set is looked at once, by however many ways it
+   * is in others.
+   */
+  #inOneTurn<T>(work: () => T): T {
+    if (turns === 0) turn++;
+    turns++;
+    try {
+      return work();
+    } finally {
+      turns--;
+    }
+  }
+
   /** Looks at the files that say nothing themselves. */
   #refresh(): void {
+    if (this.#turn === turn) return;
+    this.#turn = turn;
     for (const one of this.#looked) {
       if (one.file instanceof EpollFile) one.file.#refresh();
       if (this.#ready.has(one) || (one.events & ~PRIVATE) === 0) continue;
@@ -298,6 +319,13 @@ export class EpollFile extends OpenFile {
     most: number,
     give: (events: number, data: bigint) => boolean,
   ): number {
+    return this.#inOneTurn(() => this.#take(most, give));
+  }
+
+  #take(
+    most: number,
+    give: (events: number, data: bigint) => boolean,
+  ): number {
     this.#refresh();
     let count = 0;
     for (const one of [...this.#ready]) {
@@ -320,6 +348,10 @@ export class EpollFile extends OpenFile {
   }
 
   override poll(events: number): number {
+    return this.#inOneTurn(() => this.#poll(events));
+  }
+
+  #poll(events: number): number {
     this.#refresh();
     for (const one of [...this.#ready]) {
       if (this.#holds(one)) return events & READABLE;
@@ -329,10 +361,12 @@ export class EpollFile extends OpenFile {
   }
 
   /** Interests in files that say nothing, those of sets in this one included. */
-  *#silent(): Generator<Interest> {
+  *#silent(seen = new Set<EpollFile>()): Generator<Interest> {
+    if (seen.has(this)) return;
+    seen.add(this);
     for (const one of this.#looked) {
       if ((one.events & ~PRIVATE) === 0) continue;
-      if (one.file instanceof EpollFile) yield* one.file.#silent();
+      if (one.file instanceof EpollFile) yield* one.file.#silent(seen);
       else yield one;
     }
   }

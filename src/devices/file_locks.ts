@@ -122,15 +122,9 @@ export class ProcessLocks {
   /** What is held by nobody, so that another VMM can take it. */
   #lent: readonly LockState[] | undefined;
 
-  /**
-   * The descriptor that holds the process's locks on a file; or an errno.
-   *
-   * @param isWritable whether it must be able to hold exclusive ones
-   */
-  ownerOf(
-    file: HostFile,
-    isWritable: boolean = (file.flags & O.accessMode) !== O.readOnly,
-  ): number {
+  /** The descriptor that holds the process's locks on a file; or an errno. */
+  ownerOf(file: HostFile): number {
+    const isWritable = (file.flags & O.accessMode) !== O.readOnly;
     const there = this.#find(file);
     // What the program may only read is not opened for more: on an overlay
     // that would copy it, and nobody could execute it.
@@ -174,16 +168,24 @@ export class ProcessLocks {
   /** All locks of a program's open files, those that are lent too. */
   dump(files: readonly OpenFile[]): LockState[] {
     if (this.#lent) return [...this.#lent];
-    const owners = new Map(this.#owners.map((one) => [keyOf(one.fd), one]));
-    return files.flatMap((file, index) => {
-      if (!(file instanceof HostFile)) return [];
-      const own = heldBy(file.hostFd, "file");
-      const key = owners.size > 0 ? keyOf(file.hostFd) : "";
-      const owner = owners.get(key);
-      owners.delete(key);
-      const process = owner ? heldBy(owner.fd, "process") : [];
-      return [...own, ...process].map((lock) => ({ ...lock, file: index }));
+    const places = new Map<string, number>();
+    for (const [index, file] of this.#owners.length ? files.entries() : []) {
+      if (!(file instanceof HostFile)) continue;
+      const key = keyOf(file.hostFd);
+      // By one that is open for writing, if there is one.
+      if (file.isWritable || !places.has(key)) places.set(key, index);
+    }
+    const process = this.#owners.flatMap(({ fd }) => {
+      const file = places.get(keyOf(fd));
+      if (file === undefined) return [];
+      return heldBy(fd, "process").map((lock) => ({ ...lock, file }));
     });
+    const own = files.flatMap((file, index) =>
+      file instanceof HostFile
+        ? heldBy(file.hostFd, "file").map((lock) => ({ ...lock, file: index }))
+        : []
+    );
+    return [...own, ...process];
   }
 
   /**
@@ -232,9 +234,13 @@ export class ProcessLocks {
           `Cannot restore "fd-table": a lock is on file ${index}, which is no file of the host's`,
         );
       }
-      const fd = lock.owner === "process"
-        ? this.ownerOf(file, lock.isExclusive)
-        : file.hostFd;
+      if (lock.isExclusive && lock.owner !== "flock" && !file.isWritable) {
+        throw new FilesError(
+          "FILES_STATE",
+          `Cannot restore "fd-table": an exclusive lock is on file ${index}, which is not open for writing`,
+        );
+      }
+      const fd = lock.owner === "process" ? this.ownerOf(file) : file.hostFd;
       const result = fd < 0 ? fd : take(fd, lock);
       if (result >= 0) continue;
       const path = file.formerPath ?? hostPathOf(file.hostFd) ?? "a file";

@@ -30,7 +30,11 @@ import {
   PIPE_BYTES,
 } from "./pipe.ts";
 import { pluginFile } from "./plugin_file_state.ts";
-import { MAX_SOCKET_BYTES, SOCKET_KIND } from "./socket_end.ts";
+import {
+  LEAST_BYTES as LEAST_MESSAGE_BYTES,
+  MAX_SOCKET_BYTES,
+  SOCKET_KIND,
+} from "./socket_end.ts";
 import { MAX_ALL_SOCKETS_BYTES } from "./socket_space.ts";
 import { TERMIOS_BYTES } from "./terminal.ts";
 import { MAX_ALL_VIRTUAL_BYTES, MAX_VIRTUAL_BYTES } from "./virtual_file.ts";
@@ -238,6 +242,18 @@ export const filesState = {
               // One message may go beyond what there was room for.
             ) <= MAX_ALL_SOCKETS_BYTES + MAX_SOCKET_BYTES,
           "sockets hold more than all may together",
+        ),
+        v.check(
+          (files) =>
+            files.reduce(
+                  (sum, file) =>
+                    file.type === "socket"
+                      ? sum + file.messageBytes.length
+                      : sum,
+                  0,
+                ) * LEAST_MESSAGE_BYTES <=
+              MAX_ALL_SOCKETS_BYTES + MAX_SOCKET_BYTES,
+          "sockets hold more messages than all may together",
         ),
       ),
       /** Files that are mapped, and open for that alone it may be. */

@@ -172,7 +172,10 @@ export class HostFile extends OpenFile {
 
   override setStatusFlags(flags: number): number {
     // What matters on a host file: where writes go, and past which cache.
-    const result = setFlags(this.#fd, flags & (O.append | O.direct));
+    const result = setFlags(
+      this.#fd,
+      flags & (O.append | O.direct) | O.nonBlock,
+    );
     if (result < 0) return result;
     return super.setStatusFlags(flags);
   }

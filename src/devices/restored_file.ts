@@ -11,7 +11,7 @@ import { entryAt, moveToEnd } from "./folder_entries.ts";
 import type { HostFileState } from "./files_state.ts";
 import { AT_FDCWD, O, S_IF } from "./host_constants.ts";
 import { HostFile } from "./host_file.ts";
-import type { HostPaths } from "./host_paths.ts";
+import { HostPaths } from "./host_paths.ts";
 import { pathOfSaved } from "./path_bytes.ts";
 import { cannotOpen, nameOf } from "./restore_errors.ts";
 
@@ -39,16 +39,31 @@ export function openAgain(
   };
   const path = pathOfSaved(state.path);
   const openWith: OpenWith = (flags) => paths.open("/", path, flags, 0, access);
-  const hostFd = openSomehow(openWith, flagsAgain(state.flags));
+  // To change its mode is to write it.
+  const look = () => paths.open("/", path, O.path, 0, { write: true });
+  const hostFd = openSomehow(openWith, flagsAgain(state.flags), look);
   if (hostFd < 0) throw cannotOpen(state, fd, hostFd);
-  return hostFd;
+  if (state.flags & O.path || HostPaths.isFileOrFolder(hostFd)) return hostFd;
+  close(hostFd);
+  throw new FilesError(
+    "FILES_CHANGED",
+    `${nameOf(state, fd)}: expected a file or a folder, found neither`,
+  );
 }
 
 /** Opens a file with O_* flags; its result may be an errno. */
 type OpenWith = (flags: number) => number;
 
-/** Opens a file without what it cannot be opened with any more. */
-export function openSomehow(openWith: OpenWith, flags: number): number {
+/**
+ * Opens a file without what it cannot be opened with any more.
+ *
+ * @param look opens it with O_PATH, if it may be changed
+ */
+export function openSomehow(
+  openWith: OpenWith,
+  flags: number,
+  look: () => number = () => -ERRNO.EACCES,
+): number {
   const found = openWith(flags);
   switch (found) {
     case -ERRNO.EINVAL: // this file system has no O_DIRECT
@@ -56,7 +71,7 @@ export function openSomehow(openWith: OpenWith, flags: number): number {
     case -ERRNO.EPERM: // another user's
       return openWith(flags & ~O.noAccessTime);
     case -ERRNO.EACCES:
-      return openAgainstMode(openWith, flags);
+      return openAgainstMode(openWith, flags, look);
   }
   return found;
 }
@@ -65,8 +80,12 @@ export function openSomehow(openWith: OpenWith, flags: number): number {
  * Opens a file whose mode does not allow it: who made it could, when it was
  * made, and can now, if it is the same user.
  */
-function openAgainstMode(openWith: OpenWith, flags: number): number {
-  const there = openWith(O.path);
+function openAgainstMode(
+  openWith: OpenWith,
+  flags: number,
+  look: () => number,
+): number {
+  const there = look();
   if (there < 0) return -ERRNO.EACCES;
   const path = `/proc/self/fd/${there}`;
   const stat = new DataView(new ArrayBuffer(144));

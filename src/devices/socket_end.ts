@@ -22,9 +22,10 @@ export const SOCKET_BYTES = 212_992;
 /** The most that SO_SNDBUF and SO_RCVBUF set. */
 export const MAX_SOCKET_BYTES = 2 * SOCKET_BYTES;
 
-/** What a message takes besides its bytes, and the least it takes (sk_buff). */
+/** What a message takes besides its bytes (sk_buff). */
 const OVERHEAD_BYTES = 576;
-const LEAST_BYTES = 768;
+/** The least that a message takes. */
+export const LEAST_BYTES = 768;
 
 /** Most bytes of one message of a stream. */
 const CHUNK_BYTES = 32_768;

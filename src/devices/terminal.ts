@@ -99,6 +99,34 @@ export interface Terminal {
   leave(isOver?: boolean): void;
 }
 
+/** The requests that set the same at once, and whether input goes. */
+const AT_ONCE: Readonly<
+  Record<number, readonly [at: number, flushes: boolean]>
+> = {
+  [TTY.setAttributesDrain]: [TTY.setAttributes, false],
+  [TTY.setAttributesFlush]: [TTY.setAttributes, true],
+  [TTY.setAttributesDrain2]: [TTY.setAttributes2, false],
+  [TTY.setAttributesFlush2]: [TTY.setAttributes2, true],
+};
+
+/** tcflush(3) of input (asm-generic/termbits.h). */
+const TCIFLUSH = 0;
+
+/**
+ * Sets attributes, without waiting until all output is written: while another
+ * process writes to a terminal that stands still, that takes for ever, and no
+ * signal ends it.
+ */
+function set(
+  fd: number,
+  request: number,
+  argument: Uint8Array<ArrayBuffer>,
+): number {
+  const [at, flushes] = AT_ONCE[request] ?? [request, false];
+  if (flushes) ioctlNumber(fd, TTY.flush, TCIFLUSH);
+  return ioctl(fd, at, argument);
+}
+
 /** The VMM's own terminal, behind its standard streams. */
 class HostTerminal implements Terminal {
   #attributes: Uint8Array<ArrayBuffer> | undefined;
@@ -125,7 +153,7 @@ class HostTerminal implements Terminal {
     const before = new Uint8Array(TERMIOS_BYTES);
     const looked = ioctl(fd, TTY.getAttributes, before);
     if (looked < 0) return looked;
-    const result = ioctl(fd, request, argument);
+    const result = set(fd, request, argument);
     if (result < 0) return result;
     this.#before ??= { fd, attributes: before };
     this.#attributes = new Uint8Array(TERMIOS_BYTES);
@@ -135,6 +163,8 @@ class HostTerminal implements Terminal {
 
   /** A request whose argument is a number, on one of the streams. */
   ioctlNumber(fd: number, request: number, argument: number): number {
+    // It would wait until all output is written, as `set` must not.
+    if (request === TTY.sendBreak) return 0;
     const result = ioctlNumber(fd, request, argument);
     if (result === 0 && request === TTY.flow) {
       if (argument === FLOW.stop) this.#stopped = fd;
@@ -159,7 +189,7 @@ class HostTerminal implements Terminal {
     // Speed and form of the line are this terminal's.
     const line = attributes.subarray(CFLAG.offset, CFLAG.offset + CFLAG.bytes);
     wanted.set(line, CFLAG.offset);
-    if (ioctl(fd, TTY.setAttributesDrain, wanted) < 0) return;
+    if (ioctl(fd, TTY.setAttributes, wanted) < 0) return;
     this.#before = { fd, attributes };
   }
 
@@ -173,7 +203,7 @@ class HostTerminal implements Terminal {
     if (!this.#before) return;
     const { fd, attributes } = this.#before;
     this.#before = undefined;
-    ioctl(fd, TTY.setAttributesDrain, attributes);
+    ioctl(fd, TTY.setAttributes, attributes);
   }
 }
 

@@ -72,8 +72,12 @@ function tooLong(linux: Linux): number {
 }
 
 /** Where a write begins. */
-function startOf(file: HostFile, offset?: number, appends = false): number {
-  if (appends || file.flags & O.append) return look(file.hostFd).sizeBytes;
+function startOf(
+  file: HostFile,
+  offset?: number,
+  appends = (file.flags & O.append) !== 0,
+): number {
+  if (appends) return look(file.hostFd).sizeBytes;
   return offset ?? Math.max(file.seek(0, SEEK_CUR), 0);
 }
 
@@ -81,7 +85,7 @@ function startOf(file: HostFile, offset?: number, appends = false): number {
  * How many bytes may be written.
  *
  * @param offset where; absent: where the file's own offset is
- * @param appends whether it is at the end all the same
+ * @param appends whether it is at the end; absent: as the file was opened
  * @returns Infinity where there is no limit
  */
 export function roomToWrite(

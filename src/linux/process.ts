@@ -99,6 +99,7 @@ export const processState = {
     ),
     v.check(
       ({ tasks, current }) =>
+        current < tasks.length &&
         tasks.every(({ registers }, i) =>
           (registers === null) === (i === current)
         ),

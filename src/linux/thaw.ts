@@ -24,6 +24,7 @@ import {
   type StateSchema,
 } from "../state/mod.ts";
 import {
+  checkLength,
   checkMemoryParts,
   checkSyscall,
   checkVcpuState,
@@ -94,15 +95,29 @@ export function readSaved(
   const sections = new SectionSet<Section>(found);
   const take = <S>(schema: StateSchema<S>): S =>
     decodeState(schema, sections.take(schema.kind));
+  const machine = take(machineState);
+  checkMachine(machine, machine.memoryBytes, maxMemoryBytes);
+  let leftBytes = machine.memoryBytes;
   const saved: SavedVm = {
-    machine: take(machineState),
+    machine,
     vcpu: take(vcpuState),
-    memory: sections.takeParts(memoryState.kind).map((section) => ({
-      state: decodeState(memoryState, section),
-      dataOffset: section.dataOffset,
-      dataBytes: section.dataBytes,
-      read: () => readData(section),
-    })),
+    memory: sections.takeParts(memoryState.kind).map((section) => {
+      const part = {
+        state: decodeState(memoryState, section),
+        dataOffset: section.dataOffset,
+        dataBytes: section.dataBytes,
+        read: () => readData(section),
+      };
+      // Of no more than there is: what many parts say takes memory, too.
+      leftBytes -= checkLength(part);
+      if (leftBytes < 0) {
+        throw new VmError(
+          "VM_MEMORY",
+          'Cannot restore "memory": its parts have more pages than there are',
+        );
+      }
+      return part;
+    }),
     space: take(addressSpaceState),
     process: new Process(take(processState)),
     clock: new Clock(take(clockState)),

@@ -79,8 +79,14 @@ function wrong(what: string): VmError {
   return new VmError("VM_MEMORY", `Cannot restore "memory": ${what}`);
 }
 
-/** A part has no more pages than it may, and as much data as they take. */
-function checkLength({ state, dataBytes }: MemoryPart): void {
+/**
+ * Checks that a part has no more pages than it may, and as much data as they
+ * take: before the next is looked at.
+ *
+ * @returns how many bytes its pages are of
+ * @throws {VmError} when it has not
+ */
+export function checkLength({ state, dataBytes }: MemoryPart): number {
   const bytes = bytesOf(state.runs);
   const isPacked = state.encoding === "zstd";
   if (bytes > (isPacked ? PACKED_PART_BYTES : PART_BYTES)) {
@@ -89,6 +95,7 @@ function checkLength({ state, dataBytes }: MemoryPart): void {
   if (!isPacked && bytes !== dataBytes) {
     throw wrong(`a part has ${dataBytes} bytes of data, must be ${bytes}`);
   }
+  return bytes;
 }
 
 /**

@@ -8,6 +8,9 @@ import * as v from "valibot";
 import { count, type StateSchema } from "../state/mod.ts";
 import { BLOCK_BYTES, PAGE_BYTES } from "./layout.ts";
 
+/** Most bytes of pages in one part: few parts, so that restore is short. */
+export const PART_BYTES = 32 * BLOCK_BYTES;
+
 /** How a part of memory travels. */
 export const memoryState = {
   kind: "memory",
@@ -20,16 +23,13 @@ export const memoryState = {
     /** Pairs: gpa of the first page, how many pages. */
     runs: v.pipe(
       v.array(v.tuple([count, v.pipe(count, v.minValue(1))])),
-      v.maxLength(BLOCK_BYTES),
+      v.maxLength(PART_BYTES / PAGE_BYTES),
     ),
   }),
 } satisfies StateSchema<unknown>;
 
 /** The state of a part of memory, version 1. */
 export type MemoryPartV1 = v.InferOutput<typeof memoryState.schema>;
-
-/** Most bytes of pages in one part: few parts, so that restore is short. */
-export const PART_BYTES = 32 * BLOCK_BYTES;
 
 /** Most bytes of pages in one part that is packed, which takes memory. */
 export const PACKED_PART_BYTES = 4 * BLOCK_BYTES;

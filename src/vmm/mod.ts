@@ -35,6 +35,7 @@ export { Machine } from "./machine.ts";
 export { OUTCOME, type Outcome, type Personality } from "./personality.ts";
 export { type FileRun, Memory } from "./memory.ts";
 export {
+  checkLength,
   checkMemoryParts,
   mapImageFile,
   type MemoryPart,

@@ -352,3 +352,33 @@ Deno.test("pipe: it holds more when it is made to, and that travels", async () =
   assertEquals(files.file<PipeEnd>(0).pipe.capacityBytes, 131_072);
   assertEquals(files.write(1, new Uint8Array(1)), -ERRNO.EAGAIN);
 });
+
+Deno.test("epoll_file: a set is looked at once, by however many ways it is in others", () => {
+  const clock = new Clock();
+  let looks = 0;
+  class Counted extends TimerFile {
+    override poll(events: number): number {
+      looks++;
+      return super.poll(events);
+    }
+  }
+  const file = new Counted(clock, 1, 0);
+  const levels = [1, 8, 8, 8, 8].map((count) =>
+    Array.from({ length: count }, () => new EpollFile())
+  );
+  let fd = 0;
+  for (const [i, sets] of levels.entries()) {
+    for (const below of levels[i + 1] ?? [file]) {
+      for (const set of sets) {
+        assertEquals(set.add(fd++, below, POLL.in, 0n), 0);
+      }
+    }
+  }
+  const [[root]] = levels;
+  looks = 0;
+  assertEquals(root.poll(POLL.in), 0);
+  // Once for each set that it is in.
+  assert(looks <= 8, `${looks} looks`);
+  for (const set of levels.flat()) set.close();
+  file.close();
+});

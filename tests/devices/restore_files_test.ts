@@ -1195,9 +1195,9 @@ Deno.test("restore_files: locks on what is only read open nothing for writing", 
   assertEquals(modeOf(second), O.readWrite);
   assertEquals(files.fds.locks.ownerOf(reader), second);
   assertEquals(files.fds.locks.dump([reader, writer]), [
-    { owner: "process", isExclusive: false, start: 2, lengthBytes: 3, file: 0 },
+    { owner: "process", isExclusive: false, start: 2, lengthBytes: 3, file: 1 },
   ]);
-  // An exclusive one comes back, whichever descriptor is named first.
+  // An exclusive one comes back, by what is open for writing.
   shared.setInt16(0, F_LCK.write, true);
   assertEquals(recordLock(second, F_OFD.set, bytes), 0);
   const before = files.fds.locks.dump([reader, writer]);
@@ -1206,6 +1206,12 @@ Deno.test("restore_files: locks on what is only read open nothing for writing", 
   files.restore(parts);
   const again = [...files.fds.files()];
   assertEquals(files.fds.locks.dump(again), before);
+  files.close();
+  // Nothing else can have one.
+  const [{ state }] = parts;
+  assert(state.part === "table");
+  state.locks[0].file = 0;
+  assertEquals(files.refuse(parts).code, "FILES_STATE");
 });
 
 testUnless(

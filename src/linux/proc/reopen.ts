@@ -8,6 +8,7 @@ import {
   close,
   DeviceFile,
   HostFile,
+  HostPaths,
   O,
   type OpenFile,
   openHost,
@@ -52,6 +53,11 @@ function openHostFile(
   // It is there, as the program knows that has it open.
   if (fd === OUTSIDE) return -ERRNO.EACCES;
   if (fd < 0) return fd;
+  // O_PATH takes a pipe or a device of the host's, too.
+  if (!(flags & O.path) && !HostPaths.isFileOrFolder(fd)) {
+    close(fd);
+    return -ERRNO.EACCES;
+  }
   if (fd < linux.paths.fdLimit) return new HostFile(fd, status);
   close(fd);
   return -ERRNO.EMFILE;

@@ -53,34 +53,43 @@ export const intervalTimerState = v.object({
   intervalNs: count,
 });
 
+/** A timer that only expires (signal.h). */
+const SIGEV_NONE = 1;
+
 /** A timer of timer_create's. */
-export const timerState = v.object({
-  /** Its number. */
-  id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff)),
-  /** Its clock: CLOCK_*. */
-  clock: oneOf(0, 1, 2, 3, 7),
-  /** Of CLOCK_THREAD_CPUTIME_ID: whose thread's time it is; else 0. */
-  cpuTid: count,
-  /** SIGEV_SIGNAL (0), SIGEV_NONE (1), SIGEV_THREAD (2), SIGEV_THREAD_ID (4). */
-  notify: oneOf(0, 1, 2, 4),
-  /** Which signal it sends. */
-  signal: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
-  /** To which thread, with SIGEV_THREAD_ID. */
-  tid: count,
-  /** What it sends along. */
-  value: u64,
-  /**
-   * When it expires next, nanoseconds of CPU time, or of CLOCK_MONOTONIC for any
-   * other clock; null: it does not.
-   */
-  nextNs: v.nullable(count),
-  /** After how long again; 0 for never. */
-  intervalNs: count,
-  /** How often it expired since its signal was sent, which waits still. */
-  missed: count,
-  /** What timer_getoverrun gives. */
-  overrun: count,
-});
+export const timerState = v.pipe(
+  v.object({
+    /** Its number. */
+    id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0x7fff_ffff)),
+    /** Its clock: CLOCK_*. */
+    clock: oneOf(0, 1, 2, 3, 7),
+    /** Of CLOCK_THREAD_CPUTIME_ID: whose thread's time it is; else 0. */
+    cpuTid: count,
+    /** SIGEV_SIGNAL (0), SIGEV_NONE (1), SIGEV_THREAD (2), SIGEV_THREAD_ID (4). */
+    notify: oneOf(0, 1, 2, 4),
+    /** Which signal it sends. */
+    signal: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
+    /** To which thread, with SIGEV_THREAD_ID. */
+    tid: count,
+    /** What it sends along. */
+    value: u64,
+    /**
+     * When it expires next, nanoseconds of CPU time, or of CLOCK_MONOTONIC for any
+     * other clock; null: it does not.
+     */
+    nextNs: v.nullable(count),
+    /** After how long again; 0 for never. */
+    intervalNs: count,
+    /** How often it expired since its signal was sent, which waits still. */
+    missed: count,
+    /** What timer_getoverrun gives. */
+    overrun: count,
+  }),
+  v.check(
+    ({ notify, signal }) => signal > 0 || notify === SIGEV_NONE,
+    "must send a signal",
+  ),
+);
 
 /** A timer of setitimer's. */
 export type IntervalTimer = v.InferOutput<typeof intervalTimerState>;

@@ -20,8 +20,18 @@ const IN = {
   known: 0xf700_efff,
 } as const;
 
+/** Most that a VM has at once: they are of those that the VMM's user may have. */
+const MOST_FILES = 8;
+
+/** Whether a program has as many as it may. */
+function hasAll(linux: Linux): boolean {
+  const files = linux.fds.files().filter((one) => one instanceof InotifyFile);
+  return files.length >= MOST_FILES;
+}
+
 function init(linux: Linux, flags: number): number {
   if (flags & ~(O.closeOnExec | O.nonBlock)) return -ERRNO.EINVAL;
+  if (hasAll(linux)) return -ERRNO.EMFILE;
   const left = hasDescriptorLeft(linux);
   if (left < 0) return left;
   const file = InotifyFile.make(flags & O.nonBlock);
@@ -70,5 +80,7 @@ export const inotifyCalls: SyscallTable = {
 
 /** What they lack. */
 export const inotifyPartly = {
+  inotify_init: "more than 8 at once (EMFILE)",
+  inotify_init1: "more than 8 at once (EMFILE)",
   inotify_add_watch: "what changed between a save and the thaw; /proc and /sys",
 } as const satisfies PartlyTable;

@@ -111,7 +111,11 @@ function limitToFile(
   flags: number,
 ): number {
   if (io.into || io.wantedBytes === 0) return 0;
-  const appends = (flags & RWF.append) !== 0;
+  const appends = flags & RWF.append
+    ? true
+    : flags & RWF.noAppend
+    ? false
+    : undefined;
   const room = roomToWrite(linux, file, offset, appends);
   if (room < io.lengthBytes) io.limit(room);
   return room > 0 ? 0 : noRoom(linux, file, offset, appends);
@@ -211,8 +215,11 @@ function positioned(into: boolean, vector: boolean): FlaggedHandler {
   };
 }
 
-/** Flags of preadv2(2) (linux/fs.h): not to wait, at the end; and all. */
-const RWF = { noWait: 8, append: 0x10, all: 0xff } as const;
+/**
+ * Flags of preadv2(2) (linux/fs.h): not to wait, at the end, or not there; and
+ * all.
+ */
+const RWF = { noWait: 8, append: 0x10, noAppend: 0x20, all: 0xff } as const;
 
 /** What a call with flags that are not there answers, and when: last. */
 function refuseFlags(linux: Linux, args: Registers, into: boolean): number {
