@@ -33,6 +33,7 @@ import {
   type WalkLimits,
 } from "./path_walk.ts";
 import { RESOLVE, RootFolder } from "./root_folder.ts";
+import { areImagesMapped, isMappedImage } from "../vmm/mod.ts";
 
 /** How often a path is tried again whose last name turns into a link. */
 const MAX_RACES = 8;
@@ -66,6 +67,16 @@ const UNDECIDED: readonly number[] = [
   -ERRNO.EXDEV,
   -ERRNO.EAGAIN,
 ];
+
+/** Whether a VM's memory is mapped from a file: nobody may write it. */
+function isImage(fd: number): boolean {
+  const stat = new DataView(new ArrayBuffer(144));
+  if (fstat(fd, new Uint8Array(stat.buffer)) < 0) return false;
+  return isMappedImage(
+    stat.getBigUint64(0, true),
+    stat.getBigUint64(8, true),
+  );
+}
 
 /** The host's files, as far as a program may reach them. */
 export class HostPaths {
@@ -116,6 +127,16 @@ export class HostPaths {
     resolve = 0,
   ): number {
     if (path === "" || isNoPath(cwd + path)) return -ERRNO.ENOENT;
+    const writes = (flags & O.accessMode) !== O.readOnly ||
+      (flags & O.truncate) !== 0;
+    const isGuarded = writes && (flags & O.path) === 0 && areImagesMapped();
+    if (isGuarded && flags & O.truncate) {
+      // Before it is cut off.
+      const there = this.open(cwd, path, O.path, 0, access, resolve);
+      const isBusy = there >= 0 && isImage(there);
+      if (there >= 0) close(there);
+      if (isBusy) return -ERRNO.ETXTBSY;
+    }
     const creates = (flags & (O.create | O.temporary & ~O.directory)) !== 0;
     // openat2 refuses what open ignores. A fifo must not make the VMM wait; on
     // a file O_NONBLOCK does nothing.
@@ -148,6 +169,10 @@ export class HostPaths {
       );
     }
     if (fd < 0) return fd;
+    if (isGuarded && isImage(fd)) {
+      close(fd);
+      return -ERRNO.ETXTBSY;
+    }
     if (fd >= HIGHEST_FD) {
       // The VMM needs some itself, to save the VM for example.
       close(fd);

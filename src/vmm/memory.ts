@@ -6,6 +6,7 @@
 
 import { type KvmVm, libc, unwrap } from "../kvm/mod.ts";
 import { VmError } from "./errors.ts";
+import { useImage } from "./image_users.ts";
 import { FileWindow } from "./file_window.ts";
 import { BLOCK_BYTES, MMIO_END_GPA, PAGE_BYTES } from "./layout.ts";
 
@@ -53,6 +54,8 @@ export class Memory {
   readonly #reservation: { address: number; lengthBytes: number };
   /** Files of the host that the program shares. */
   readonly files: FileWindow = new FileWindow();
+  /** Ends the use of the image file that it is mapped from: there is one. */
+  #endUse: (() => void) | undefined;
   #open = true;
   #vm: KvmVm | undefined;
 
@@ -268,6 +271,7 @@ export class Memory {
    */
   mapFile(fd: number, run: FileRun): void {
     this.check(run.gpa, run.lengthBytes);
+    this.#endUse ??= useImage(fd);
     // SAFETY: the range is inside this mapping, which MAP_FIXED replaces.
     const got = libc.mmap(
       this.hostAddress + run.gpa,
@@ -324,6 +328,7 @@ export class Memory {
     this.#open = false;
     this.files[Symbol.dispose]();
     this.u8.buffer.transfer(0);
+    this.#endUse?.();
     // SAFETY: no view reaches the memory now, and the whole reservation is this
     // object's own.
     libc.munmap(this.#reservation.address, this.#reservation.lengthBytes);

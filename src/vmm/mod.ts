@@ -30,6 +30,7 @@ export {
   SYSCALL_STUB_VA,
   USER_END_VA,
 } from "./layout.ts";
+export { areImagesMapped, isMappedImage, useImage } from "./image_users.ts";
 export { Lifecycle, type VmState } from "./lifecycle.ts";
 export { Machine } from "./machine.ts";
 export { OUTCOME, type Outcome, type Personality } from "./personality.ts";

@@ -11,6 +11,7 @@ import {
   RootFolder,
 } from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
+import { useImage } from "../../src/vmm/mod.ts";
 import { lacksMount, testUnless } from "../machine.ts";
 import { resources, Scratch } from "../support.ts";
 import { holds } from "../vmm/property.ts";
@@ -81,6 +82,38 @@ type Entry = typeof entries extends fc.Arbitrary<(infer T)[]> ? T : never;
 function parent(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
 }
+
+Deno.test("host_paths: an image that memory is mapped from is not written", async () => {
+  await using scratch = new Scratch();
+  const path = pathOf(scratch.file("image"));
+  Deno.writeTextFileSync(scratch.file("image"), "pages");
+  Deno.linkSync(scratch.file("image"), scratch.file("other name"));
+  const access = { read: true, write: true };
+  using paths = new HostPaths({ read: [scratch.path], write: [scratch.path] });
+  const open = (flags: number, name = path) =>
+    paths.open("/", name, flags, 0o600, access);
+  const image = open(O.readOnly);
+  const before = resources().fds;
+  const [first, second] = [useImage(image), useImage(image)];
+  for (const flags of [O.readWrite, O.writeOnly | O.append]) {
+    assertEquals(open(flags), -ERRNO.ETXTBSY);
+    assertEquals(open(flags | O.truncate), -ERRNO.ETXTBSY);
+    assertEquals(open(flags | O.create | O.truncate), -ERRNO.ETXTBSY);
+  }
+  assertEquals(open(O.readOnly | O.truncate), -ERRNO.ETXTBSY);
+  const other = pathOf(scratch.file("other name"));
+  assertEquals(open(O.readWrite, other), -ERRNO.ETXTBSY);
+  assertEquals(Deno.readTextFileSync(scratch.file("image")), "pages");
+  // It is read, and another takes its place.
+  for (const flags of [O.readOnly, O.path]) close(open(flags));
+  close(open(O.create | O.readWrite, pathOf(scratch.file("new"))));
+  first();
+  assertEquals(open(O.readWrite), -ERRNO.ETXTBSY);
+  assertEquals(resources().fds, before);
+  second();
+  close(open(O.readWrite | O.truncate));
+  close(image);
+});
 
 Deno.test("host_paths: what is no byte of a path is nowhere, by whichever call", async () => {
   await using scratch = new Scratch();
