@@ -15,7 +15,7 @@ export interface Size {
 }
 
 /** How long something may take to be seen, ms. */
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = Number(Deno.env.get("SCRATCHVM_PATIENCE_MS") ?? 300_000);
 
 /** A command that runs at a pseudo-terminal (script(1) of util-linux). */
 export class Pty implements AsyncDisposable {
