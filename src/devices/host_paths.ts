@@ -325,10 +325,12 @@ export class HostPaths {
     return -ERRNO.EACCES;
   }
 
-  /** Whether the program's own folder is there: 0 or -ENOENT. */
+  /**
+   * Whether the program's own folder is there: 0 or -ENOENT. Of one that it may
+   * not reach, an image may say so, nothing is told.
+   */
   exists(cwd: string): number {
-    if (isNoPath(cwd)) return -ERRNO.ENOENT;
-    const fd = this.root.open(cwd, O.path);
+    const fd = this.open("/", cwd, O.path, 0, {});
     if (fd === -ERRNO.ENOENT) return fd;
     if (fd >= 0) close(fd);
     return 0;

@@ -115,6 +115,19 @@ Deno.test("host_paths: an image that memory is mapped from is not written", asyn
   close(image);
 });
 
+Deno.test("host_paths: of a current folder outside nothing is told", async () => {
+  await using scratch = new Scratch();
+  Deno.mkdirSync(scratch.file("in"));
+  Deno.writeTextFileSync(scratch.file("secret"), "secret");
+  const inside = pathOf(scratch.file("in"));
+  using paths = new HostPaths({ read: [scratch.file("in")], write: [] });
+  assertEquals(paths.exists(inside), 0);
+  assertEquals(paths.exists(`${inside}/none`), -ERRNO.ENOENT);
+  for (const name of ["secret", "none"]) {
+    assertEquals(paths.exists(pathOf(scratch.file(name))), 0, name);
+  }
+});
+
 Deno.test("host_paths: what is no byte of a path is nowhere, by whichever call", async () => {
   await using scratch = new Scratch();
   Deno.mkdirSync(scratch.file("in"));
