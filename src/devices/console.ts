@@ -19,7 +19,7 @@ import {
   TERMIOS_BYTES,
   TTY,
 } from "./terminal.ts";
-import { SharedPolls } from "./shared_polls.ts";
+import { pollUntil } from "./host_poller.ts";
 import { Waiters, type Watcher } from "./waiters.ts";
 
 /** How much may be written to a file that can wait without asking it again. */
@@ -32,7 +32,6 @@ export class HostStream extends OpenFile {
   readonly stream: number;
   readonly #canWait: boolean;
   readonly #isDevice: boolean;
-  readonly #polls: SharedPolls;
   /** A descriptor of its own that does not wait; -1: there can be none. */
   #nonBlocking: number | undefined;
   #moves = 0;
@@ -41,7 +40,6 @@ export class HostStream extends OpenFile {
   constructor(stream: number, flags: number) {
     super(flags);
     this.stream = stream;
-    this.#polls = new SharedPolls(stream);
     const stat = new Uint8Array(144);
     const known = fstat(stream, stat) >= 0;
     const kind = new DataView(stat.buffer).getUint32(24, true) & S_IF.mask;
@@ -113,7 +111,7 @@ export class HostStream extends OpenFile {
   }
 
   override wait(events: number, signal: AbortSignal): Promise<void> {
-    return this.#polls.wait(events, signal);
+    return pollUntil(this.stream, events, signal);
   }
 
   override ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {

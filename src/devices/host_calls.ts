@@ -381,11 +381,11 @@ export function pollNow(fd: number, events: number): number {
 export async function pollMany(
   entries: Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
-  const got = await c.pollAsync(entries, entries.length / 8, -1);
-  // SAFETY: used after the call, so that it is there until then.
-  if (got >= 0 || entries.length === 0) return true;
-  // The errno is the other thread's. With none of time to wait, it is again.
-  return result(c.poll(entries, entries.length / 8, 0)) >= 0;
+  const count = entries.length / 8;
+  const got = await c.pollAsync(entries, count, -1);
+  // SAFETY: `entries` is used after the call, and so is there until then.
+  // The errno is the other thread's: without waiting it comes here.
+  return got >= 0 || result(c.poll(entries, count, 0)) >= 0;
 }
 
 /** eventfd(2) that does not wait; a negative errno when there is none. */

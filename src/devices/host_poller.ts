@@ -34,7 +34,10 @@ interface Waiter {
 /** All that wait; whoever has left is here until no poll looks at its file. */
 const waiters = new Set<Waiter>();
 
-/** Ends the poll that is under way; -1: none is. */
+/** Whether they are polled for, in turns. */
+let isPolling = false;
+
+/** Ends the poll that is under way; -1: there is none. */
 let wakeFd = -1;
 let isWoken = false;
 
@@ -63,8 +66,8 @@ export async function pollUntil(
   };
   signal.addEventListener("abort", leave);
   waiters.add(waiter);
-  if (waiters.size === 1) void pollInTurns();
-  else wake();
+  if (isPolling) wake();
+  else void pollInTurns();
   try {
     await promise;
   } finally {
@@ -74,7 +77,11 @@ export async function pollUntil(
 
 /** Polls until nobody waits. */
 async function pollInTurns(): Promise<void> {
-  while (waiters.size > 0) {
+  isPolling = true;
+  for (;;) {
+    // No poll is under way: nothing looks at their files.
+    for (const one of waiters) if (one.hasLeft) finish(one);
+    if (waiters.size === 0) break;
     if (wakeFd < 0) wakeFd = makeEventFd();
     const polled = [...waiters];
     const isDone = wakeFd >= 0 && await pollOnce(polled);
@@ -87,6 +94,7 @@ async function pollInTurns(): Promise<void> {
   if (wakeFd >= 0) close(wakeFd);
   wakeFd = -1;
   isWoken = false;
+  isPolling = false;
 }
 
 function finish(waiter: Waiter): void {
@@ -104,9 +112,7 @@ async function pollOnce(polled: readonly Waiter[]): Promise<boolean> {
     entries.setInt16(at * POLLFD_BYTES + 4, events, true);
   };
   set(0, wakeFd, POLL.in);
-  polled.forEach(({ fd, events, hasLeft }, i) => {
-    set(i + 1, hasLeft ? -1 : fd, events);
-  });
+  polled.forEach(({ fd, events }, i) => set(i + 1, fd, events));
   const isPolled = await pollMany(new Uint8Array(entries.buffer));
   if (isWoken) {
     isWoken = false;
@@ -114,7 +120,7 @@ async function pollOnce(polled: readonly Waiter[]): Promise<boolean> {
   }
   polled.forEach((one, i) => {
     const happened = entries.getInt16((i + 1) * POLLFD_BYTES + 6, true);
-    if (one.hasLeft || isPolled && happened !== 0) finish(one);
+    if (isPolled && happened !== 0) finish(one);
   });
   return isPolled;
 }

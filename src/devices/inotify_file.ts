@@ -20,7 +20,7 @@ import {
 } from "./inotify_calls.ts";
 import type { IoVector } from "./io_vector.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
-import { SharedPolls } from "./shared_polls.ts";
+import { pollUntil } from "./host_poller.ts";
 
 /** Bytes of a `struct inotify_event` before its name. */
 const EVENT_BYTES = 16;
@@ -75,7 +75,6 @@ interface Watch extends WatchState {
 export class InotifyFile extends OpenFile {
   readonly type = "inotify";
   readonly #fd: number;
-  readonly #polls: SharedPolls;
   readonly #watches = new Map<number, Watch>();
   #next: number;
   /** Events that were read from the host, numbered as the program has them. */
@@ -85,7 +84,6 @@ export class InotifyFile extends OpenFile {
   private constructor(fd: number, flags: number, state?: InotifyState) {
     super(O.readOnly | flags);
     this.#fd = fd;
-    this.#polls = new SharedPolls(fd);
     this.#next = state?.next ?? 1;
     this.#events = state?.events.slice() ?? new Uint8Array();
   }
@@ -244,7 +242,7 @@ export class InotifyFile extends OpenFile {
   override wait(_events: number, signal: AbortSignal): Promise<void> {
     return this.#events.length > 0
       ? Promise.resolve()
-      : this.#polls.wait(POLL.in, signal);
+      : pollUntil(this.#fd, POLL.in, signal);
   }
 
   override get isWatchable(): boolean {

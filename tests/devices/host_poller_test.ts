@@ -6,14 +6,19 @@ import {
 } from "../../src/devices/host_calls.ts";
 import { POLL } from "../../src/devices/host_constants.ts";
 import { pollUntil } from "../../src/devices/host_poller.ts";
-import { resources } from "../support.ts";
+import { delay, resources } from "../support.ts";
 
 /** More than there are threads for calls that take long. */
 const MANY = 100;
 
-/** The names of this process's threads. */
-function threads(): number {
-  return [...Deno.readDirSync("/proc/self/task")].length;
+const SYS_poll = 7;
+
+/** How many threads are in poll(2) (proc(5), /proc/PID/syscall). */
+function inPoll(): number {
+  return [...Deno.readDirSync("/proc/self/task")].filter(({ name }) => {
+    const call = Deno.readTextFileSync(`/proc/self/task/${name}/syscall`);
+    return call.startsWith(`${SYS_poll} `);
+  }).length;
 }
 
 Deno.test("host_poller: however many wait, one thread does, and each is told", async () => {
@@ -21,13 +26,12 @@ Deno.test("host_poller: however many wait, one thread does, and each is told", a
   const fds = Array.from({ length: MANY }, makeEventFd);
   const stop = new AbortController();
   const told: number[] = [];
-  const threadsBefore = threads();
   const waits = fds.map(async (fd, i) => {
     await pollUntil(fd, POLL.in, stop.signal);
     told.push(i);
   });
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert(threads() <= threadsBefore + 1);
+  await delay(20);
+  assertEquals(inPoll(), 1);
   assertEquals(told, []);
   signalEventFd(fds[70]);
   await waits[70];
@@ -39,8 +43,48 @@ Deno.test("host_poller: however many wait, one thread does, and each is told", a
   await Promise.all(waits);
   assertEquals(told.length, MANY);
   fds.forEach(close);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await delay(20);
   assertEquals(resources().fds, before);
+});
+
+Deno.test("host_poller: one that leaves as soon as it has come ends, though nothing happens", async () => {
+  const quiet = makeEventFd();
+  const [stop, never] = [new AbortController(), new AbortController()];
+  const waiting = pollUntil(quiet, POLL.in, never.signal);
+  for (let i = 0; i < 20; i++) {
+    const short = new AbortController();
+    const one = pollUntil(quiet, POLL.in, short.signal);
+    short.abort();
+    await one;
+  }
+  // Both before the poll has its turn.
+  const both = [stop, never].map(({ signal }) =>
+    pollUntil(quiet, POLL.in, signal)
+  );
+  stop.abort();
+  await both[0];
+  never.abort();
+  await Promise.all([waiting, ...both]);
+  close(quiet);
+});
+
+Deno.test("host_poller: who waits again as soon as it is told is not polled for twice", async () => {
+  const [ready, quiet] = [makeEventFd(), makeEventFd()];
+  signalEventFd(ready);
+  const never = new AbortController();
+  for (let i = 0; i < 100; i++) {
+    // The last that waited is told, and there is another at once.
+    await pollUntil(ready, POLL.in, never.signal);
+    const stop = new AbortController();
+    const waits = [quiet, quiet].map((fd) =>
+      pollUntil(fd, POLL.in, stop.signal)
+    );
+    await delay(1);
+    assert(inPoll() <= 1, `${inPoll()} threads poll`);
+    stop.abort();
+    await Promise.all(waits);
+  }
+  for (const fd of [ready, quiet]) close(fd);
 });
 
 Deno.test("host_poller: who waits no more is looked at no more, and others wait on", async () => {
