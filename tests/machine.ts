@@ -29,6 +29,18 @@ export function lacksMount(): string | undefined {
   );
 }
 
+/** An overlay may be mounted, its layers on a disk of its own. */
+export function lacksOverlay(): string | undefined {
+  return missing(
+    "overlays",
+    `folder=$(mktemp -d) && trap 'rmdir "$folder"' EXIT &&
+     mount -t tmpfs -o size=64k tmpfs "$folder" &&
+     cd "$folder" && mkdir low up work all &&
+     mount -t overlay -o lowerdir=low,upperdir=up,workdir=work overlay all
+     result=$?; umount "$folder/all"; cd /; umount "$folder"; exit $result`,
+  );
+}
+
 /** A command may be run, in a mount namespace of its own, after `prepare`. */
 export function lacksNamespace(prepare: string): string | undefined {
   return missing(

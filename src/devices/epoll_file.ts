@@ -73,9 +73,17 @@ export interface InterestState {
 let change = 0;
 let depth = 0;
 
-/** Which turn of looking it is, and how many calls deep. */
+/**
+ * Numbers the turns of looking, in which each set is looked at once, by however
+ * many ways it is in others; and how many calls deep one is.
+ */
 let turn = 0;
 let turns = 0;
+
+/** Begins a turn, unless one is under way; its end is `turns--`. */
+function beginTurn(): void {
+  if (turns++ === 0) turn++;
+}
 
 /** An open file of epoll_create. */
 export class EpollFile extends OpenFile {
@@ -274,20 +282,6 @@ export class EpollFile extends OpenFile {
     }
   }
 
-  /**
-   * Does something in which each set is looked at once, by however many ways it
-   * is in others.
-   */
-  #inOneTurn<T>(work: () => T): T {
-    if (turns === 0) turn++;
-    turns++;
-    try {
-      return work();
-    } finally {
-      turns--;
-    }
-  }
-
   /** Looks at the files that say nothing themselves. */
   #refresh(): void {
     if (this.#turn === turn) return;
@@ -319,7 +313,12 @@ export class EpollFile extends OpenFile {
     most: number,
     give: (events: number, data: bigint) => boolean,
   ): number {
-    return this.#inOneTurn(() => this.#take(most, give));
+    beginTurn();
+    try {
+      return this.#take(most, give);
+    } finally {
+      turns--;
+    }
   }
 
   #take(
@@ -348,7 +347,12 @@ export class EpollFile extends OpenFile {
   }
 
   override poll(events: number): number {
-    return this.#inOneTurn(() => this.#poll(events));
+    beginTurn();
+    try {
+      return this.#poll(events);
+    } finally {
+      turns--;
+    }
   }
 
   #poll(events: number): number {

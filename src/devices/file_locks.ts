@@ -136,7 +136,12 @@ export class ProcessLocks {
     if (fd < 0) return fd;
     if (there) {
       // It has shared ones: both can have them until it is closed.
-      for (const lock of heldBy(there.fd, "process")) take(fd, lock);
+      for (const lock of heldBy(there.fd, "process")) {
+        const taken = take(fd, lock);
+        if (taken >= 0) continue;
+        close(fd);
+        return taken;
+      }
       this.#drop(there);
     }
     this.#owners.push({ fd, isWritable: hasAll });

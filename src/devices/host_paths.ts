@@ -11,6 +11,8 @@
  */
 
 import { ERRNO } from "../kvm/mod.ts";
+import { isOfBytes } from "../state/mod.ts";
+import { areImagesMapped, isMappedImage } from "../vmm/mod.ts";
 import {
   type Access,
   type Allowed,
@@ -25,7 +27,6 @@ import {
 import { leadsTo } from "./file_identity.ts";
 import { close, fileSystemType, fstat, openat2 } from "./host_calls.ts";
 import { O, S_IF } from "./host_constants.ts";
-import { isNoPath } from "./path_bytes.ts";
 import {
   PathWalk,
   PROC_SUPER_MAGIC,
@@ -33,7 +34,6 @@ import {
   type WalkLimits,
 } from "./path_walk.ts";
 import { RESOLVE, RootFolder } from "./root_folder.ts";
-import { areImagesMapped, isMappedImage } from "../vmm/mod.ts";
 
 /** How often a path is tried again whose last name turns into a link. */
 const MAX_RACES = 8;
@@ -67,6 +67,13 @@ const UNDECIDED: readonly number[] = [
   -ERRNO.EXDEV,
   -ERRNO.EAGAIN,
 ];
+
+/** Whether opening with O_* flags may change what a file holds. */
+function changes(flags: number): boolean {
+  const writes = (flags & O.accessMode) !== O.readOnly ||
+    (flags & O.truncate) !== 0;
+  return writes && (flags & O.path) === 0;
+}
 
 /** Whether a VM's memory is mapped from a file: nobody may write it. */
 function isImage(fd: number): boolean {
@@ -116,7 +123,8 @@ export class HostPaths {
    * @param mode permissions of a file that is created, without the umask
    * @param resolve RESOLVE_* flags; they only refuse what is allowed otherwise
    * @returns the host's descriptor, or a negative errno: {@linkcode OUTSIDE}
-   * where nothing is allowed, -EACCES where something else is
+   * where nothing is allowed, -EACCES where something else is, -ETXTBSY of an
+   * image that memory is mapped from
    */
   open(
     cwd: string,
@@ -126,10 +134,8 @@ export class HostPaths {
     access: Access,
     resolve = 0,
   ): number {
-    if (path === "" || isNoPath(cwd + path)) return -ERRNO.ENOENT;
-    const writes = (flags & O.accessMode) !== O.readOnly ||
-      (flags & O.truncate) !== 0;
-    const isGuarded = writes && (flags & O.path) === 0 && areImagesMapped();
+    if (path === "" || !isOfBytes(cwd + path)) return -ERRNO.ENOENT;
+    const isGuarded = changes(flags) && areImagesMapped();
     if (isGuarded && flags & O.truncate) {
       // Before it is cut off.
       const there = this.open(cwd, path, O.path, 0, access, resolve);
@@ -273,7 +279,7 @@ export class HostPaths {
     path: string,
     access: Access,
   ): { fd: number; name: string } | number {
-    if (path === "" || isNoPath(cwd + path)) return -ERRNO.ENOENT;
+    if (path === "" || !isOfBytes(cwd + path)) return -ERRNO.ENOENT;
     const trimmed = path.replace(/\/+$/, "");
     const slash = trimmed.lastIndexOf("/");
     const name = trimmed.slice(slash + 1);

@@ -5,16 +5,9 @@
  * @module
  */
 
-const encoder = new TextEncoder();
+import { isOfBytes } from "../state/mod.ts";
 
-/** Whether a path has a character that is no byte of a path. */
-export function isNoPath(path: string): boolean {
-  for (let i = 0; i < path.length; i++) {
-    const code = path.charCodeAt(i);
-    if (code === 0 || code > 0xff) return true;
-  }
-  return false;
-}
+const encoder = new TextEncoder();
 
 /**
  * The bytes of a path, one a character, with the terminating zero.
@@ -23,7 +16,7 @@ export function isNoPath(path: string): boolean {
  * would be another one than it seems here
  */
 export function pathBytes(path: string): Uint8Array<ArrayBuffer> {
-  if (isNoPath(path)) throw new TypeError("a path is of bytes but zero");
+  if (!isOfBytes(path)) throw new TypeError("a path is of bytes but zero");
   const bytes = new Uint8Array(path.length + 1);
   for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
   return bytes;

@@ -101,8 +101,8 @@ export interface RestoreOptions extends CommonOptions, EndOptions {
   /** What to do about files that are not as they were; default "check". */
   readonly files?: FilesPolicy;
   /**
-   * Most memory that the VM may have, and as much again its files without a
-   * name, which come back in memory; bytes; default: as much as this machine
+   * Most memory that the VM may have, bytes; its files without a name come back
+   * in memory too, and may have as much again. Default: as much as this machine
    * has.
    */
   readonly maxMemoryBytes?: number;

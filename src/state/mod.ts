@@ -63,6 +63,7 @@ export {
   bytePath,
   bytes,
   count,
+  isOfBytes,
   rawPath,
   textPath,
   u32,

@@ -33,7 +33,7 @@ export const u64: v.GenericSchema<unknown, bigint> = v.pipe(
 const MAX_PATH_BYTES = 4096;
 
 /** Whether each character stands for a byte that a path can hold. */
-function isOfBytes(path: string): boolean {
+export function isOfBytes(path: string): boolean {
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i);
     if (code === 0 || code > 0xff) return false;

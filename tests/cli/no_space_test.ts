@@ -7,7 +7,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { kvmTest, kvmTestUnless } from "../kvm_gate.ts";
 import { lacksMount } from "../machine.ts";
-import { onSmallDisk } from "../small_disk.ts";
+import { onSmallDisk } from "../mounted.ts";
 import { guest, type Outcome, Scratch, TestVm } from "../support.ts";
 import { ImageError } from "../../mod.ts";
 import { assertTidy, run, shell, vmText, vmWords } from "./command.ts";

@@ -12,7 +12,8 @@ import {
 } from "../../src/devices/mod.ts";
 import { ERRNO } from "../../src/kvm/mod.ts";
 import { useImage } from "../../src/vmm/mod.ts";
-import { lacksMount, testUnless } from "../machine.ts";
+import { lacksOverlay, testUnless } from "../machine.ts";
+import { mounted, onSmallDisk } from "../mounted.ts";
 import { resources, Scratch } from "../support.ts";
 import { holds } from "../vmm/property.ts";
 
@@ -147,40 +148,35 @@ Deno.test("host_paths: what is no byte of a path is nowhere, by whichever call",
 });
 
 testUnless(
-  lacksMount(),
+  lacksOverlay(),
   "host_paths: what was removed from an overlay is nowhere, though it is below",
-  async () => {
-    await using scratch = new Scratch();
-    for (const name of ["low", "low/gone", "up", "work", "all"]) {
-      Deno.mkdirSync(scratch.file(name));
-    }
-    Deno.writeTextFileSync(scratch.file("low/file"), "x");
-    Deno.mkdirSync(scratch.file("low/really (deleted)"));
-    const all = scratch.file("all");
-    const layers = `lowerdir=${scratch.file("low")},upperdir=${
-      scratch.file("up")
-    },workdir=${scratch.file("work")}`;
-    const run = (command: string, ...args: string[]) =>
-      assert(new Deno.Command(command, { args }).outputSync().success);
-    run("mount", "-t", "overlay", "overlay", "-o", layers, all);
-    try {
-      using paths = new HostPaths({ read: [all], write: [all] });
-      const access = { read: true, write: true };
-      const open = (name: string) =>
-        paths.open("/", pathOf(`${all}/${name}`), O.path, 0, access);
-      const [folder, file] = [open("gone"), open("file")];
-      const there = open("really (deleted)");
-      assertEquals(paths.placeOf(folder), pathOf(`${all}/gone`));
-      Deno.removeSync(`${all}/gone`);
-      Deno.removeSync(`${all}/file`);
-      assertEquals(paths.placeOf(folder), undefined);
-      assertEquals(paths.placeOf(file), undefined);
-      assertEquals(paths.placeOf(there), pathOf(`${all}/really (deleted)`));
-      for (const fd of [folder, file, there]) close(fd);
-    } finally {
-      run("umount", all);
-    }
-  },
+  () =>
+    // An overlay's layers cannot be on another overlay.
+    onSmallDisk("1m", async (disk) => {
+      for (const name of ["low", "low/gone", "up", "work", "all"]) {
+        Deno.mkdirSync(`${disk}/${name}`);
+      }
+      Deno.writeTextFileSync(`${disk}/low/file`, "x");
+      Deno.mkdirSync(`${disk}/low/really (deleted)`);
+      const all = `${disk}/all`;
+      const layers =
+        `lowerdir=${disk}/low,upperdir=${disk}/up,workdir=${disk}/work`;
+      await mounted(all, "overlay", layers, () => {
+        using paths = new HostPaths({ read: [all], write: [all] });
+        const access = { read: true, write: true };
+        const open = (name: string) =>
+          paths.open("/", pathOf(`${all}/${name}`), O.path, 0, access);
+        const [folder, file] = [open("gone"), open("file")];
+        const there = open("really (deleted)");
+        assertEquals(paths.placeOf(folder), pathOf(`${all}/gone`));
+        Deno.removeSync(`${all}/gone`);
+        Deno.removeSync(`${all}/file`);
+        assertEquals(paths.placeOf(folder), undefined);
+        assertEquals(paths.placeOf(file), undefined);
+        assertEquals(paths.placeOf(there), pathOf(`${all}/really (deleted)`));
+        for (const fd of [folder, file, there]) close(fd);
+      });
+    }),
 );
 
 Deno.test("host_paths: whatever the links, no path leads out of the allowed folders", async () => {

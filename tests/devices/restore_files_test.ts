@@ -53,7 +53,7 @@ import {
   VmError,
 } from "../../src/vmm/mod.ts";
 import { lacksMount, testUnless } from "../machine.ts";
-import { onSmallDisk } from "../small_disk.ts";
+import { mounted, onSmallDisk } from "../mounted.ts";
 import { resources, Scratch } from "../support.ts";
 import { concat } from "../cli/bytes.ts";
 import { holds } from "../vmm/property.ts";
@@ -1216,6 +1216,29 @@ Deno.test("restore_files: locks on what is only read open nothing for writing", 
 
 testUnless(
   NO_ROOT,
+  "restore_files: a device in a file's place is not opened, whatever is trusted",
+  async () => {
+    await using scratch = new Scratch();
+    using files = new Files(scratch.path);
+    files.open("a", O.create | O.readOnly);
+    const parts = await files.save(true);
+    files.close();
+    for (const node of [["p"], ["c", "1", "5"]]) {
+      Deno.removeSync(scratch.file("a"));
+      const args = [scratch.file("a"), ...node];
+      const made = new Deno.Command("mknod", { args }).outputSync();
+      assert(made.success);
+      for (const policy of ["check", "trust"] as const) {
+        const { code } = files.refuse(parts, policy);
+        assertEquals(code, "FILES_CHANGED", `${node}, ${policy}`);
+      }
+      files.refuse(parts, "carry");
+    }
+  },
+);
+
+testUnless(
+  NO_ROOT,
   "restore_files: a file that its maker may not open, but has open, travels",
   async () => {
     await using scratch = new Scratch();
@@ -1296,10 +1319,7 @@ testUnless(
     files.close();
 
     // Another file system has other offsets.
-    const mount = (...args: string[]) =>
-      assert(new Deno.Command("mount", { args }).outputSync().success);
-    mount("-t", "ramfs", "ramfs", scratch.file("many"));
-    try {
+    await mounted(scratch.file("many"), "ramfs", "mode=755", () => {
       make();
       const error = files.refuse(parts);
       assertEquals(error.code, "FILES_CHANGED");
@@ -1308,10 +1328,7 @@ testUnless(
       assertEquals(all(unread).length, 302);
       assertEquals(all(ended), []);
       files.close();
-    } finally {
-      const args = [scratch.file("many")];
-      assert(new Deno.Command("umount", { args }).outputSync().success);
-    }
+    });
   },
 );
 
@@ -1328,19 +1345,13 @@ testUnless(
     files.open("tiny/a", O.readOnly | O.direct);
     const parts = await files.save();
     files.close();
-    const mount = (...args: string[]) =>
-      assert(new Deno.Command("mount", { args }).outputSync().success);
-    mount("-t", "ramfs", "ramfs", scratch.file("tiny"));
-    try {
+    await mounted(scratch.file("tiny"), "ramfs", "mode=755", () => {
       Deno.writeTextFileSync(scratch.file("tiny/a"), "content");
       files.restore(parts);
       assertEquals(files.read(fd), "content");
       assert(files.fds.file(fd)!.flags & O.direct);
       files.close();
-    } finally {
-      const args = [scratch.file("tiny")];
-      assert(new Deno.Command("umount", { args }).outputSync().success);
-    }
+    });
   },
 );
 

@@ -16,7 +16,7 @@ import {
 import { decodePayload, encodePayload } from "../../src/state/mod.ts";
 import { kvmTest, kvmTestUnless } from "../kvm_gate.ts";
 import { lacksMount } from "../machine.ts";
-import { onSmallDisk } from "../small_disk.ts";
+import { onSmallDisk } from "../mounted.ts";
 import { heldVm, Scratch } from "../support.ts";
 import { FrameProxy } from "./frame_proxy.ts";
 import { tidily } from "./tidy.ts";

@@ -9,7 +9,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { assertTidy, run, vmWords } from "../cli/command.ts";
 import { kvmTest, kvmTestUnless } from "../kvm_gate.ts";
 import { lacksMount } from "../machine.ts";
-import { onSmallDisk } from "../small_disk.ts";
+import { onSmallDisk } from "../mounted.ts";
 import { Scratch } from "../support.ts";
 import { Authority, type Pair } from "../state/transports/certificates.ts";
 import {

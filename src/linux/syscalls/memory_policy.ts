@@ -22,12 +22,14 @@ export const memoryPolicyCalls: SyscallTable = {
   move_pages: notThere,
 };
 
+const REFUSAL = "ENOSYS, as without NUMA";
+
 /** What a program gets of them. */
 export const memoryPolicyRefused = {
-  mbind: "ENOSYS, as without NUMA",
-  get_mempolicy: "ENOSYS, as without NUMA",
-  set_mempolicy: "ENOSYS, as without NUMA",
-  set_mempolicy_home_node: "ENOSYS, as without NUMA",
-  migrate_pages: "ENOSYS, as without NUMA",
-  move_pages: "ENOSYS, as without NUMA",
+  mbind: REFUSAL,
+  get_mempolicy: REFUSAL,
+  set_mempolicy: REFUSAL,
+  set_mempolicy_home_node: REFUSAL,
+  migrate_pages: REFUSAL,
+  move_pages: REFUSAL,
 } as const satisfies RefusedTable;
