@@ -8,7 +8,7 @@
 
 import * as v from "valibot";
 import { ERRNO } from "../kvm/mod.ts";
-import { count } from "../state/mod.ts";
+import { count, u64 } from "../state/mod.ts";
 import { FilesError } from "./errors.ts";
 import { close, fstat, open } from "./host_calls.ts";
 import { O } from "./host_constants.ts";
@@ -24,8 +24,14 @@ export const F_LCK = { read: 0, write: 1, unlock: 2 } as const;
 /** Operations of flock(2). */
 const LOCK = { shared: 1, exclusive: 2, doNotWait: 4, unlock: 8 } as const;
 
-/** Most locks of one image. */
-export const MAX_LOCKS = 4096;
+/** Most record locks of a program; fcntl(2) answers ENOLCK beyond. */
+export const MAX_RECORD_LOCKS = 8192;
+
+/** Most locks of one image: flock(2)'s are one for each open file. */
+export const MAX_LOCKS = 2 * MAX_RECORD_LOCKS;
+
+/** A place in a file: 63 bits. */
+const place = v.pipe(u64, v.maxValue(0x7fff_ffff_ffff_ffffn));
 
 /** How a lock travels. */
 export const lockState = v.object({
@@ -34,9 +40,9 @@ export const lockState = v.object({
   /** Whose it is: flock(2)'s, the open file's, or the process's. */
   owner: v.picklist(["flock", "file", "process"]),
   isExclusive: v.boolean(),
-  start: v.pipe(count),
+  start: place,
   /** 0: to the end of the file, however long it becomes. */
-  lengthBytes: count,
+  lengthBytes: place,
 });
 
 /** What an image says of a lock. */
@@ -57,8 +63,8 @@ function heldBy(fd: number, recordOwner: "file" | "process"): HeldLock[] {
   return [...info.matchAll(line)].map(([, type, access, first, last]) => ({
     owner: type === "FLOCK" ? "flock" : recordOwner,
     isExclusive: access === "WRITE",
-    start: Number(first),
-    lengthBytes: last === "EOF" ? 0 : Number(last) - Number(first) + 1,
+    start: BigInt(first),
+    lengthBytes: last === "EOF" ? 0n : BigInt(last) - BigInt(first) + 1n,
   }));
 }
 
@@ -66,13 +72,13 @@ function heldBy(fd: number, recordOwner: "file" | "process"): HeldLock[] {
 function setRecord(
   fd: number,
   type: number,
-  start: number,
-  lengthBytes: number,
+  start: bigint,
+  lengthBytes: bigint,
 ): number {
   const view = new DataView(new ArrayBuffer(FLOCK_BYTES));
   view.setInt16(0, type, true);
-  view.setBigInt64(8, BigInt(start), true);
-  view.setBigInt64(16, BigInt(lengthBytes), true);
+  view.setBigInt64(8, start, true);
+  view.setBigInt64(16, lengthBytes, true);
   return recordLock(fd, F_OFD.set, new Uint8Array(view.buffer));
 }
 
@@ -92,6 +98,16 @@ function keyOf(fd: number): string {
   const stat = new DataView(new ArrayBuffer(144));
   if (fstat(fd, new Uint8Array(stat.buffer)) < 0) return "";
   return `${stat.getBigUint64(0, true)}:${stat.getBigUint64(8, true)}`;
+}
+
+/** Places in a file. */
+type Range = Pick<HeldLock, "start" | "lengthBytes">;
+
+/** Whether there is something of `outer` on both sides of `inner`. */
+function isInside(inner: Range, outer: Range): boolean {
+  const end = ({ start, lengthBytes }: Range) => start + lengthBytes;
+  return inner.lengthBytes > 0n && inner.start > outer.start &&
+    (outer.lengthBytes === 0n || end(inner) < end(outer));
 }
 
 /** What holds the process's locks on a file. */
@@ -121,6 +137,8 @@ export class ProcessLocks {
   readonly #owners: Owner[] = [];
   /** What is held by nobody, so that another VMM can take it. */
   #lent: readonly LockState[] | undefined;
+  /** How many record locks there are at most. */
+  #recordsAtMost = 0;
 
   /** The descriptor that holds the process's locks on a file; or an errno. */
   ownerOf(file: HostFile): number {
@@ -146,6 +164,26 @@ export class ProcessLocks {
     }
     this.#owners.push({ fd, isWritable: hasAll });
     return fd;
+  }
+
+  /**
+   * Whether a change of record locks would make too many of them: one that
+   * takes a lock, or one that gives back the middle of one.
+   *
+   * @param files all of the program's
+   * @param range what is given back; absent: a lock is taken
+   */
+  isTooMany(
+    files: readonly OpenFile[],
+    range?: Range,
+  ): boolean {
+    // One that is taken inside of another leaves two parts of that.
+    this.#recordsAtMost += 2;
+    if (this.#recordsAtMost <= MAX_RECORD_LOCKS) return false;
+    const records = this.dump(files).filter(({ owner }) => owner !== "flock");
+    this.#recordsAtMost = records.length + 2;
+    if (this.#recordsAtMost <= MAX_RECORD_LOCKS) return false;
+    return !range || records.some((lock) => isInside(range, lock));
   }
 
   /**
@@ -205,7 +243,7 @@ export class ProcessLocks {
       const file = files[index] as HostFile;
       if (owner === "process") this.closed(file);
       else if (owner === "flock") flock(file.hostFd, LOCK.unlock);
-      else setRecord(file.hostFd, F_LCK.unlock, 0, 0);
+      else setRecord(file.hostFd, F_LCK.unlock, 0n, 0n);
     }
     this.#lent = locks;
   }

@@ -328,14 +328,14 @@ Deno.test("restore_files: a lock that another holds is found before a file is ch
       files.write(files.open("a", O.create | O.readWrite), "first");
       const locked = files.open("locked", O.create | O.readWrite);
       const slot = files.fds.file(locked)!;
-      const lock = { file: 0, owner, isExclusive: true, start: 0 };
-      files.fds.locks.restore([{ ...lock, lengthBytes: 0 }], [slot]);
+      const lock = { file: 0, owner, isExclusive: true, start: 0n };
+      files.fds.locks.restore([{ ...lock, lengthBytes: 0n }], [slot]);
       const parts = await files.save(policy === "carry");
       // Theirs is another descriptor of the same file.
       using other = new Files(scratch.path);
       const there = other.fds.file(other.open("locked", O.readWrite))!;
       const taken = () =>
-        other.fds.locks.restore([{ ...lock, lengthBytes: 0 }], [there]);
+        other.fds.locks.restore([{ ...lock, lengthBytes: 0n }], [there]);
       assertThrows(taken, FilesError, "another holds one");
       files.close();
       taken();
@@ -352,7 +352,7 @@ Deno.test("restore_files: a lock that another holds is found before a file is ch
       using late = new Files(scratch.path);
       const last = late.fds.file(late.open("locked", O.readWrite))!;
       assertThrows(
-        () => late.fds.locks.restore([{ ...lock, lengthBytes: 0 }], [last]),
+        () => late.fds.locks.restore([{ ...lock, lengthBytes: 0n }], [last]),
         FilesError,
         "another holds one",
       );
@@ -1168,6 +1168,28 @@ async function asNobody<T>(work: () => T | Promise<T>): Promise<T> {
   }
 }
 
+Deno.test("restore_files: a lock comes back wherever in the 63 bits it is", async () => {
+  await using scratch = new Scratch();
+  using files = new Files(scratch.path);
+  const end = 0x7fff_ffff_ffff_ffffn;
+  const ranges = [[end - 1n, 1n], [2n ** 53n + 1n, 2n ** 60n], [0n, 3n]];
+  const file = files.fds.file(files.open("a", O.create | O.readWrite))!;
+  const locks = ranges.map(([start, lengthBytes]) => ({
+    file: 0,
+    owner: "process" as const,
+    isExclusive: true,
+    start,
+    lengthBytes,
+  }));
+  files.fds.locks.restore(locks, [file]);
+  const before = files.fds.locks.dump([file]);
+  assertEquals(before.length, 3);
+  const parts = await files.save();
+  files.close();
+  files.restore(parts);
+  assertEquals(files.fds.locks.dump(files.fds.files()), before);
+});
+
 Deno.test("restore_files: locks on what is only read open nothing for writing", async () => {
   await using scratch = new Scratch();
   using files = new Files(scratch.path);
@@ -1195,7 +1217,13 @@ Deno.test("restore_files: locks on what is only read open nothing for writing", 
   assertEquals(modeOf(second), O.readWrite);
   assertEquals(files.fds.locks.ownerOf(reader), second);
   assertEquals(files.fds.locks.dump([reader, writer]), [
-    { owner: "process", isExclusive: false, start: 2, lengthBytes: 3, file: 1 },
+    {
+      owner: "process",
+      isExclusive: false,
+      start: 2n,
+      lengthBytes: 3n,
+      file: 1,
+    },
   ]);
   // An exclusive one comes back, by what is open for writing.
   shared.setInt16(0, F_LCK.write, true);

@@ -320,7 +320,7 @@ export const descriptorCalls: SyscallTable = {
 /** What they lack. */
 export const descriptorPartly = {
   fcntl:
-    "signals (F_SETOWN, F_SETSIG, O_ASYNC), leases, notifications, hints; record locks on what is no file of the host; waits as flock",
+    "signals (F_SETOWN, F_SETSIG, O_ASYNC), leases, notifications, hints; record locks on what is no file of the host, and more than 8192 of them (ENOLCK); waits as flock",
   ioctl:
     "all but that of terminals and of devices that are scripts, FIONREAD, FIONBIO, FIOCLEX (ENOTTY)",
   close_range: "CLOSE_RANGE_UNSHARE: threads go on sharing descriptors",

@@ -113,12 +113,28 @@ export function fcntlLock(
   lock.setInt32(24, 0, true);
   const fd = isOfd ? file.hostFd : linux.fds.locks.ownerOf(file);
   if (fd < 0) return -ERRNO.ENOLCK;
+  if (!isGet) {
+    const given = type === F_LCK.unlock ? rangeOf(lock) : undefined;
+    const { fds } = linux;
+    if (fds.locks.isTooMany(fds.files(), given)) return -ERRNO.ENOLCK;
+  }
   const bytes = new Uint8Array(lock.buffer);
   const result = recordLock(fd, isGet ? F_OFD.get : F_OFD.set, bytes);
   if (isGet && result >= 0) return giveLock(linux, args.u64(2), lock);
   if (result >= 0 && type === F_LCK.unlock) unlocked(linux);
   const waits = command === F.setLkW || command === F.ofdSetLkW;
   return result === -ERRNO.EAGAIN && waits ? waitForLock(linux) : result;
+}
+
+/** What a lock covers; undefined where it counts from the file's end. */
+function rangeOf(lock: DataView) {
+  if (lock.getInt16(2, true) !== 0) return undefined;
+  const start = lock.getBigInt64(8, true);
+  const lengthBytes = lock.getBigInt64(16, true);
+  // A negative length is what lies before.
+  return lengthBytes < 0n
+    ? { start: start + lengthBytes, lengthBytes: -lengthBytes }
+    : { start, lengthBytes };
 }
 
 /** Tells which lock is in the way. */
