@@ -16,6 +16,7 @@ import { HostFile } from "./host_file.ts";
 import { F_OFD, flock, FLOCK_BYTES, recordLock } from "./lock_calls.ts";
 import type { OpenFile } from "./open_file.ts";
 import { pathShown } from "./path_bytes.ts";
+import { isForVmm } from "./reserved_fds.ts";
 import { hostPathOf } from "./root_folder.ts";
 
 /** Types of record locks (asm-generic/fcntl.h). */
@@ -125,7 +126,9 @@ function openOwner(file: HostFile, modes: readonly number[]): number {
     fd = open(`/proc/self/fd/${file.hostFd}`, flags);
     if (fd >= 0) break;
   }
-  return fd;
+  if (!isForVmm(fd)) return fd;
+  close(fd);
+  return -ERRNO.EMFILE;
 }
 
 /**

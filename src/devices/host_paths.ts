@@ -33,23 +33,11 @@ import {
   split,
   type WalkLimits,
 } from "./path_walk.ts";
+import { isForVmm } from "./reserved_fds.ts";
 import { RESOLVE, RootFolder } from "./root_folder.ts";
 
 /** How often a path is tried again whose last name turns into a link. */
 const MAX_RACES = 8;
-
-/** How many descriptors of this process are left for the VMM. */
-const RESERVED_FDS = 64;
-
-/** From which number on the program gets no descriptor of the host's. */
-const HIGHEST_FD = maxOpenFiles() - RESERVED_FDS;
-
-/** The limit on this process's descriptors (proc(5), /proc/PID/limits). */
-function maxOpenFiles(): number {
-  const limits = Deno.readTextFileSync("/proc/self/limits");
-  const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
-  return soft === undefined ? Infinity : Number(soft);
-}
 
 /** Where the root is, and from where relative paths are. */
 export interface HostPathsOptions {
@@ -179,8 +167,7 @@ export class HostPaths {
       close(fd);
       return -ERRNO.ETXTBSY;
     }
-    if (fd >= HIGHEST_FD) {
-      // The VMM needs some itself, to save the VM for example.
+    if (isForVmm(fd)) {
       close(fd);
       return -ERRNO.EMFILE;
     }
@@ -340,11 +327,6 @@ export class HostPaths {
     if (fd === -ERRNO.ENOENT) return fd;
     if (fd >= 0) close(fd);
     return 0;
-  }
-
-  /** From which number on the program gets no descriptor of the host's. */
-  get fdLimit(): number {
-    return HIGHEST_FD;
   }
 
   /** The program's path of an open descriptor, a character a byte. */

@@ -126,6 +126,7 @@ export {
 } from "./host_constants.ts";
 export { pathBytes, pathOf, pathText } from "./path_bytes.ts";
 export { HostFile, isInMemory } from "./host_file.ts";
+export { isForVmm } from "./reserved_fds.ts";
 export { RESOLVE, RootFolder } from "./root_folder.ts";
 export { SYSTEM, SYSTEM_FOLDERS, systemFolders } from "./system_folders.ts";
 export { type Access, type Allowed, OUTSIDE } from "./allowed_folders.ts";

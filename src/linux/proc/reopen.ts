@@ -9,6 +9,7 @@ import {
   DeviceFile,
   HostFile,
   HostPaths,
+  isForVmm,
   O,
   type OpenFile,
   openHost,
@@ -58,7 +59,7 @@ function openHostFile(
     close(fd);
     return -ERRNO.EACCES;
   }
-  if (fd < linux.paths.fdLimit) return new HostFile(fd, status);
+  if (!isForVmm(fd)) return new HostFile(fd, status);
   close(fd);
   return -ERRNO.EMFILE;
 }

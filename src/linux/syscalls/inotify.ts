@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AT_FDCWD, InotifyFile, O } from "../../devices/mod.ts";
+import { AT_FDCWD, InotifyFile, isForVmm, O } from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { hasDescriptorLeft, install } from "./limits.ts";
@@ -36,7 +36,7 @@ function init(linux: Linux, flags: number): number {
   if (left < 0) return left;
   const file = InotifyFile.make(flags & O.nonBlock);
   if (typeof file === "number") return file;
-  if (file.hostFd >= linux.paths.fdLimit) {
+  if (isForVmm(file.hostFd)) {
     file.close();
     return -ERRNO.EMFILE;
   }

@@ -5,7 +5,13 @@
  * @module
  */
 
-import { close, HostFile, memfdWithFlags, O } from "../../devices/mod.ts";
+import {
+  close,
+  HostFile,
+  isForVmm,
+  memfdWithFlags,
+  O,
+} from "../../devices/mod.ts";
 import { ERRNO } from "../../kvm/mod.ts";
 import { hasDescriptorLeft, install } from "./limits.ts";
 import type { PartlyTable, SyscallTable } from "./mod.ts";
@@ -45,7 +51,7 @@ export const memoryFileCalls: SyscallTable = {
     const hostFlags = flags | MFD.closeOnExec;
     const fd = memfdWithFlags(String.fromCharCode(...name), hostFlags);
     if (fd < 0) return fd;
-    if (fd >= linux.paths.fdLimit) {
+    if (isForVmm(fd)) {
       close(fd);
       return -ERRNO.EMFILE;
     }
