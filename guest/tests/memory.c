@@ -147,6 +147,34 @@ static int is_low(char *p, size_t n)
 	return p >= (char *)0x40000000 && p + n <= (char *)0x80000000;
 }
 
+/* Devices: /dev/zero is as no file at all, the others cannot be mapped. */
+static void devices(void)
+{
+	int fd = open("/dev/zero", O_RDWR), only = open("/dev/zero", O_RDONLY);
+	int sides[] = {MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE};
+
+	for (int i = 0; i < 3; i++) {
+		char *p = map(0, 2 * PAGE, RW, sides[i], fd, i ? 0 : PAGE);
+
+		SHOW(p != (char *)-1);
+		SHOW(p[0] | p[2 * PAGE - 1]);
+		p[PAGE] = 7;
+		show_rights("zero", p, 2);
+		SHOW(p[PAGE]);
+		SHOW(munmap(p, 2 * PAGE));
+		p = map(0, PAGE, PROT_READ, sides[i], only, 0);
+		SHOW(p != (char *)-1 && *p == 0);
+		SHOW(munmap(p, PAGE));
+		SHOW_OK(map(0, PAGE, RW, sides[i], only, 0));
+		SHOW(map(0, PAGE, RW, sides[i] | MAP_GROWSDOWN, fd, 0));
+	}
+	SHOW(map(0, PAGE, PROT_READ, MAP_PRIVATE, open("/dev/null", O_RDWR), 0));
+	SHOW(map(0, PAGE, PROT_READ, MAP_SHARED, open("/dev/full", O_RDWR), 0));
+	SHOW(map(0, PAGE, PROT_READ, MAP_SHARED, open("/dev/urandom", O_RDWR), 0));
+	close(fd);
+	close(only);
+}
+
 /* Addresses that fit in 31 bits. */
 static void low(void)
 {
@@ -578,6 +606,7 @@ int main(int argc, char **argv)
 		return faults(argv[1]);
 	heap();
 	anonymous();
+	devices();
 	low();
 	files();
 	unmapping();

@@ -6,7 +6,7 @@
  */
 
 import { ERRNO } from "../../kvm/mod.ts";
-import { O, PluginFile } from "../../devices/mod.ts";
+import { DeviceFile, O, type OpenFile, PluginFile } from "../../devices/mod.ts";
 import { PAGE_BYTES, PROT, USER_END_VA } from "../../vmm/mod.ts";
 import type { Linux } from "../linux.ts";
 import { LOWEST_VA, pageCeil } from "../space_layout.ts";
@@ -73,6 +73,11 @@ function mapDevice(
   return gpa < 0 ? gpa : linux.space.mapDevice(va, bytes, prot, gpa);
 }
 
+/** Whether a file is /dev/zero: a mapping of it is an anonymous one. */
+function isZero(file: OpenFile | undefined): boolean {
+  return file instanceof DeviceFile && file.path === "/dev/zero";
+}
+
 /** Calls that map and unmap, and move the end of the heap. */
 export const mappingCalls: SyscallTable = {
   brk(linux, args) {
@@ -112,9 +117,9 @@ export const mappingCalls: SyscallTable = {
       if (file instanceof PluginFile && type !== MAP.private && !growsDown) {
         return mapDevice(linux, file, offset, { va, bytes, prot: prot & 7 });
       }
-      if (file!.type !== "host") return -ERRNO.ENODEV;
+      if (file!.type !== "host" && !isZero(file)) return -ERRNO.ENODEV;
       if (growsDown) return -ERRNO.EINVAL;
-      if (type !== MAP.private) {
+      if (type !== MAP.private && !isZero(file)) {
         return linux.space.mapShared(va, bytes, prot & 7, {
           file: file!,
           offset,
@@ -122,7 +127,7 @@ export const mappingCalls: SyscallTable = {
       }
     }
     const lazy = (flags & MAP.noReserve) !== 0;
-    if (anonymous) {
+    if (anonymous || isZero(file)) {
       return linux.space.map(va, bytes, prot & 7, "anonymous", lazy);
     }
     return mapFile(linux, file!, offset, { va, bytes, prot: prot & 7, lazy });
@@ -139,5 +144,5 @@ export const mappingCalls: SyscallTable = {
 /** What they lack. */
 export const mappingPartly = {
   mmap:
-    "MAP_GROWSDOWN and MAP_HUGETLB have no effect, nor has MAP_SYNC but with MAP_SHARED_VALIDATE (EOPNOTSUPP); /dev/zero (ENODEV); files mapped privately are read whole, at once (ENOMEM)",
+    "MAP_GROWSDOWN and MAP_HUGETLB have no effect, nor has MAP_SYNC but with MAP_SHARED_VALIDATE (EOPNOTSUPP); files mapped privately are read whole, at once (ENOMEM)",
 } as const satisfies PartlyTable;
