@@ -151,10 +151,9 @@ export class TaskRegisters {
     words[fs + 1] = this.#bases[1];
     words[gs] = this.#bases[2];
     words[gs + 1] = this.#bases[3];
-    if (run.syncCsDpl !== 3) {
-      run.writeSyncSegment(SREGS.cs, USER_CS);
-      run.writeSyncSegment(SREGS.ss, USER_SS);
-    }
+    // Whoever was there may have come from a stub, or gone to 32-bit code.
+    run.writeSyncSegment(SREGS.cs, USER_CS);
+    run.writeSyncSegment(SREGS.ss, USER_SS);
     run.syncDirty |= KVM_SYNC.REGS | KVM_SYNC.SREGS;
     vcpu.writeXsave(this.#xsave);
   }
