@@ -7,17 +7,15 @@
 import * as v from "valibot";
 import { type KvmVcpu, REG, type Regs, SIZE, SREGS } from "../kvm/mod.ts";
 import { KVM_SYNC, KvmError, readRegs, writeRegs } from "../kvm/mod.ts";
-import { bytes, u64 } from "../state/mod.ts";
+import { bytes } from "../state/mod.ts";
 import {
   regsState,
+  segmentBase,
   USER_CS,
   USER_END_VA,
   USER_SS,
   VmError,
 } from "../vmm/mod.ts";
-
-/** An address that a program may have: below the end of the lower half. */
-const userAddress = v.pipe(u64, v.maxValue(BigInt(USER_END_VA)));
 
 /** How the registers of a task that is not on the vCPU travel. */
 export const taskRegistersState = v.object({
@@ -27,9 +25,9 @@ export const taskRegistersState = v.object({
     v.check(({ rip }) => rip <= BigInt(USER_END_VA), "RIP is out of range"),
   ),
   /** The base of FS: the thread's own storage. */
-  fsBase: userAddress,
+  fsBase: segmentBase,
   /** The base of GS. */
-  gsBase: userAddress,
+  gsBase: segmentBase,
   /** The XSAVE area, as long as the vCPU's. */
   xsave: bytes(1 << 20),
 });

@@ -55,6 +55,7 @@ export {
   checkVcpuState,
   loadVcpu,
   regsState,
+  segmentBase,
   VcpuSaver,
   vcpuState,
   type VcpuStateV1,

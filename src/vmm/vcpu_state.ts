@@ -34,10 +34,24 @@ const segment = v.object({
   avl: u8,
   unusable: u8,
 });
+/** Of FS and GS: it goes into an MSR as it is; a program may set any address. */
+export const segmentBase: v.GenericSchema<unknown, bigint> = v.pipe(
+  u64,
+  v.check(isCanonical, "must be an address of 48 bits"),
+);
+const based = v.object({ ...segment.entries, base: segmentBase });
 const table = v.object({
   base: u64,
   limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff)),
 });
+
+/** Whether an address is one for a CPU with four levels of page tables. */
+function isCanonical(address: bigint): boolean {
+  return BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
+}
+
+/** Bits of DR7 that enable a breakpoint (Intel SDM volume 3, 18.2.4). */
+const DR7_ENABLED = 0xffn;
 
 /** struct kvm_regs. */
 export const regsState = v.object({
@@ -73,8 +87,8 @@ export const vcpuState = {
       cs: segment,
       ds: segment,
       es: segment,
-      fs: segment,
-      gs: segment,
+      fs: based,
+      gs: based,
       ss: segment,
       tr: segment,
       ldt: segment,
@@ -105,7 +119,11 @@ export const vcpuState = {
     debugRegs: v.object({
       db: v.pipe(v.array(u64), v.length(4)),
       dr6: u64,
-      dr7: u64,
+      /** No program can set a breakpoint of the CPU's. */
+      dr7: v.pipe(
+        u64,
+        v.check((dr7) => (dr7 & DR7_ENABLED) === 0n, "has breakpoints"),
+      ),
       flags: u64,
     }),
     /** struct kvm_vcpu_events. */
@@ -190,6 +208,9 @@ export class VcpuSaver implements Component {
   /** Answers with all registers. */
   dump(): Dump {
     const vcpu = this.#vcpu;
+    // First: it is what moves the address of a page fault that is still to be
+    // delivered into CR2, and such of a debug exception into DR6.
+    const events = vcpu.getVcpuEvents();
     const state = {
       regs: vcpu.getRegs(),
       sregs: vcpu.getSregs(),
@@ -197,7 +218,7 @@ export class VcpuSaver implements Component {
       xsave: vcpu.getXsave(),
       xcrs: vcpu.getXcrs(),
       debugRegs: vcpu.getDebugRegs(),
-      events: vcpu.getVcpuEvents(),
+      events,
       mpState: vcpu.getMpState(),
       tscKhz: vcpu.getTscKhz(),
       cpuid: vcpu.getCpuid(),

@@ -115,3 +115,30 @@ Deno.test("hostile_state: parts of memory say no more together than there is", a
     ImageError,
   );
 });
+
+Deno.test("hostile_state: a vCPU has its bases at addresses, and no breakpoints", async () => {
+  using image = await ImageFile.open(GOLDEN);
+  const section = image.sections.find(({ kind }) => kind === "vcpu")!;
+  const state = decodeState(vcpuState, section);
+  const { sregs, debugRegs } = state;
+  const based = (base: bigint) => ({
+    ...state,
+    sregs: { ...sregs, gs: { ...sregs.gs, base } },
+  });
+  for (
+    const wrong of [
+      based(1n << 47n),
+      based(0xffff_7fff_ffff_ffffn),
+      { ...state, debugRegs: { ...debugRegs, dr7: 0x401n } },
+    ]
+  ) {
+    assertThrows(
+      () => readChanged(image, "vcpu", (one) => [saying(one, wrong)]),
+      ImageError,
+    );
+  }
+  // A program may have set any, with wrgsbase.
+  for (const base of [(1n << 47n) - 1n, 0xffff_8000_0000_0000n]) {
+    readChanged(image, "vcpu", (one) => [saying(one, based(base))]);
+  }
+});

@@ -167,6 +167,22 @@ kvmTest(
   },
 );
 
+Deno.test("vcpu_state: events are asked for before what asking for them changes", () => {
+  // Where page tables are shadowed, the address of a fault that waits to be
+  // delivered is in CR2 only from then on.
+  const asked: PropertyKey[] = [];
+  const vcpu = new Proxy({ id: 0 }, {
+    get(target, name) {
+      return Reflect.get(target, name) ?? (() => void asked.push(name));
+    },
+  });
+  new VcpuSaver(vcpu as unknown as KvmVcpu, []).dump();
+  const first = asked.indexOf("getVcpuEvents");
+  assert(first >= 0);
+  assert(first < asked.indexOf("getSregs"));
+  assert(first < asked.indexOf("getDebugRegs"));
+});
+
 kvmTest(
   "vcpu_state: a CPU that lacks what the program was shown is refused by name",
   () => {
