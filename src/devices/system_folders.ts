@@ -15,8 +15,9 @@ export const SYSTEM = "@system";
 /**
  * Where programs, their libraries and what belongs to them are (hier(7)): what
  * any user of the system may read, the same on every machine with the same
- * packages. Of /etc, what libraries read to work as they do natively, and
- * nothing that holds a secret: no keys, no shadow, no settings of a service.
+ * packages. Of /etc and /var, what programs and libraries read to work as they do
+ * natively, and nothing that holds a secret: no keys, no shadow, no settings of
+ * a service, of the network or of a registry of packages.
  * /etc/passwd and /etc/group, which everybody may read, give the names of users.
  */
 export const SYSTEM_FOLDERS: readonly string[] = [
@@ -49,9 +50,14 @@ export const SYSTEM_FOLDERS: readonly string[] = [
   "/etc/bash.bashrc",
   "/etc/ca-certificates",
   "/etc/debian_version",
+  "/etc/emacs",
+  "/etc/fonts",
+  "/etc/ghostscript",
   "/etc/gitconfig",
+  "/etc/groff",
   "/etc/group",
   "/etc/inputrc",
+  "/etc/ld-musl-x86_64.path",
   "/etc/ld.so.cache",
   "/etc/ld.so.conf",
   "/etc/ld.so.conf.d",
@@ -61,24 +67,40 @@ export const SYSTEM_FOLDERS: readonly string[] = [
   "/etc/localtime",
   "/etc/magic",
   "/etc/mime.types",
+  "/etc/nanorc",
   "/etc/nsswitch.conf",
+  "/etc/octaverc",
   "/etc/os-release",
+  "/etc/papersize",
   "/etc/passwd",
   "/etc/perl",
   "/etc/protocols",
+  "/etc/sbclrc",
   "/etc/services",
+  "/etc/sgml",
   "/etc/ssl/certs",
   "/etc/ssl/openssl.cnf",
   "/etc/terminfo",
+  "/etc/texmf",
   "/etc/timezone",
+  "/etc/vim",
+  "/etc/xattr.conf",
+  "/etc/xml",
+  "/var/cache/fontconfig",
+  "/var/lib/aspell",
+  "/var/lib/dictionaries-common",
+  "/var/lib/ghostscript",
+  "/var/lib/texmf",
+  "/var/lib/xml-core",
 ];
 
 /**
  * Folders of /etc whose name has a version, and what in them belongs to a
- * program: links in /usr/lib lead there. Passwords of a Java that is managed
- * from elsewhere are in such a folder too, and are not among it.
+ * program: links in /usr/lib lead there. "": all of it. Passwords of a Java that is
+ * managed from elsewhere are in such a folder too, and are not among it.
  */
 const OF_VERSIONS: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^ImageMagick-\d+$/, [""]],
   [/^java-\d+-openjdk$/, [
     "jvm-amd64.cfg",
     "logging.properties",
@@ -97,7 +119,10 @@ function ofVersions(root: RootFolder): string[] {
     for (const { name } of Deno.readDirSync(`/proc/self/fd/${etc}`)) {
       for (const [pattern, inside] of OF_VERSIONS) {
         if (!pattern.test(name)) continue;
-        found.push(...inside.map((file) => `/etc/${name}/${file}`));
+        const folder = `/etc/${name}`;
+        found.push(
+          ...inside.map((file) => file ? `${folder}/${file}` : folder),
+        );
       }
     }
   } finally {

@@ -7,6 +7,8 @@ Deno.test("system_folders: of a root, what belongs to programs and is there, and
   for (
     const path of [
       "bin/ls",
+      "etc/ImageMagick-6/policy.xml",
+      "etc/fonts/fonts.conf",
       "etc/java-17-openjdk/jvm-amd64.cfg",
       "etc/java-17-openjdk/management/jmxremote.password",
       "etc/java-17-openjdk/security/java.security",
@@ -18,6 +20,8 @@ Deno.test("system_folders: of a root, what belongs to programs and is there, and
       "etc/ssl/private/one.key",
       "home/file",
       "usr/lib/file",
+      "var/lib/ghostscript/fonts/Fontmap",
+      "var/lib/private/file",
     ]
   ) {
     const file = scratch.file(path);
@@ -28,12 +32,15 @@ Deno.test("system_folders: of a root, what belongs to programs and is there, and
   const root = new RootFolder(scratch.path);
   assertEquals(systemFolders(root).sort(), [
     "/bin",
+    "/etc/ImageMagick-6",
+    "/etc/fonts",
     "/etc/java-17-openjdk/jvm-amd64.cfg",
     "/etc/java-17-openjdk/security",
     "/etc/passwd",
     "/etc/python3.11/sitecustomize.py",
     "/etc/ssl/certs",
     "/usr/lib",
+    "/var/lib/ghostscript",
   ]);
   root[Symbol.dispose]();
   assertEquals(resources().fds, before);
