@@ -5,6 +5,7 @@
  * With "held": keeps files of /proc open over a save.
  */
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -174,6 +175,25 @@ static void line(const char *path, const char *word)
 		printf("%.*s\n", (int)strcspn(at, "\n"), at);
 }
 
+/* What the CPU itself says it is called. */
+static void cpu_name(void)
+{
+	unsigned name[13] = {0};
+
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned *part = name + 4 * i;
+
+		__get_cpuid(0x80000002 + i, part, part + 1, part + 2, part + 3);
+	}
+	// Linux tells it without the spaces around it.
+	char *first = (char *)name + strspn((char *)name, " "), *end = first;
+
+	for (char *at = first; *at; at++)
+		if (*at != ' ')
+			end = at + 1;
+	printf("%.*s\n", (int)(end - first), first);
+}
+
 static void texts(void)
 {
 	line("/proc/self/status", "Name:");
@@ -184,6 +204,8 @@ static void texts(void)
 	line("/proc/self/limits", "Limit ");
 	line("/proc/self/limits", "Max stack size");
 	line("/proc/sys/kernel/ostype", "Linux");
+	line("/proc/cpuinfo", "model name");
+	cpu_name();
 	SHOW(slurp("/proc/sys/kernel/random/uuid"));
 	SHOW(slurp("/proc/meminfo") > 0);
 	SHOW(strstr(buffer, "MemTotal:") == buffer);
