@@ -46,6 +46,7 @@ export const SYSTEM_FOLDERS: readonly string[] = [
   "/usr/local/include",
   "/nix/store",
   "/gnu/store",
+  "/etc/R",
   "/etc/alternatives",
   "/etc/bash.bashrc",
   "/etc/ca-certificates",
@@ -91,6 +92,7 @@ export const SYSTEM_FOLDERS: readonly string[] = [
   "/var/lib/dictionaries-common",
   "/var/lib/ghostscript",
   "/var/lib/texmf",
+  "/var/lib/units",
   "/var/lib/xml-core",
 ];
 
