@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 /* asm-generic/termbits.h and ioctls.h, which not every libc knows of. */
@@ -20,6 +21,32 @@ struct termios2 {
 #define TCGETS2 _IOR('T', 0x2A, struct termios2)
 #define TCSETSF2 _IOW('T', 0x2D, struct termios2)
 
+/* A read that may give nothing after so many tenths of a second. */
+static void timed(int tty, int tenths, int flags) {
+  struct termios before, now;
+  struct timespec from, to;
+  char key;
+  tcgetattr(tty, &before);
+  now = before;
+  now.c_lflag &= ~(tcflag_t)ICANON;
+  now.c_cc[VMIN] = 0;
+  now.c_cc[VTIME] = (cc_t)tenths;
+  tcsetattr(tty, TCSANOW, &now);
+  fcntl(tty, F_SETFL, flags);
+  clock_gettime(CLOCK_MONOTONIC, &from);
+  errno = 0;
+  long got = read(tty, &key, 1);
+  printf("time %d, %s: %ld %d", tenths, flags ? "at once" : "waiting", got,
+         errno);
+  clock_gettime(CLOCK_MONOTONIC, &to);
+  long ms = (to.tv_sec - from.tv_sec) * 1000 +
+            (to.tv_nsec - from.tv_nsec) / 1000000;
+  // The kernel counts in ticks of up to 10 ms.
+  printf(" %d\n", flags || ms >= tenths * 100 - 10);
+  fcntl(tty, F_SETFL, 0);
+  tcsetattr(tty, TCSANOW, &before);
+}
+
 int main(void) {
   struct termios before, raw, seen;
   struct winsize size;
@@ -29,6 +56,10 @@ int main(void) {
   printf("tcgetattr %d\n", tcgetattr(0, &before));
   printf("canonical %d echo %d\n", !!(before.c_lflag & ICANON),
          !!(before.c_lflag & ECHO));
+  timed(0, 0, 0);
+  timed(0, 2, 0);
+  timed(0, 0, O_NONBLOCK);
+  timed(0, 2, O_NONBLOCK);
   int asked = ioctl(1, TIOCGWINSZ, &size);
   printf("size %d: %d x %d\n", asked, size.ws_row, size.ws_col);
   printf("foreground %d\n", tcgetpgrp(0) == getpid());

@@ -12,6 +12,7 @@ import { giveBackNonBlocking, takeNonBlocking } from "./non_blocking.ts";
 import { OpenFile, writeSpecialStat } from "./open_file.ts";
 import {
   hostTerminal,
+  readTimeoutNs,
   ScriptTerminal,
   type Terminal,
   type TerminalSize,
@@ -124,10 +125,21 @@ export class HostStream extends OpenFile {
     this.#nonBlocking = undefined;
   }
 
+  override get readTimeoutNs(): number | undefined {
+    return readTimeoutOf(this);
+  }
+
   /** Device control with a number: of a terminal. */
   ioctlNumber(request: number, argument: number): number {
     return hostTerminal.ioctlNumber(this.stream, request, argument);
   }
+}
+
+/** After how long a read of a terminal gives nothing, as that was set; ns. */
+function readTimeoutOf(file: OpenFile): number | undefined {
+  const attributes = new Uint8Array(TERMIOS_BYTES);
+  const isTerminal = file.ioctl(TTY.getAttributes, attributes) >= 0;
+  return isTerminal ? readTimeoutNs(attributes) : undefined;
 }
 
 /** Where a script's console writes go. */
@@ -319,6 +331,10 @@ export class ScriptStream extends OpenFile {
 
   override get isWatchable(): boolean {
     return true;
+  }
+
+  override get readTimeoutNs(): number | undefined {
+    return readTimeoutOf(this);
   }
 
   override watch(watcher: Watcher): () => void {

@@ -30,6 +30,14 @@ export abstract class OpenFile {
     this.flags = flags;
   }
 
+  /**
+   * After how long a read that waits gives nothing, nanoseconds; undefined: it
+   * waits on. A terminal's, as the program has set it.
+   */
+  get readTimeoutNs(): number | undefined {
+    return undefined;
+  }
+
   /** Whether it was opened for reading. */
   get isReadable(): boolean {
     return (this.flags & O.accessMode) !== O.writeOnly &&

@@ -239,6 +239,25 @@ function standardAttributes(): Uint8Array<ArrayBuffer> {
   return attributes;
 }
 
+/** Places in a `struct termios` (asm-generic/termbits.h). */
+const TERMIOS = { localFlags: 12, time: 17 + 5, min: 17 + 6 } as const;
+
+/** Of the local flags: input comes in lines. */
+const ICANON = 0o2;
+
+/**
+ * After how long a read gives nothing, nanoseconds; undefined: it waits until
+ * there is something (termios(3), "Canonical and noncanonical mode").
+ *
+ * @param attributes a `struct termios`
+ */
+export function readTimeoutNs(attributes: Uint8Array): number | undefined {
+  const view = new DataView(attributes.buffer, attributes.byteOffset);
+  if (view.getUint32(TERMIOS.localFlags, true) & ICANON) return undefined;
+  const waits = attributes[TERMIOS.min] > 0;
+  return waits ? undefined : attributes[TERMIOS.time] * 1e8;
+}
+
 /**
  * A terminal in the hands of a script. It does not edit lines nor echo: the
  * script sends what a program is to read, and gets what it writes. How the
@@ -274,7 +293,8 @@ export class ScriptTerminal implements Terminal {
   /** Whether the program reads keys as they come: ICANON is off. */
   get isRaw(): boolean {
     const flags = this.#set ?? standardAttributes();
-    return (new DataView(flags.buffer).getUint32(12, true) & 0o2) === 0;
+    const view = new DataView(flags.buffer);
+    return (view.getUint32(TERMIOS.localFlags, true) & ICANON) === 0;
   }
 
   /**

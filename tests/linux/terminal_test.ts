@@ -17,6 +17,10 @@ const SIZE = { rows: 30, columns: 100 };
 const BEFORE_KEY = `isatty 1 1 1
 tcgetattr 0
 canonical 1 echo 1
+time 0, waiting: 0 0 1
+time 2, waiting: 0 0 1
+time 0, at once: 0 0 1
+time 2, at once: -1 11 1
 size 0: 30 x 100
 foreground 1
 set foreground 0

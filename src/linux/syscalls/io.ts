@@ -75,9 +75,15 @@ function transfer(
     ? file.read(io)
     : file.write(io);
   const waits = (file.flags & O.nonBlock) === 0 && (flags & RWF.noWait) === 0;
+  if (result === -ERRNO.EAGAIN && io.into && file.readTimeoutNs === 0) return 0;
   if (result === -ERRNO.EAGAIN && waits) {
     const events = io.into ? POLL.in : POLL.out;
-    return linux.waitFor({ waitsFor: [{ descriptor: fd, events }], doneBytes });
+    const deadlineNs = io.into ? endOfRead(linux, file) : null;
+    if (deadlineNs !== null && linux.clock.monotonicNs() >= deadlineNs) {
+      return 0;
+    }
+    const waitsFor = [{ descriptor: fd, events }];
+    return linux.waitFor({ waitsFor, deadlineNs, doneBytes });
   }
   if (result < 0) {
     if (result === -ERRNO.EPIPE) return brokenPipe(linux, doneBytes);
@@ -97,6 +103,13 @@ function transfer(
     });
   }
   return total;
+}
+
+/** When a read that waits is to give nothing, if it is. */
+function endOfRead(linux: Linux, file: OpenFile): number | null {
+  if (linux.resumed) return linux.resumed.deadlineNs;
+  const ns = file.readTimeoutNs;
+  return ns === undefined ? null : Math.floor(linux.clock.monotonicNs() + ns);
 }
 
 /**
