@@ -51,7 +51,7 @@ export class Dispatcher implements Personality {
     this.#registers = linux.registers;
     this.#scheduler = linux.scheduler;
     this.#signals = linux.signals;
-    this.#exceptions = new Exceptions(linux);
+    this.#exceptions = new Exceptions(linux, () => this.onSyscall());
     this.#tracer = options.tracer;
     this.#onSave = options.onSave;
   }

@@ -19,6 +19,7 @@ import type { Linux } from "./linux.ts";
 import type { ExceptionFrame } from "./registers.ts";
 import { BUS_ADRERR, faultOf } from "./signals/fault_codes.ts";
 import { CODE } from "./signals/info.ts";
+import { becomesSyscall } from "./vsyscall.ts";
 
 /** The vector of a general protection fault. */
 const GENERAL_PROTECTION = 13;
@@ -29,13 +30,19 @@ const MAX_EQUAL_FAULTS = 16;
 /** Answers the exceptions of a program. */
 export class Exceptions {
   readonly #linux: Linux;
+  readonly #makeCall: () => Outcome;
   #lastFault = { address: -1, count: 0 };
   /** Where the program was when a page of a file was missing. */
   #lastMissing = { rip: -1n, count: 0 };
 
-  /** @param linux whose program it is */
-  constructor(linux: Linux) {
+  /**
+   * @param linux whose program it is
+   * @param makeCall answers a system call: the registers are as `syscall` leaves
+   * them
+   */
+  constructor(linux: Linux, makeCall: () => Outcome) {
     this.#linux = linux;
+    this.#makeCall = makeCall;
   }
 
   /** The program has made a system call: it goes on. */
@@ -68,6 +75,7 @@ export class Exceptions {
         return OUTCOME.stop;
       }
     }
+    if (becomesSyscall(this.#linux, vector, frame)) return this.#makeCall();
     const signaled = signalOf(vector, frame, faultAddress);
     if (frame.fromUser) return this.fault(signaled, frame, vector);
     this.#linux.kill(signaled);

@@ -119,3 +119,23 @@ kvmTest(
   },
   "no_vdso",
 );
+
+/** Whether the host's kernel has what was there before the vDSO. */
+const HAS_VSYSCALL = Deno.readTextFileSync("/proc/self/maps").includes(
+  "[vsyscall]",
+);
+
+kvmTest(
+  "vsyscall: what programs called before there was a vDSO is answered",
+  async () => {
+    const [program] = await guest("vsyscall");
+    await using test = await TestVm.create({ program });
+    assertEquals(await test.run(), { kind: "exited", code: 0 });
+    const lines = test.output.stdout.trimEnd().split("\n");
+    assertEquals(lines.length, 10);
+    assertEquals(lines.at(-1), "between 11");
+    if (!HAS_VSYSCALL) return;
+    await compare(program);
+  },
+  "vsyscall",
+);
