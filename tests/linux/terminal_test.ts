@@ -95,6 +95,36 @@ kvmTest(
   },
 );
 
+kvmTest(
+  "terminal: a read that waits for some time only goes on with it after a thaw",
+  async () => {
+    const [program] = await guest("timed_read");
+    await using scratch = new Scratch();
+    const image = scratch.file("image");
+    for (const tenths of ["10", "250"]) {
+      const first = terminal();
+      {
+        const { console } = first;
+        await using vm = await Vm.create({ program, args: [tenths], console });
+        const end = vm.run();
+        await untilReady(first.text);
+        await vm.save(image, { stop: true });
+        await end;
+      }
+      const second = terminal();
+      await using vm = await Vm.restore(image, { console: second.console });
+      if (tenths === "250") second.console.push("k");
+      assertEquals(await vm.run(), { kind: "exited", code: 0 });
+      assertEquals(
+        first.text() + second.text(),
+        tenths === "250"
+          ? "ready\nread 1, begins with 107, all the time 0\n"
+          : "ready\nread 0, begins with 0, all the time 1\n",
+      );
+    }
+  },
+);
+
 kvmTest("terminal: without one, requests fail as Linux has it", async () => {
   const [program] = await guest("terminal");
   let text = "";

@@ -9,6 +9,7 @@ import { assert, assertEquals } from "@std/assert";
 import { decode } from "cborg";
 import { ImageFile } from "../../mod.ts";
 import { kvmTest } from "../kvm_gate.ts";
+import { STEP_BYTES } from "../../src/linux/user_memory.ts";
 import { delay, guest, native, Scratch, TestVm } from "../support.ts";
 
 /** How much of the waiting call an image says was done. */
@@ -46,3 +47,20 @@ kvmTest("long call: a program is moved in the middle of one", async () => {
   assertEquals(test.output.stdout, expected.stdout);
   await test[Symbol.asyncDispose]();
 });
+
+kvmTest(
+  "long call: a read of more than there is gives what there is",
+  async () => {
+    const [program] = await guest("timed_read");
+    await using test = await TestVm.create({ program });
+    const run = test.run();
+    await test.until("ready\n");
+    // All that one step of it takes, and no end.
+    test.console.push(new Uint8Array(STEP_BYTES).fill(120));
+    assertEquals(await run, { kind: "exited", code: 0 });
+    assertEquals(
+      test.output.stdout,
+      `ready\nread ${STEP_BYTES}, begins with 120, all the time 1\n`,
+    );
+  },
+);

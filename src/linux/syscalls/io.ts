@@ -75,15 +75,12 @@ function transfer(
     ? file.read(io)
     : file.write(io);
   const waits = (file.flags & O.nonBlock) === 0 && (flags & RWF.noWait) === 0;
-  if (result === -ERRNO.EAGAIN && io.into && file.readTimeoutNs === 0) return 0;
-  if (result === -ERRNO.EAGAIN && waits) {
-    const events = io.into ? POLL.in : POLL.out;
-    const deadlineNs = io.into ? endOfRead(linux, file) : null;
-    if (deadlineNs !== null && linux.clock.monotonicNs() >= deadlineNs) {
-      return 0;
+  if (result === -ERRNO.EAGAIN) {
+    if (io.into) return noneToRead(linux, fd, file, waits, doneBytes);
+    if (waits) {
+      const waitsFor = [{ descriptor: fd, events: POLL.out }];
+      return linux.waitFor({ waitsFor, doneBytes });
     }
-    const waitsFor = [{ descriptor: fd, events }];
-    return linux.waitFor({ waitsFor, deadlineNs, doneBytes });
   }
   if (result < 0) {
     if (result === -ERRNO.EPIPE) return brokenPipe(linux, doneBytes);
@@ -105,11 +102,29 @@ function transfer(
   return total;
 }
 
-/** When a read that waits is to give nothing, if it is. */
-function endOfRead(linux: Linux, file: OpenFile): number | null {
-  if (linux.resumed) return linux.resumed.deadlineNs;
-  const ns = file.readTimeoutNs;
-  return ns === undefined ? null : Math.floor(linux.clock.monotonicNs() + ns);
+/** What a read gives that has found nothing: it waits, if it may. */
+function noneToRead(
+  linux: Linux,
+  fd: number,
+  file: OpenFile,
+  waits: boolean,
+  doneBytes: number,
+): number {
+  // What an earlier step of it has read is enough.
+  if (doneBytes > 0) return doneBytes;
+  const { resumed } = linux;
+  const timeoutNs = resumed ? undefined : file.readTimeoutNs;
+  if (timeoutNs === 0) return 0;
+  if (!waits) return -ERRNO.EAGAIN;
+  const now = linux.clock.monotonicNs();
+  const deadlineNs = resumed
+    ? resumed.deadlineNs
+    : timeoutNs === undefined
+    ? null
+    : Math.floor(now + timeoutNs);
+  if (deadlineNs !== null && now >= deadlineNs) return 0;
+  const waitsFor = [{ descriptor: fd, events: POLL.in }];
+  return linux.waitFor({ waitsFor, deadlineNs });
 }
 
 /**
