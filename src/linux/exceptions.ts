@@ -68,14 +68,13 @@ export class Exceptions {
           if (!this.#isStuck(address)) return OUTCOME.run;
         } else if (this.#linux.space.isBeyondFile(address, access)) {
           return this.fault(beyondFile(frame, faultAddress), frame, vector);
-        }
+        } else if (becomesSyscall(this.#linux, frame)) return this.#makeCall();
       } catch (error) {
         if (!(error instanceof OutOfMemoryError)) throw error;
         this.#linux.outOfMemory(error);
         return OUTCOME.stop;
       }
     }
-    if (becomesSyscall(this.#linux, vector, frame)) return this.#makeCall();
     const signaled = signalOf(vector, frame, faultAddress);
     if (frame.fromUser) return this.fault(signaled, frame, vector);
     this.#linux.kill(signaled);

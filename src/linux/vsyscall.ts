@@ -2,13 +2,13 @@
  * The calls that programs made before there was a vDSO: functions at fixed
  * addresses in the kernel's half, which old static programs still call. Nothing
  * is there: who jumps to one faults, and the fault becomes a system call
- * (arch/x86/entry/vsyscall/vsyscall_64.c, as with vsyscall=xonly).
+ * (arch/x86/entry/vsyscall/vsyscall_64.c, as with vsyscall=xonly, but that a bad
+ * pointer gives EFAULT and no signal).
  *
  * @module
  */
 
 import type { Linux } from "./linux.ts";
-import { PAGE_FAULT } from "./faults.ts";
 import type { ExceptionFrame } from "./registers.ts";
 import { SYS } from "./syscall_numbers.ts";
 
@@ -23,15 +23,14 @@ const CALLS: ReadonlyMap<bigint, number> = new Map([
  * Makes of a call of one of them what a `syscall` leaves, with where to return
  * to taken from the stack.
  *
- * @param frame of the fault; the registers are as it says
+ * @param frame of a page fault of the program; the registers are as it says
  * @returns false, and nothing was changed, when it is none
+ * @throws {OutOfMemoryError} when the stack has no memory
  */
 export function becomesSyscall(
   linux: Linux,
-  vector: number,
   frame: ExceptionFrame,
 ): boolean {
-  if (vector !== PAGE_FAULT || !frame.fromUser) return false;
   // Nothing that is there could fault: it was fetched.
   const number = CALLS.get(frame.rip);
   if (number === undefined) return false;
