@@ -7,7 +7,7 @@
  */
 
 import * as v from "valibot";
-import { ERRNO } from "../kvm/mod.ts";
+import { ERRNO, errnoName } from "../kvm/mod.ts";
 import { count, u64 } from "../state/mod.ts";
 import { FilesError } from "./errors.ts";
 import { close, fstat, open } from "./host_calls.ts";
@@ -173,20 +173,26 @@ export class ProcessLocks {
    * Whether a change of record locks would make too many of them: one that
    * takes a lock, or one that gives back the middle of one.
    *
-   * @param files all of the program's
-   * @param range what is given back; absent: a lock is taken
+   * @param files gives all of the program's
+   * @param fd what holds the locks that change
+   * @param range gives what is given back; absent: a lock is taken
    */
   isTooMany(
-    files: readonly OpenFile[],
-    range?: Range,
+    files: () => readonly OpenFile[],
+    fd: number,
+    range?: () => Range,
   ): boolean {
     // One that is taken inside of another leaves two parts of that.
     this.#recordsAtMost += 2;
     if (this.#recordsAtMost <= MAX_RECORD_LOCKS) return false;
-    const records = this.dump(files).filter(({ owner }) => owner !== "flock");
-    this.#recordsAtMost = records.length + 2;
+    const isRecord = ({ owner }: HeldLock) => owner !== "flock";
+    this.#recordsAtMost = this.dump(files()).filter(isRecord).length + 2;
     if (this.#recordsAtMost <= MAX_RECORD_LOCKS) return false;
-    return !range || records.some((lock) => isInside(range, lock));
+    const given = range?.();
+    return !given ||
+      heldBy(fd, "file").some((lock) =>
+        isRecord(lock) && isInside(given, lock)
+      );
   }
 
   /**
@@ -272,6 +278,7 @@ export class ProcessLocks {
     locks: readonly LockState[],
     files: readonly (OpenFile | undefined)[],
   ): void {
+    this.#recordsAtMost += locks.length;
     for (const { file: index, ...lock } of locks) {
       const file = files[index];
       if (!(file instanceof HostFile)) {
@@ -290,10 +297,14 @@ export class ProcessLocks {
       const result = fd < 0 ? fd : take(fd, lock);
       if (result >= 0) continue;
       const path = file.formerPath ?? hostPathOf(file.hostFd) ?? "a file";
+      const isHeld = result === -ERRNO.EAGAIN;
+      const why = isHeld ? "another holds one" : errnoName(-result);
       throw new FilesError(
         "FILES_DENIED",
-        `Cannot restore the lock on ${pathShown(path)}: another holds one`,
-        { hint: "end what has locked the file, and restore again" },
+        `Cannot restore the lock on ${pathShown(path)}: ${why}`,
+        isHeld
+          ? { hint: "end what has locked the file, and restore again" }
+          : {},
       );
     }
   }

@@ -34,6 +34,7 @@ const F = {
 } as const;
 
 const SEEK_CUR = 1;
+const SEEK_END = 2;
 
 /** Longest time between two looks whether a lock is free, ns. */
 const MAX_WAIT_NS = 250e6;
@@ -114,9 +115,10 @@ export function fcntlLock(
   const fd = isOfd ? file.hostFd : linux.fds.locks.ownerOf(file);
   if (fd < 0) return -ERRNO.ENOLCK;
   if (!isGet) {
-    const given = type === F_LCK.unlock ? rangeOf(lock) : undefined;
     const { fds } = linux;
-    if (fds.locks.isTooMany(fds.files(), given)) return -ERRNO.ENOLCK;
+    const given = type === F_LCK.unlock ? () => rangeOf(file, lock) : undefined;
+    const isTooMany = fds.locks.isTooMany(() => fds.files(), fd, given);
+    if (isTooMany) return -ERRNO.ENOLCK;
   }
   const bytes = new Uint8Array(lock.buffer);
   const result = recordLock(fd, isGet ? F_OFD.get : F_OFD.set, bytes);
@@ -126,10 +128,13 @@ export function fcntlLock(
   return result === -ERRNO.EAGAIN && waits ? waitForLock(linux) : result;
 }
 
-/** What a lock covers; undefined where it counts from the file's end. */
-function rangeOf(lock: DataView) {
-  if (lock.getInt16(2, true) !== 0) return undefined;
-  const start = lock.getBigInt64(8, true);
+/** What a lock covers that counts from the file's begin or its end. */
+function rangeOf(file: HostFile, lock: DataView) {
+  const stat = new DataView(new ArrayBuffer(144));
+  const isFromEnd = lock.getInt16(2, true) === SEEK_END &&
+    file.stat(new Uint8Array(stat.buffer)) >= 0;
+  const sizeBytes = isFromEnd ? stat.getBigInt64(48, true) : 0n;
+  const start = lock.getBigInt64(8, true) + sizeBytes;
   const lengthBytes = lock.getBigInt64(16, true);
   // A negative length is what lies before.
   return lengthBytes < 0n
