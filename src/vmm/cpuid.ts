@@ -13,8 +13,17 @@ const TOPOLOGY_LEAVES = [0xb, 0x1f];
 const NAME_LEAVES = [0x8000_0002, 0x8000_0003, 0x8000_0004];
 const NAME_BYTES = 16;
 
-/** What the host calls its first CPU (proc_cpuinfo(5)). */
+let cpuName: Uint8Array | undefined;
+
+/**
+ * What the host calls its first CPU (proc_cpuinfo(5)). Read once: some kernels
+ * ask every CPU for its speed before they tell.
+ */
 function hostCpuName(): Uint8Array {
+  return cpuName ??= readCpuName();
+}
+
+function readCpuName(): Uint8Array {
   using file = Deno.openSync("/proc/cpuinfo");
   const first = new Uint8Array(4096);
   const length = file.readSync(first) ?? 0;

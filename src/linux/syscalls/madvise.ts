@@ -168,5 +168,5 @@ export const adviceCalls: SyscallTable = {
 /** What it lacks. */
 export const advicePartly = {
   madvise:
-    "MADV_DONTNEED of a file that is gone, MADV_REMOVE of shared memory that is no file (EINVAL)",
+    "MADV_DONTNEED of a file that is gone (EINVAL), of shared memory that is no file (it is zero then); MADV_REMOVE of that (EINVAL)",
 } as const satisfies PartlyTable;
