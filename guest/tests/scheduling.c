@@ -16,6 +16,7 @@
 /* linux/membarrier.h and linux/capability.h, which musl-gcc does not find. */
 #define MEMBARRIER_CMD_QUERY 0
 #define MEMBARRIER_CMD_GLOBAL 1
+#define MEMBARRIERS 127
 #define CAPABILITY_VERSIONS 0x19980330, 0x20071026, 0x20080522
 
 struct header {
@@ -305,7 +306,14 @@ static void rights(void)
 static void barriers(void)
 {
 	SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) &
-	     MEMBARRIER_CMD_GLOBAL);
+	     MEMBARRIERS);
+	for (int command = 64; command > 1; command /= 4) {
+		// To register for it, and it.
+		SHOW(syscall(SYS_membarrier, command, 0, 0));
+		SHOW(syscall(SYS_membarrier, command / 2, 0, 0));
+		SHOW(syscall(SYS_membarrier, command, 1, 0));
+	}
+	SHOW(syscall(SYS_membarrier, 3, 0, 0));
 	SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
 	SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 1, 0));
 	SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, -1, 0));
