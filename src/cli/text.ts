@@ -4,7 +4,7 @@
  * @module
  */
 
-import { constants, openSync, writeSync } from "node:fs";
+import type * as Fs from "node:fs";
 
 export { printable } from "../../mod.ts";
 
@@ -60,11 +60,13 @@ let messages: Output | undefined;
  */
 function openMessages(): Output {
   if (!Deno.stderr.isTerminal()) return Deno.stderr;
-  const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+  // Loading it takes 20 ms: not before there is something to say.
+  const fs: typeof Fs = process.getBuiltinModule("node:fs");
+  const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = fs.constants;
   try {
     const flags = O_WRONLY | O_NONBLOCK | O_NOCTTY;
-    const fd = openSync("/proc/self/fd/2", flags);
-    return { writeSync: (bytes) => writeSync(fd, bytes) };
+    const fd = fs.openSync("/proc/self/fd/2", flags);
+    return { writeSync: (bytes) => fs.writeSync(fd, bytes) };
   } catch {
     return Deno.stderr;
   }
