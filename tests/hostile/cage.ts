@@ -40,8 +40,8 @@ export class Cage implements AsyncDisposable {
   }
 
   #look(): string[] {
-    const lines = listFolder(this.outside)
-      .filter((line) => !line.startsWith("inside"));
+    // Names inside need not be text.
+    const lines = listFolder(this.outside, "", "inside");
     return lines.map((line) => {
       const { uid, gid, mtime, nlink } = Deno.lstatSync(
         `${this.outside}/${line.split(/[ /]/)[0]}`,

@@ -55,10 +55,20 @@ function contentOf(path: string): string {
     : createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Everything below a folder, a line each, in order. */
-export function listFolder(folder: string, below = ""): string[] {
+/**
+ * Everything below a folder, a line each, in order.
+ *
+ * @param below its path as shown
+ * @param skipped a name in it that is passed over, with what is below
+ */
+export function listFolder(
+  folder: string,
+  below = "",
+  skipped?: string,
+): string[] {
   const lines: string[] = [];
   for (const { name } of Deno.readDirSync(folder)) {
+    if (name === skipped) continue;
     const path = `${folder}/${name}`;
     const shown = `${below}${name}`;
     const info = Deno.lstatSync(path);
