@@ -25,10 +25,16 @@ static int ends[2], other[2];
 static int doubled;
 static long written;
 
+/* Until the other thread waits: long, where code is slow that runs first. */
+static void until_it_waits(void)
+{
+	usleep(300000);
+}
+
 /* Closes what the other thread reads, and gives its number to another. */
 static void *closes(void *arg)
 {
-	usleep(30000);
+	until_it_waits();
 	doubled = dup(ends[0]);
 	close(ends[0]);
 	if (arg)
@@ -43,7 +49,7 @@ static void *closes(void *arg)
 /* As that, but nothing else holds the file. */
 static void *closes_last(void *arg)
 {
-	usleep(30000);
+	until_it_waits();
 	close(ends[0]);
 	SAVE();
 	usleep(30000);
@@ -53,7 +59,7 @@ static void *closes_last(void *arg)
 
 static void *closes_set(void *arg)
 {
-	usleep(30000);
+	until_it_waits();
 	close(other[0]);
 	SAVE();
 	usleep(30000);
