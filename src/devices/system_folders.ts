@@ -15,10 +15,10 @@ export const SYSTEM = "@system";
 /**
  * Where programs, their libraries and what belongs to them are (hier(7)): what
  * any user of the system may read, the same on every machine with the same
- * packages. Of /etc and /var, what programs and libraries read to work as they do
- * natively, and nothing that holds a secret: no keys, no shadow, no settings of
- * a service, of the network or of a registry of packages.
- * /etc/passwd and /etc/group, which everybody may read, give the names of users.
+ * packages. Of /etc and /var, what programs and libraries read to work as they
+ * do natively, and nothing that is made for a secret: no keys, no shadow, no
+ * settings of a service, of the network or of a registry of packages.
+ * /etc/passwd and /etc/group, which everybody may read, give users' names.
  */
 export const SYSTEM_FOLDERS: readonly string[] = [
   "/bin",
@@ -100,8 +100,8 @@ export const SYSTEM_FOLDERS: readonly string[] = [
 
 /**
  * Folders of /etc whose name has a version, and what in them belongs to a
- * program: links in /usr/lib lead there. "": all of it. Passwords of a Java that is
- * managed from elsewhere are in such a folder too, and are not among it.
+ * program: links in /usr/lib lead there. "": all of it. Passwords of a Java that
+ * is managed from elsewhere are in such a folder too, and are not among it.
  */
 const OF_VERSIONS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^ImageMagick-\d+$/, [""]],

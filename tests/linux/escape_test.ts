@@ -37,8 +37,7 @@ class Cage implements AsyncDisposable {
 
   /** Everything around the folder, with owners and times. */
   look(): string[] {
-    const lines = listFolder(this.outside)
-      .filter((line) => !line.startsWith("inside"));
+    const lines = listFolder(this.outside, "", "inside");
     return lines.map((line) => {
       const path = `${this.outside}/${line.split(/[ /]/)[0]}`;
       const { uid, gid, mtime } = Deno.lstatSync(path);

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ScriptConsole, Vm } from "../../mod.ts";
+import { ScriptConsole, Vm, type VmOptions } from "../../mod.ts";
 import { vmText } from "../cli/command.ts";
 import { kvmTest } from "../kvm_gate.ts";
 import { delay, guest, Scratch } from "../support.ts";
@@ -52,6 +52,17 @@ function terminal(): { console: ScriptConsole; text: () => string } {
   return { console, text: () => text };
 }
 
+/** Saves a program at a terminal once it is ready; gives what it wrote. */
+async function saveReady(options: VmOptions, image: string): Promise<string> {
+  const { console, text } = terminal();
+  await using vm = await Vm.create({ ...options, console });
+  const end = vm.run();
+  await untilReady(text);
+  await vm.save(image, { stop: true });
+  await end;
+  return text();
+}
+
 async function untilReady(text: () => string): Promise<void> {
   while (!text().includes("ready\n")) await delay(1);
 }
@@ -78,14 +89,7 @@ kvmTest(
     const [program] = await guest("terminal");
     await using scratch = new Scratch();
     const image = scratch.file("image");
-    const first = terminal();
-    {
-      await using vm = await Vm.create({ program, console: first.console });
-      const end = vm.run();
-      await untilReady(first.text);
-      await vm.save(image, { stop: true });
-      await end;
-    }
+    await saveReady({ program }, image);
     const second = terminal();
     await using vm = await Vm.restore(image, { console: second.console });
     assert(second.console.terminal!.isRaw);
@@ -102,21 +106,13 @@ kvmTest(
     await using scratch = new Scratch();
     const image = scratch.file("image");
     for (const tenths of ["10", "250"]) {
-      const first = terminal();
-      {
-        const { console } = first;
-        await using vm = await Vm.create({ program, args: [tenths], console });
-        const end = vm.run();
-        await untilReady(first.text);
-        await vm.save(image, { stop: true });
-        await end;
-      }
+      const before = await saveReady({ program, args: [tenths] }, image);
       const second = terminal();
       await using vm = await Vm.restore(image, { console: second.console });
       if (tenths === "250") second.console.push("k");
       assertEquals(await vm.run(), { kind: "exited", code: 0 });
       assertEquals(
-        first.text() + second.text(),
+        before + second.text(),
         tenths === "250"
           ? "ready\nread 1, begins with 107, all the time 0\n"
           : "ready\nread 0, begins with 0, all the time 1\n",

@@ -1,5 +1,5 @@
 /**
- * System calls on capabilities and on the order of memory accesses.
+ * System calls on capabilities.
  *
  * @module
  */
@@ -21,20 +21,7 @@ const ALL = [0xffff_ffff, 0x1ff];
 /** Length of one part: effective, permitted, inheritable. */
 const PART_BYTES = 12;
 
-/** Commands of membarrier(2) (linux/membarrier.h). */
-const MEMBARRIER = {
-  query: 0,
-  global: 1,
-  globalExpedited: 2,
-  registerGlobalExpedited: 4,
-  privateExpedited: 8,
-  registerPrivateExpedited: 16,
-  privateExpeditedSyncCore: 32,
-  registerPrivateExpeditedSyncCore: 64,
-} as const;
-const MEMBARRIERS: readonly number[] = Object.values(MEMBARRIER);
-
-/** Calls on capabilities, and membarrier. */
+/** Calls on capabilities. */
 export const capabilityCalls: SyscallTable = {
   capget(linux, args) {
     const header = args.u64(0);
@@ -58,21 +45,9 @@ export const capabilityCalls: SyscallTable = {
     }
     return linux.user.writeStruct(data, answer);
   },
-  membarrier(_linux, args) {
-    if (args.uint(1) !== 0) return -ERRNO.EINVAL;
-    const command = args.int(0);
-    if (command === MEMBARRIER.query) {
-      return MEMBARRIERS.reduce((all, one) => all | one);
-    }
-    // Threads share one CPU, which is in order with itself; it goes to another
-    // by way of the VMM.
-    return MEMBARRIERS.includes(command) ? 0 : -ERRNO.EINVAL;
-  },
 };
 
 /** What they lack. */
 export const capabilityPartly = {
   capget: "root has all, and nobody else has one",
-  membarrier:
-    "commands on restartable sequences, and what was registered (EINVAL); who has not registered gets no EPERM",
 } as const satisfies PartlyTable;

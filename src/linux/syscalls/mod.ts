@@ -8,6 +8,7 @@ import type { Linux } from "../linux.ts";
 import type { Registers } from "../registers.ts";
 import { SYS, type SyscallName } from "../syscall_numbers.ts";
 import { attributeCalls, attributePartly } from "./attributes.ts";
+import { membarrierCalls, membarrierPartly } from "./membarrier.ts";
 import { capabilityCalls, capabilityPartly } from "./capabilities.ts";
 import { descriptorCalls, descriptorPartly } from "./descriptors.ts";
 import { epollCalls } from "./epoll.ts";
@@ -103,6 +104,7 @@ export const PARTLY = {
   ...protectionPartly,
   ...residencyPartly,
   ...capabilityPartly,
+  ...membarrierPartly,
   ...eventPartly,
   ...timePartly,
   ...timerPartly,
@@ -140,6 +142,7 @@ export const SYSCALLS: readonly (SyscallHandler | undefined)[] = (() => {
     ...folderCalls,
     ...attributeCalls,
     ...capabilityCalls,
+    ...membarrierCalls,
     ...ioCalls,
     ...descriptorCalls,
     ...pollCalls,
