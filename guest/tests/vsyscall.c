@@ -38,9 +38,17 @@ int main(void) {
   SHOW(get_cpu(&cpu, &node, NULL));
   SHOW(cpu < CPU_SETSIZE && node < CPU_SETSIZE);
   SHOW(get_time_of_day(NULL, NULL));
-  signal(SIGSEGV, faulted);
+  static char alternate[1 << 16];
+  stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+  struct sigaction action = {.sa_handler = faulted, .sa_flags = SA_ONSTACK};
+  sigaltstack(&stack, NULL);
+  sigaction(SIGSEGV, &action, NULL);
   int caught = sigsetjmp(back, 1);
   if (!caught) between();
   printf("between %d\n", caught);
+  caught = sigsetjmp(back, 1);
+  if (!caught)
+    __asm__ volatile("mov %0, %%rsp\n\tjmp *%1" : : "r"(8UL), "r"(BASE));
+  printf("no stack %d\n", caught);
   return 0;
 }

@@ -132,8 +132,8 @@ kvmTest(
     await using test = await TestVm.create({ program });
     assertEquals(await test.run(), { kind: "exited", code: 0 });
     const lines = test.output.stdout.trimEnd().split("\n");
-    assertEquals(lines.length, 10);
-    assertEquals(lines.at(-1), "between 11");
+    assertEquals(lines.length, 11);
+    assertEquals(lines.slice(-2), ["between 11", "no stack 11"]);
     if (!HAS_VSYSCALL) return;
     await compare(program);
   },
